@@ -1,0 +1,28 @@
+/* The error record of a call that can fail.
+ *
+ * Functions return 0 or -1 and describe a failure in a record that the caller owns (it may pass
+ * NULL when it does not care). The first error wins: later calls on the way out do not overwrite
+ * what went wrong first. Library code never logs; the top of a thread or program logs once. */
+#ifndef PW_BASE_ERROR_H
+#define PW_BASE_ERROR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+struct error {
+	bool set;
+	int number; /* errno of the failure, 0 where there is none */
+	char text[500];
+};
+
+/* Describe a failure: what, where, and what to do. Returns -1 always, so that a caller can
+ * `return error_set(err, …)`. */
+int error_set(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same with ": strerror(number)" behind the text. */
+int error_errno(struct error *err, int number, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+void error_clear(struct error *err);
+
+#endif

@@ -1,0 +1,25 @@
+/* The streaming JSON writer (jansson reads, this writes: results are megabytes). Appends to a
+ * GString and keeps no state but the separators. */
+#ifndef PW_EVENT_JSON_H
+#define PW_EVENT_JSON_H
+
+#include <glib.h>
+
+#include "event/catalogue.h"
+
+/* A JSON string with its quotes. Control characters, quotes and backslashes are escaped; bytes that
+ * are no UTF-8 become U+FFFD; also U+2028, U+2029, '<', '>' and '&' stay as they are. */
+void json_string(GString *out, struct slice text);
+
+/* `"name":` with a comma before it unless it follows an opening brace. */
+void json_key(GString *out, const char *name);
+
+/* "name":"text" and the like, with the comma where needed. */
+void json_member(GString *out, const char *name, struct slice text);
+void json_member_int(GString *out, const char *name, gint64 value);
+
+/* One event as an object of a search result: absent data = absent key, rcpt_meta and rcpt_tags always
+ * there for mail events; timestamps and account numbers as the generation wants them. */
+void json_event(GString *out, const struct event *event, enum api_generation generation);
+
+#endif

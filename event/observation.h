@@ -1,0 +1,118 @@
+/* An observation: one fact as one source saw it. Sources (logtail/, milter/) know syntax; what it
+ * means for a mail is decided in trace/. All slices belong to the source and are valid only during
+ * the call that hands the observation on. */
+#ifndef PW_EVENT_OBSERVATION_H
+#define PW_EVENT_OBSERVATION_H
+
+#include "event/event.h"
+#include "event/identity.h"
+
+enum observation_kind {
+	OBSERVATION_NONE,     /* the line means nothing to us; `rule` names why */
+	OBSERVATION_UNPARSED, /* a line of an MTA that no rule knows */
+
+	/* Facts about a message under a queue id. */
+	OBSERVATION_CLIENT,     /* smtpd took a message: client_*, sasl_username, orig_queue_id */
+	OBSERVATION_PICKUP,     /* local submission: from, uid, orig_queue_id */
+	OBSERVATION_MESSAGE_ID, /* cleanup: message_id (again for Resent-Message-ID: resent) */
+	OBSERVATION_ACTIVE,     /* queue manager: from, size, nrcpt */
+	OBSERVATION_ATTEMPT,    /* one recipient, one try: to, status and all that goes with it */
+	OBSERVATION_EXPIRED,    /* queue manager gave the message up: from, reason */
+	OBSERVATION_REMOVED,    /* the message left the queue */
+	OBSERVATION_CHILD,      /* the MTA made message new_queue_id of this one: link */
+	OBSERVATION_NOTE,       /* belongs to a message, changes nothing: host X said, hold, … */
+	OBSERVATION_CANCEL,     /* refused or discarded after it had a queue id, no event by itself */
+	/* Refusals. */
+	OBSERVATION_REJECT, /* one refused command: code, dsn, reason, stage, from, to, client_* */
+	/* What the milter saw of a whole message, at its end: envelope. */
+	OBSERVATION_ENVELOPE,
+};
+
+enum attempt_status {
+	ATTEMPT_SENT,
+	ATTEMPT_DEFERRED,
+	ATTEMPT_BOUNCED,
+	ATTEMPT_PROBE, /* deliverable/undeliverable: address verification, no mail */
+};
+
+enum child_link {
+	CHILD_NONE,
+	CHILD_BOUNCE,    /* sender non-delivery notification */
+	CHILD_DELAY,     /* sender delay notification */
+	CHILD_SUCCESS,   /* sender delivery status notification */
+	CHILD_POSTMASTER,/* postmaster copy */
+	CHILD_FORWARDED, /* local alias: forwarded as */
+	CHILD_REQUEUED,  /* content filter or proxy: queued as */
+};
+
+struct envelope;
+
+struct observation {
+	enum observation_kind kind;
+	const char *rule; /* name of the rule that matched; never NULL */
+
+	struct identity_line line; /* node, instance, time, program, pid, text; envelope: no text */
+	unsigned repeat;      /* occurrences that one line stands for; 0 and 1 mean one */
+
+	struct slice queue_id; /* absent for a refusal without one */
+	struct slice new_queue_id;  /* CHILD, or an attempt's "queued as", "forwarded as" */
+	enum child_link link;       /* CHILD; for an attempt what new_queue_id is */
+	struct slice orig_queue_id; /* CLIENT by XFORWARD, PICKUP by postsuper -r */
+
+	struct slice from; /* envelope sender without <>; empty = null sender; p NULL = not told */
+	struct slice to;
+	struct slice orig_to;
+	enum attempt_status status;
+	bool soft_bounce;     /* bounced, but only because soft_bounce made it a deferral */
+	struct slice service; /* delivery agent or daemon: smtp, lmtp, local, pipe, virtual, error */
+	struct slice relay_host, relay_ip, relay_port; /* relay=host[ip]:port; none: absent */
+	int64_t delay_ms;     /* since arrival; -1 = not told */
+	struct slice dsn;     /* enhanced status code such as 5.1.1 */
+	struct slice code;    /* SMTP reply code such as 550 */
+	struct slice reason;  /* text of the reply, as the MTA logged it */
+	struct slice stage;   /* refusal: CONNECT, HELO, MAIL, RCPT, DATA, END-OF-MESSAGE, … */
+	struct slice client_host, client_ip, client_port;
+	struct slice sasl_method, sasl_username;
+	struct slice helo, proto;
+	struct slice message_id; /* Message-ID header as logged, with its <> */
+	bool resent;
+	int64_t size;  /* bytes; -1 = not told */
+	int64_t nrcpt; /* -1 = not told */
+	struct slice uid;
+	const struct envelope *envelope;
+};
+
+/* An observation with nothing told. */
+#define OBSERVATION_INIT \
+	((struct observation){.rule = "", .delay_ms = -1, .size = -1, .nrcpt = -1})
+
+/* One recipient of an envelope. */
+struct envelope_recipient {
+	struct slice address; /* as given, without <> */
+	struct slice type;    /* "cc", "bcc", or absent when it stands in To */
+	struct slice meta;    /* rcpt_meta as JSON object, or absent */
+	struct slice tags;    /* rcpt_tags as JSON array, or absent */
+	struct slice subs;    /* rcpt_subs as JSON object, or absent */
+};
+
+/* A whole message as the milter saw it. `field` holds the fields of the message that only the
+ * milter knows, such as FIELD_SUBJECT, FIELD_FRIENDLY_FROM, FIELD_CAMPAIGN_ID,
+ * FIELD_HEADER_MESSAGE_ID, FIELD_REMOTE_ADDR, FIELD_MSG_FROM, FIELD_RCPT_META (defaults for all
+ * recipients). Queue id, node, instance and time are in the observation. */
+struct envelope {
+	struct slice field[FIELDS];
+	const struct envelope_recipient *recipient;
+	size_t recipients;
+};
+
+/* What became of a line (design, 8): the five classes of the line ledger. */
+enum ledger_class {
+	LEDGER_EVENT,    /* made at least one event that was new */
+	LEDGER_LINKED,   /* tells something about a message that we follow */
+	LEDGER_IGNORED,  /* a named rule says that it means nothing */
+	LEDGER_KNOWN,    /* all its events were there already */
+	LEDGER_UNPARSED, /* no rule; kept with file and offset */
+	LEDGER_CLASSES
+};
+
+#endif

@@ -1,0 +1,45 @@
+/* From a syslog line to an observation: the dialects of the MTAs and their rule tables. */
+#ifndef PW_LOGTAIL_LINES_H
+#define PW_LOGTAIL_LINES_H
+
+#include "event/observation.h"
+#include "logtail/syslog.h"
+
+/* A source's reader: dialect state (last line of each host for "last message repeated"), node and
+ * instance names, and the buffers that unescaped text needs. */
+struct line_reader;
+
+struct line_reader_config {
+	const char *node;     /* NULL: host name of the line without domain, in lower case */
+	const char *instance; /* NULL: the syslog_name before the first '/', when it is not "postfix" or
+	                 "sendmail"; else "" */
+	const char *zone;     /* IANA name; NULL = system */
+	int64_t not_after;    /* see syslog_clock_new */
+};
+
+struct line_reader *line_reader_new(const struct line_reader_config *config, struct error *err);
+void line_reader_free(struct line_reader **reader);
+struct syslog_clock *line_reader_clock(struct line_reader *reader);
+
+/* Reads one line (without its newline). Always fills *seen (kind NONE with a rule, or UNPARSED,
+ * where the line tells nothing); its slices live until the next call and while `line` does. An
+ * attempt line with several recipients (Sendmail) gives several observations: `more` is called
+ * for each in turn, all of one line. */
+void line_reader_read(struct line_reader *reader, struct slice line,
+	void (*observed)(void *ctx, const struct observation *seen), void *ctx);
+
+/* The same for an entry that has no syslog header, such as one of the journal. */
+void line_reader_entry(struct line_reader *reader, const struct syslog_line *entry,
+	void (*observed)(void *ctx, const struct observation *seen), void *ctx);
+
+/* What a dialect is: a table of them is in lines.c. */
+struct dialect {
+	const char *name;
+	/* Whether lines of this program are the MTA's: its daemon name ("smtpd") is put in
+	 * *daemon_r. */
+	bool (*speaks)(struct slice program, struct slice *daemon_r);
+	void (*read)(const struct syslog_line *line, struct slice daemon, struct observation *seen);
+};
+extern const struct dialect postfix_dialect;
+
+#endif

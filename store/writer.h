@@ -1,0 +1,40 @@
+/* The writer thread: group commit. Capturing threads add to the current batch under its lock; the
+ * thread commits as soon as the last commit ended; 50 ms or 1000 events are the upper bound. */
+#ifndef PW_STORE_WRITER_H
+#define PW_STORE_WRITER_H
+
+#include "store/batch.h"
+
+struct store_writer;
+
+struct store_writer_config {
+	int keep_days;     /* retention: today and this many days; negative = keep all */
+	size_t max_events; /* a fuller batch makes store_writer_begin wait; 0 = 1000 */
+	/* Before each commit, in the writer thread with the batch locked: lets the owner add what
+	 * must be committed with it (trace_save). May be NULL. */
+	void (*before_commit)(void *ctx, struct store_batch *batch);
+	/* After each commit, in the writer thread, unlocked; err->set tells that it failed (it is
+	 * tried again until it works, so that nothing is lost). May be NULL. */
+	void (*after_commit)(void *ctx, const struct store_commit_result *result,
+		const struct error *err);
+	void *ctx;
+};
+
+/* The store must be open for writing and outlive the writer. */
+struct store_writer *store_writer_new(struct store *store, const struct store_writer_config *config,
+	struct error *err);
+
+/* Commits what is there, ends the thread. -1 with *err when the last commit failed. */
+int store_writer_stop(struct store_writer **writer, struct error *err);
+
+/* Locks and returns the current batch; waits while it is full (backpressure). Never NULL. */
+struct store_batch *store_writer_begin(struct store_writer *writer);
+
+/* Unlocks; returns the ticket of the commit that will hold what was added. `urgent`: somebody
+ * waits, commit at once. */
+uint64_t store_writer_end(struct store_writer *writer, bool urgent);
+
+/* Waits until the ticket is durable: 1 committed, 0 not within timeout_ms. */
+int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_ms);
+
+#endif
