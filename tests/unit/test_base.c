@@ -1,0 +1,87 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/slice.h"
+#include "tests/support/unit.h"
+
+START_TEST(the_first_error_wins)
+{
+	struct error err = {0};
+
+	ck_assert_int_eq(error_errno(&err, 2, "cannot open %s", "x"), -1);
+	ck_assert_int_eq(error_set(&err, "later"), -1);
+	ck_assert_str_eq(err.text, "cannot open x: No such file or directory");
+	ck_assert_int_eq(err.number, 2);
+	ck_assert_int_eq(error_set(NULL, "nobody cares"), -1);
+}
+END_TEST
+
+START_TEST(a_slice_is_cut_at_a_byte_once)
+{
+	struct slice rest = SLICE("a,b"), head = slice_cut(&rest, ',');
+
+	ck_assert(slice_eq(head, SLICE("a")) && slice_eq(rest, SLICE("b")));
+	head = slice_cut(&rest, ',');
+	ck_assert(slice_eq(head, SLICE("b")) && rest.n == 0);
+}
+END_TEST
+
+START_TEST(numbers_are_digits_and_nothing_else)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+		int64_t value;
+	} rows[] = {{"0", true, 0}, {"-17", true, -17}, {"999999999999999999", true, 999999999999999999},
+		{"", false, 0}, {"-", false, 0}, {"1a", false, 0}, {" 1", false, 0},
+		{"1000000000000000000", false, 0}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t value = 0;
+		ck_assert_msg(slice_int(slice_str(rows[i].text), &value) == rows[i].ok, "%s",
+			rows[i].text);
+		ck_assert_int_eq(value, rows[i].value);
+	}
+}
+END_TEST
+
+START_TEST(texts_are_found_and_trimmed)
+{
+	ck_assert_int_eq(slice_find(SLICE("abcabd"), SLICE("abd")), 3);
+	ck_assert_int_eq(slice_find(SLICE("ab"), SLICE("abc")), -1);
+	ck_assert_int_eq(slice_rchr(SLICE("a/b/c"), '/'), 3);
+	ck_assert(slice_eq(slice_trim(SLICE(" \t x y\n")), SLICE("x y")));
+	ck_assert(slice_eq_case(SLICE("MiXed"), SLICE("mIxED")));
+}
+END_TEST
+
+START_TEST(time_is_written_in_the_forms_of_the_api)
+{
+	char text[CLOCK_TEXT_MAX];
+	int64_t ms = clock_days(2016, 4, 18) * CLOCK_DAY + 14 * CLOCK_HOUR + 25 * CLOCK_MINUTE + 7042;
+
+	clock_format(ms, CLOCK_OFFSET, text);
+	ck_assert_str_eq(text, "2016-04-18T14:25:07.042+00:00");
+	clock_format(ms, CLOCK_ZULU, text);
+	ck_assert_str_eq(text, "2016-04-18T14:25:07.042Z");
+	clock_format(ms, CLOCK_MINUTES, text);
+	ck_assert_str_eq(text, "2016-04-18T14:25");
+	ck_assert_uint_eq(clock_format(-1, CLOCK_DATE, text), 10);
+	ck_assert_str_eq(text, "1969-12-31");
+}
+END_TEST
+
+START_TEST(days_and_dates_agree_over_leap_years)
+{
+	for (int64_t day = clock_days(1899, 1, 1); day < clock_days(2105, 1, 1); day++) {
+		int y, m, d;
+		clock_civil(day, &y, &m, &d);
+		ck_assert_int_eq(clock_days(y, m, d), day);
+	}
+	ck_assert_int_eq(clock_days(2000, 3, 1) - clock_days(2000, 2, 28), 2);
+	ck_assert_int_eq(clock_days(1900, 3, 1) - clock_days(1900, 2, 28), 1);
+}
+END_TEST
+
+UNIT_MAIN("base", the_first_error_wins, a_slice_is_cut_at_a_byte_once,
+	numbers_are_digits_and_nothing_else, texts_are_found_and_trimmed,
+	time_is_written_in_the_forms_of_the_api, days_and_dates_agree_over_leap_years)
