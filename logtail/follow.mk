@@ -1,0 +1,1 @@
+# Following files and the journal: adds to liblogtail_a_SOURCES.
