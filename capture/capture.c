@@ -1,0 +1,312 @@
+#include "capture/capture.h"
+
+#include <glib.h>
+
+/* A commit of an import may hold this many events, one of the daemon the writer's default. */
+#define BULK_EVENTS 10000
+
+struct capture {
+	struct capture_config config;
+	struct store *store;
+	struct store_writer *writer;
+	struct capture_stream *live;
+	struct store_batch *batch; /* the current one, while somebody holds the lock */
+	struct trace_counts told;  /* counters that the store has been given */
+	bool failing;              /* touched by the writer's thread only */
+};
+
+struct capture_stream {
+	struct capture *capture;
+	struct trace *trace;
+	GString *state; /* value of the last trace load */
+};
+
+struct capture_source {
+	struct capture_stream *stream;
+	char *name;
+	struct line_reader *reader;
+	/* Of the line that is being read. */
+	enum ledger_class class;
+	int64_t time;
+};
+
+/* ---- hooks of the correlator: called with the lock held ---- */
+
+static void capture_event(void *ctx, const struct event *event)
+{
+	struct capture_stream *stream = ctx;
+
+	store_batch_event(stream->capture->batch, event);
+}
+
+static int64_t capture_find_birth(void *ctx, struct slice node, struct slice instance,
+	struct slice queue_id, int64_t time)
+{
+	struct capture_stream *stream = ctx;
+
+	return store_find_birth(stream->capture->store, node, instance, queue_id, time);
+}
+
+static bool capture_load(void *ctx, struct slice key, struct slice *value_r)
+{
+	struct capture_stream *stream = ctx;
+
+	if (store_state(stream->capture->store, key, stream->state, NULL) != 1)
+		return false;
+	*value_r = slice_make(stream->state->str, stream->state->len);
+	return true;
+}
+
+/* ---- hooks of the writer ---- */
+
+static void capture_put(void *ctx, struct slice key, struct slice value)
+{
+	store_batch_state(ctx, key, value);
+}
+
+static void capture_before_commit(void *ctx, struct store_batch *batch)
+{
+	struct capture *capture = ctx;
+
+	trace_save(capture->live->trace, capture_put, batch);
+}
+
+static void capture_after_commit(void *ctx, const struct store_commit_result *result,
+	const struct error *err)
+{
+	struct capture *capture = ctx;
+
+	(void)result;
+	if (err->set == capture->failing)
+		return;
+	capture->failing = err->set;
+	if (capture->config.trouble != NULL)
+		capture->config.trouble(capture->config.ctx, err);
+}
+
+/* ---- opening and closing ---- */
+
+struct capture_stream *capture_stream_new(struct capture *capture, struct error *err)
+{
+	struct capture_stream *stream = g_new0(struct capture_stream, 1);
+	const struct trace_hooks hooks = {.ctx = stream,
+		.event = capture_event,
+		.find_birth = capture_find_birth,
+		.load = capture_load};
+
+	stream->capture = capture;
+	stream->state = g_string_new(NULL);
+	stream->trace = trace_new(&capture->config.trace, &hooks, err);
+	if (stream->trace == NULL)
+		capture_stream_free(&stream);
+	return stream;
+}
+
+void capture_stream_free(struct capture_stream **stream)
+{
+	if (*stream == NULL)
+		return;
+	trace_free(&(*stream)->trace);
+	g_string_free((*stream)->state, TRUE);
+	g_clear_pointer(stream, g_free);
+}
+
+static int capture_restore(void *ctx, struct slice key, struct slice value, struct error *err)
+{
+	struct capture *capture = ctx;
+
+	return trace_restore(capture->live->trace, key, value, err);
+}
+
+int capture_open(struct capture **capture_r, struct store *store,
+	const struct capture_config *config, struct error *err)
+{
+	struct capture *capture = g_new0(struct capture, 1);
+	const struct store_writer_config writer = {.keep_days = config->keep_days,
+		.max_events = config->bulk ? BULK_EVENTS : 0,
+		.before_commit = capture_before_commit,
+		.after_commit = capture_after_commit,
+		.ctx = capture};
+
+	capture->config = *config;
+	capture->store = store;
+	capture->live = capture_stream_new(capture, err);
+	if (capture->live == NULL ||
+		store_each_state(store, capture_restore, capture, err) < 0)
+		goto fail;
+	capture->writer = store_writer_new(store, &writer, err);
+	if (capture->writer == NULL)
+		goto fail;
+	*capture_r = capture;
+	return 0;
+fail:
+	capture_stream_free(&capture->live);
+	g_free(capture);
+	return -1;
+}
+
+int capture_close(struct capture **capture, struct error *err)
+{
+	if (*capture == NULL)
+		return 0;
+	int result = store_writer_stop(&(*capture)->writer, err);
+	capture_stream_free(&(*capture)->live);
+	g_clear_pointer(capture, g_free);
+	return result;
+}
+
+struct capture_stream *capture_live(struct capture *capture)
+{
+	return capture->live;
+}
+
+/* ---- sources ---- */
+
+struct capture_source *capture_source_new(struct capture_stream *stream, const char *name,
+	const struct line_reader_config *reader, struct error *err)
+{
+	struct line_reader *lines = line_reader_new(reader, err);
+
+	if (lines == NULL)
+		return NULL;
+	struct capture_source *source = g_new0(struct capture_source, 1);
+	source->stream = stream;
+	source->name = g_strdup(name);
+	source->reader = lines;
+	return source;
+}
+
+void capture_source_free(struct capture_source **source)
+{
+	if (*source == NULL)
+		return;
+	line_reader_free(&(*source)->reader);
+	g_free((*source)->name);
+	g_clear_pointer(source, g_free);
+}
+
+void capture_source_resume(struct capture_source *source, int64_t last)
+{
+	syslog_clock_set_last(line_reader_clock(source->reader), last);
+}
+
+static void capture_lock(struct capture *capture)
+{
+	struct store_batch *batch = store_writer_begin(capture->writer);
+
+	capture->batch = batch;
+}
+
+void capture_begin(struct capture_source *source)
+{
+	capture_lock(source->stream->capture);
+}
+
+uint64_t capture_end(struct capture_source *source, struct slice position)
+{
+	struct capture *capture = source->stream->capture;
+
+	if (position.p != NULL)
+		store_batch_position(capture->batch, slice_str(source->name), position);
+	return store_writer_end(capture->writer, false);
+}
+
+int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms)
+{
+	return store_writer_wait(capture->writer, ticket, timeout_ms);
+}
+
+/* Of the observations of one line the one that says most gives the line its class. */
+static const int class_weight[LEDGER_CLASSES] = {
+	[LEDGER_IGNORED] = 0, [LEDGER_UNPARSED] = 1, [LEDGER_LINKED] = 2, [LEDGER_EVENT] = 3};
+
+static void capture_observed(void *ctx, const struct observation *seen)
+{
+	struct capture_source *source = ctx;
+	enum ledger_class class = trace_feed(source->stream->trace, seen);
+
+	source->time = seen->line.time;
+	if (class_weight[class] > class_weight[source->class])
+		source->class = class;
+}
+
+static int64_t capture_classify(struct capture_source *source, struct slice text, int64_t offset,
+	bool again)
+{
+	struct store_batch *batch = source->stream->capture->batch;
+
+	if (again) {
+		store_batch_no_line(batch);
+		return source->time;
+	}
+	if (source->class == LEDGER_UNPARSED)
+		store_batch_unparsed(batch, slice_str(source->name), offset, source->time, text);
+	store_batch_line(batch, slice_str(source->name), source->class);
+	return source->time;
+}
+
+int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again)
+{
+	source->class = LEDGER_IGNORED;
+	line_reader_read(source->reader, line, capture_observed, source);
+	return capture_classify(source, line, offset, again);
+}
+
+int64_t capture_entry(struct capture_source *source, const struct syslog_line *entry, bool again)
+{
+	source->class = LEDGER_IGNORED;
+	line_reader_entry(source->reader, entry, capture_observed, source);
+	return capture_classify(source, entry->text, -1, again);
+}
+
+void capture_gap(struct capture_source *source, int64_t from, int64_t to, int64_t bytes,
+	const char *what)
+{
+	const struct store_gap gap = {.source = slice_str(source->name),
+		.from = from,
+		.to = to,
+		.bytes = bytes,
+		.text = slice_str(what)};
+
+	store_batch_gap(source->stream->capture->batch, &gap);
+}
+
+/* ---- what is no line ---- */
+
+uint64_t capture_observe(struct capture_stream *stream, const struct observation *seen,
+	bool urgent)
+{
+	capture_lock(stream->capture);
+	trace_feed(stream->trace, seen);
+	store_batch_no_line(stream->capture->batch);
+	return store_writer_end(stream->capture->writer, urgent);
+}
+
+void capture_count(struct capture *capture, const char *name, int64_t n)
+{
+	capture_lock(capture);
+	store_batch_count(capture->batch, name, n);
+	store_writer_end(capture->writer, false);
+}
+
+static void capture_tell(struct store_batch *batch, const char *name, uint64_t now, uint64_t told)
+{
+	if (now > told)
+		store_batch_count(batch, name, (int64_t)(now - told));
+}
+
+void capture_tick(struct capture *capture, int64_t now)
+{
+	capture_lock(capture);
+	trace_tick(capture->live->trace, now);
+	store_batch_no_line(capture->batch);
+	struct trace_counts counts = trace_counts(capture->live->trace);
+	capture_tell(capture->batch, "milter_missed", counts.milter_missed,
+		capture->told.milter_missed);
+	capture_tell(capture->batch, "envelope_ambiguous", counts.ambiguous,
+		capture->told.ambiguous);
+	capture_tell(capture->batch, "envelope_cancelled", counts.cancelled,
+		capture->told.cancelled);
+	capture->told = counts;
+	store_writer_end(capture->writer, false);
+}

@@ -1,0 +1,74 @@
+/* Capture: joins what the sources see (lines, envelopes) with the correlator and the store's writer.
+ *
+ * A stream is one correlator with what feeds it. The daemon has one live stream, whose open
+ * messages survive a restart; each import has a stream of its own. The lock of the writer's batch
+ * is also the lock of the streams, so that events, line counts, positions and open messages are
+ * committed together or not at all. */
+#ifndef PW_CAPTURE_CAPTURE_H
+#define PW_CAPTURE_CAPTURE_H
+
+#include "event/observation.h"
+#include "logtail/lines.h"
+#include "store/writer.h"
+#include "trace/trace.h"
+
+struct capture;
+struct capture_stream;
+struct capture_source;
+
+struct capture_config {
+	struct trace_config trace; /* of the live stream, and the base of the others */
+	int keep_days;             /* retention; negative = nothing is too old */
+	bool bulk;                 /* an import without daemon: large batches */
+	/* Called in the writer's thread when commits begin to fail (err->set) and when they work
+	 * again. May be NULL. */
+	void (*trouble)(void *ctx, const struct error *err);
+	void *ctx;
+};
+
+/* Restores the open messages and starts the writer. The store must be open for writing. */
+int capture_open(struct capture **capture_r, struct store *store,
+	const struct capture_config *config, struct error *err);
+/* Commits what is there. -1 with *err when that failed. */
+int capture_close(struct capture **capture, struct error *err);
+
+struct capture_stream *capture_live(struct capture *capture);
+
+/* A stream for an import that the running daemon takes; its open messages are not kept. */
+struct capture_stream *capture_stream_new(struct capture *capture, struct error *err);
+void capture_stream_free(struct capture_stream **stream);
+
+/* A log of a stream. `name` is its name in the line ledger. */
+struct capture_source *capture_source_new(struct capture_stream *stream, const char *name,
+	const struct line_reader_config *reader, struct error *err);
+void capture_source_free(struct capture_source **source);
+
+/* The time that the clock of a restored source goes on from (ms). */
+void capture_source_resume(struct capture_source *source, int64_t last);
+
+/* Lines are fed between begin and end, which hold the lock: read first, then begin. */
+void capture_begin(struct capture_source *source);
+
+/* `again`: the line was counted in an earlier run. Returns the time of the line, ms. */
+int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again);
+int64_t capture_entry(struct capture_source *source, const struct syslog_line *entry, bool again);
+void capture_gap(struct capture_source *source, int64_t from, int64_t to, int64_t bytes,
+	const char *what);
+
+/* `position` (or SLICE_NONE) is committed with the lines. Returns the ticket for capture_wait. */
+uint64_t capture_end(struct capture_source *source, struct slice position);
+
+/* 1 when the ticket is durable, 0 when it was not within timeout_ms. */
+int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms);
+
+/* Feeds one observation that is no line (the milter's). Returns a ticket. */
+uint64_t capture_observe(struct capture_stream *stream, const struct observation *seen,
+	bool urgent);
+
+/* Adds to a named counter of the store. */
+void capture_count(struct capture *capture, const char *name, int64_t n);
+
+/* Moves the clock of the live stream on and gives the trace's counters to the store. */
+void capture_tick(struct capture *capture, int64_t now);
+
+#endif

@@ -1,0 +1,279 @@
+#include "daemon/config.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONFIG_PATH PW_SYSCONFDIR "/postwake/postwake.conf"
+#define SOURCE_PREFIX "source "
+
+enum config_type {
+	CONFIG_TEXT,
+	CONFIG_CHOICE, /* one of the words of `range` */
+	CONFIG_NUMBER, /* decimal, low to high */
+	CONFIG_MODE,   /* octal file mode */
+	CONFIG_SWITCH, /* yes or no */
+};
+
+struct config_key {
+	const char *group; /* NULL: of a source */
+	const char *key;
+	enum config_type type;
+	size_t offset;
+	const char *fallback; /* NULL = stays NULL */
+	const char *range;    /* CHOICE: words; NUMBER: "LOW HIGH" */
+};
+
+#define IN(member) offsetof(struct config, member)
+#define OF(member) offsetof(struct config_source, member)
+
+static const struct config_key config_keys[] = {
+	{"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
+	{"postwake", "keep_days", CONFIG_NUMBER, IN(keep_days), "10", "0 36500"},
+	{"postwake", "node", CONFIG_TEXT, IN(node), NULL, NULL},
+	{"postwake", "customer_id", CONFIG_TEXT, IN(customer_id), "1", NULL},
+	{"postwake", "subaccount_id", CONFIG_TEXT, IN(subaccount_id), "0", NULL},
+	{"postwake", "internal_relays", CONFIG_TEXT, IN(internal_relays), NULL, NULL},
+	{"postwake", "sending_ips", CONFIG_TEXT, IN(sending_ips), NULL, NULL},
+	{"postwake", "follow", CONFIG_CHOICE, IN(follow), "auto", "auto none"},
+	{"postwake", "log", CONFIG_CHOICE, IN(log), "stderr", "stderr syslog"},
+	{"postwake", "debug", CONFIG_SWITCH, IN(debug), "no", NULL},
+
+	{"milter", "enabled", CONFIG_SWITCH, IN(milter), "yes", NULL},
+	{"milter", "socket", CONFIG_TEXT, IN(milter_socket),
+		"unix:/var/spool/postfix/postwake/milter.sock", NULL},
+	{"milter", "group", CONFIG_TEXT, IN(milter_group), "postfix", NULL},
+	{"milter", "mode", CONFIG_MODE, IN(milter_mode), "0660", NULL},
+	{"milter", "on_failure", CONFIG_CHOICE, IN(milter_on_failure), "accept", "accept tempfail"},
+	{"milter", "commit_timeout", CONFIG_NUMBER, IN(milter_commit_timeout), "2000", "10 60000"},
+	{"milter", "instance", CONFIG_TEXT, IN(milter_instance), NULL, NULL},
+	{"milter", "remove_header", CONFIG_SWITCH, IN(milter_remove_header), "no", NULL},
+	{"milter", "header_map", CONFIG_TEXT, IN(milter_header_map), NULL, NULL},
+	{"milter", "postfix_config", CONFIG_TEXT, IN(milter_postfix_config), NULL, NULL},
+	{"milter", "check_postfix", CONFIG_SWITCH, IN(milter_check_postfix), "yes", NULL},
+
+	{"query", "socket", CONFIG_TEXT, IN(query_socket), PW_RUNSTATEDIR "/postwake/query.sock",
+		NULL},
+	{"query", "group", CONFIG_TEXT, IN(query_group), NULL, NULL},
+	{"query", "mode", CONFIG_MODE, IN(query_mode), "0660", NULL},
+	{"query", "threads", CONFIG_NUMBER, IN(query_threads), "4", "1 64"},
+	{"query", "default_window", CONFIG_NUMBER, IN(query_window), "1440", "1 5256000"},
+
+	{NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
+	{NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
+	{NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
+	{NULL, "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
+	{NULL, "node", CONFIG_TEXT, OF(node), NULL, NULL},
+	{NULL, "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
+	{NULL, "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
+};
+
+static bool config_word_in(const char *words, const char *word)
+{
+	g_auto(GStrv) each = g_strsplit(words, " ", -1);
+
+	return g_strv_contains((const gchar *const *)each, word);
+}
+
+static bool config_number(const char *text, int base, gint64 low, gint64 high, int *value_r)
+{
+	char *end;
+	gint64 value = g_ascii_strtoll(text, &end, (guint)base);
+
+	if (end == text || *end != '\0' || value < low || value > high)
+		return false;
+	*value_r = (int)value;
+	return true;
+}
+
+static bool config_switch(const char *text, bool *value_r)
+{
+	*value_r = strcmp(text, "yes") == 0;
+	return *value_r || strcmp(text, "no") == 0;
+}
+
+/* Puts the text of one key to its place. NULL, or what would have been right. */
+static char *config_put(const struct config_key *key, void *target, const char *text)
+{
+	void *place = (char *)target + key->offset;
+	int low = 0, high = 07777;
+
+	switch (key->type) {
+	case CONFIG_CHOICE:
+		if (!config_word_in(key->range, text))
+			return g_strdup_printf("one of: %s", key->range);
+		/* fall through */
+	case CONFIG_TEXT:
+		g_free(*(char **)place);
+		*(char **)place = *text != '\0' ? g_strdup(text) : NULL;
+		return NULL;
+	case CONFIG_NUMBER:
+		sscanf(key->range, "%d %d", &low, &high);
+		if (!config_number(text, 10, low, high, place))
+			return g_strdup_printf("a number from %d to %d", low, high);
+		return NULL;
+	case CONFIG_MODE:
+		if (!config_number(text, 8, 0, 07777, place))
+			return g_strdup("a file mode in octal, such as 0660");
+		return NULL;
+	case CONFIG_SWITCH:
+		return config_switch(text, place) ? NULL : g_strdup("yes or no");
+	}
+	return NULL;
+}
+
+static const struct config_key *config_find(const char *group, const char *key)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
+		if (g_strcmp0(config_keys[i].group, group) == 0 &&
+			strcmp(config_keys[i].key, key) == 0)
+			return &config_keys[i];
+	return NULL;
+}
+
+static void config_defaults(const char *group, void *target)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
+		if (config_keys[i].fallback != NULL &&
+			(config_keys[i].group == NULL) == (group == NULL))
+			g_free(config_put(&config_keys[i], target, config_keys[i].fallback));
+}
+
+static void config_source_free(gpointer data)
+{
+	struct config_source *source = data;
+
+	g_free(source->name);
+	g_free(source->file);
+	g_free(source->journal);
+	g_free(source->users);
+	g_free(source->zone);
+	g_free(source->node);
+	g_free(source->instance);
+	g_free(source);
+}
+
+static struct config_source *config_source_add(struct config *config, const char *name)
+{
+	struct config_source *source = g_new0(struct config_source, 1);
+
+	source->name = g_strdup(name);
+	config_defaults(NULL, source);
+	g_ptr_array_add(config->sources, source);
+	return source;
+}
+
+static int config_group(struct config *config, GKeyFile *file, const char *group,
+	struct error *err)
+{
+	bool of_source = g_str_has_prefix(group, SOURCE_PREFIX);
+	void *target = config;
+	const char *table = group;
+
+	if (of_source) {
+		target = config_source_add(config, group + strlen(SOURCE_PREFIX));
+		table = NULL;
+	}
+	g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
+	for (char **key = keys; key != NULL && *key != NULL; key++) {
+		const struct config_key *row = config_find(table, *key);
+		if (row == NULL)
+			return error_set(err, "%s: [%s] %s: no such key (see postwake.conf(5))",
+				config->path, group, *key);
+		g_autofree char *text = g_key_file_get_string(file, group, *key, NULL);
+		g_autofree char *wanted = config_put(row, target, text != NULL ? text : "");
+		if (wanted != NULL)
+			return error_set(err, "%s: [%s] %s = %s: must be %s", config->path, group,
+				*key, text, wanted);
+	}
+	return 0;
+}
+
+/* Two sources would tell the same facts twice when one instance is read from a file and from the
+ * journal: they carry different time stamps, so that not all of it would be known as the same. */
+static int config_check_sources(const struct config *config, struct error *err)
+{
+	for (guint i = 0; i < config->sources->len; i++) {
+		const struct config_source *a = config->sources->pdata[i];
+		if ((a->file == NULL) == (a->journal == NULL))
+			return error_set(err,
+				"%s: [source %s]: needs either file= or journal=", config->path,
+				a->name);
+		for (guint k = 0; k < i; k++) {
+			const struct config_source *b = config->sources->pdata[k];
+			if ((a->file == NULL) != (b->file == NULL) &&
+				g_strcmp0(a->instance, b->instance) == 0)
+				return error_set(err,
+					"%s: [source %s] and [source %s]: a file and the journal of one "
+					"instance would be read twice; drop one, or give both an "
+					"instance=",
+					config->path, b->name, a->name);
+		}
+	}
+	return 0;
+}
+
+/* Where no source is named: the log file of Debian up to 11 or of rsyslog, else the journal. */
+static void config_follow_usual(struct config *config)
+{
+	static const char *const usual[] = {"/var/log/mail.log", "/var/log/maillog"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(usual); i++)
+		if (g_file_test(usual[i], G_FILE_TEST_EXISTS)) {
+			config_source_add(config, "maillog")->file = g_strdup(usual[i]);
+			return;
+		}
+	config_source_add(config, "journal")->journal = g_strdup("system");
+}
+
+static int config_read(struct config *config, GKeyFile *file, struct error *err)
+{
+	g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+
+	for (char **group = groups; *group != NULL; group++)
+		if (!g_str_has_prefix(*group, SOURCE_PREFIX) &&
+			!config_word_in("postwake milter query", *group))
+			return error_set(err,
+				"%s: [%s]: no such group; there are [postwake], [milter], [query] and "
+				"[source NAME]",
+				config->path, *group);
+		else if (config_group(config, file, *group, err) < 0)
+			return -1;
+	return config_check_sources(config, err);
+}
+
+int config_load(struct config **config_r, const char *path, struct error *err)
+{
+	struct config *config = g_new0(struct config, 1);
+	g_autoptr(GKeyFile) file = g_key_file_new();
+	g_autoptr(GError) error = NULL;
+	int result = 0;
+
+	config->sources = g_ptr_array_new_with_free_func(config_source_free);
+	config_defaults("", config);
+	config->path = g_strdup(path != NULL ? path : CONFIG_PATH);
+	if (g_key_file_load_from_file(file, config->path, G_KEY_FILE_NONE, &error))
+		result = config_read(config, file, err);
+	else if (path != NULL || !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+		result = error_set(err, "%s: %s", config->path, error->message);
+	if (result == 0 && config->sources->len == 0 && strcmp(config->follow, "auto") == 0)
+		config_follow_usual(config);
+	if (result < 0)
+		config_free(&config);
+	*config_r = config;
+	return result;
+}
+
+void config_free(struct config **config)
+{
+	struct config *c = *config;
+
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
+		if (config_keys[i].group != NULL && config_keys[i].type <= CONFIG_CHOICE)
+			g_free(*(char **)((char *)c + config_keys[i].offset));
+	g_free(c->path);
+	g_ptr_array_free(c->sources, TRUE);
+	g_clear_pointer(config, g_free);
+}

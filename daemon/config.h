@@ -1,0 +1,62 @@
+/* The configuration file (GKeyFile syntax): every key with its type, default and range stands in one
+ * table in config.c; postwake.conf(5) describes them. */
+#ifndef PW_DAEMON_CONFIG_H
+#define PW_DAEMON_CONFIG_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/* One [source NAME] group: a log to follow. */
+struct config_source {
+	char *name;
+	char *file;    /* path, or NULL for the journal */
+	char *journal; /* "system", or a journal file or directory; NULL for a file */
+	char *users;   /* journal: trusted senders besides root */
+	char *zone;
+	char *node;
+	char *instance;
+	bool from_start; /* without a position: begin at the start of the log */
+};
+
+struct config {
+	char *path; /* of the file that was read; NULL = built-in defaults */
+	char *store;
+	int keep_days;
+	char *node; /* NULL = host name without domain, lower case */
+	char *customer_id;
+	char *subaccount_id;
+	char *internal_relays;
+	char *sending_ips;
+	char *follow; /* "auto": where no [source …] is given, the usual log; "none" */
+	char *log;    /* "stderr" or "syslog" */
+	bool debug;
+
+	bool milter;
+	char *milter_socket;
+	char *milter_group;
+	int milter_mode;
+	char *milter_on_failure; /* "accept" or "tempfail" */
+	int milter_commit_timeout; /* ms */
+	char *milter_instance;
+	bool milter_remove_header;
+	char *milter_header_map;
+	char *milter_postfix_config; /* directory for postconf -c; NULL = Postfix's default */
+	bool milter_check_postfix;
+
+	char *query_socket;
+	char *query_group;
+	int query_mode;
+	int query_threads;
+	int query_window; /* minutes */
+
+	GPtrArray *sources; /* of struct config_source */
+};
+
+/* Reads `path`; NULL = the default path, where a missing file means the defaults. Unknown groups and
+ * keys are errors, so that a misspelt key is not silently without effect. */
+int config_load(struct config **config_r, const char *path, struct error *err);
+void config_free(struct config **config);
+
+#endif
