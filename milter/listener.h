@@ -1,19 +1,25 @@
-/* libmilter: socket, negotiation and the callbacks, which only hand on to milter/session.h. libmilter
- * serves one socket a process. */
+/* libmilter: socket, negotiation and the callbacks, which only hand on to milter/session.h.
+ * libmilter serves one socket a process and can be stopped only once. */
 #ifndef PW_MILTER_LISTENER_H
 #define PW_MILTER_LISTENER_H
 
 #include "base/error.h"
 #include "milter/session.h"
 
-/* Opens the socket (replacing a dead one, refusing a live one), sets mode and group. */
+/* Opens the socket (replacing a dead one, refusing a live one), sets mode and group. Not
+ * thread-safe: it changes the umask for a moment. */
 int milter_listen(const struct milter_config *config, const struct milter_hooks *hooks,
 	struct error *err);
 
-/* Serves until milter_stop; blocks. 0 after a stop, -1 on failure. */
+/* Serves until milter_stop; blocks. Then no hook is called any more and the socket file is gone.
+ * 0 after milter_stop; 1 when libmilter took a SIGTERM, SIGINT or SIGHUP: a thread of its own waits
+ * for them (sigwait), so the program should leave these signals unblocked in its main thread, with
+ * a handler; Linux prefers that thread. -1 when libmilter failed (it tells syslog why). */
 int milter_serve(void);
 
-/* From another thread. Idle sessions do not hold it up: it returns after at most a second. */
+/* From another thread, also before milter_serve. Idle sessions do not hold it up: milter_serve
+ * returns within a second, or as soon as the last waiting hook has. MTA sessions that are still
+ * open stay so until the process exits: exit soon. */
 void milter_stop(void);
 
 #endif

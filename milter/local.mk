@@ -1,1 +1,21 @@
-# milter
+noinst_LIBRARIES += libmilter_pw.a
+libmilter_pw_a_SOURCES = \
+	milter/attributes.c milter/attributes.h \
+	milter/header_map.c milter/header_map.h \
+	milter/listener.c milter/listener.h \
+	milter/session.c milter/session.h \
+	milter/socket.c milter/socket.h
+
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener
+TESTS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener
+tests_unit_test_session_SOURCES = tests/unit/test_session.c tests/support/unit.h
+tests_unit_test_session_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_header_map_SOURCES = tests/unit/test_header_map.c tests/support/unit.h
+tests_unit_test_header_map_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) \
+	$(CHECK_LIBS)
+tests_unit_test_listener_SOURCES = tests/unit/test_listener.c tests/support/milter_driver.c \
+	tests/support/milter_driver.h tests/support/unit.h
+tests_unit_test_listener_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) \
+	$(CHECK_LIBS)
+endif

@@ -10,11 +10,15 @@
 void mime_init(void);
 
 /* Unfolded and decoded (RFC 2047; raw 8-bit bytes that are no UTF-8 are read as Windows-1252), as
- * UTF-8 without control characters. To be freed by g_free; never NULL. */
+ * UTF-8 without control characters and without blanks at its ends. To be freed by g_free; never
+ * NULL. */
 char *mime_decode_text(struct slice value);
 
 /* The address (addr-spec, as written) of the first mailbox of a From header, or NULL. */
 char *mime_first_address(struct slice value);
+
+/* The display name of the first mailbox of a From header, decoded, or NULL. */
+char *mime_first_name(struct slice value);
 
 /* Calls `address` for each mailbox of an address header, groups opened. */
 void mime_each_address(struct slice value, void (*address)(void *ctx, const char *addr_spec),
