@@ -1,30 +1,60 @@
-/* Answers the query API (contract, 0 and 1; design, 10). This part knows no HTTP server: a request is
- * a method, a raw path with query string, and the answer a status and a body, so that the command
- * with -S gives the same answers as the daemon. */
+/* Answers the query API (contract, 0 and 1; design, 10). This part knows no HTTP server: a request
+ * is a method and a raw target, and the answer a status and a body, so that the command with -S
+ * gives the same answers as the daemon. Decisions beyond the recorded facts: postwake-query(7). */
 #ifndef PW_QUERY_QUERY_H
 #define PW_QUERY_QUERY_H
 
+#include <stdatomic.h>
 #include <glib.h>
 
 #include "store/search.h"
 
+#define QUERY_URI_MAX 4096
+
+/* Bytes that all answers in flight may hold together. */
+struct query_budget {
+	size_t limit;
+	atomic_size_t used;
+};
+
 struct query_config {
 	int64_t default_window; /* ms before `to` when `from` is absent; 0 = 24 h */
 	int64_t (*now)(void);   /* wall clock, ms; NULL = clock_now */
-	/* Appends members to the object of GET /api/v1/status ("\"name\":value,…"); may be NULL. */
+	/* Appends members to the object of GET /api/v1/status with json_key and the like (no
+	 * braces); may be NULL. */
 	void (*status)(void *ctx, GString *out);
 	void *ctx;
+	struct query_budget *budget; /* NULL = no limit; else query_answer_clear is a must */
 };
 
 struct query_answer {
-	unsigned status;  /* HTTP */
-	GString *body;    /* JSON */
+	unsigned status;   /* HTTP */
+	GString *body;     /* JSON */
 	const char *allow; /* of a 405: the Allow header */
+	struct query_budget *budget;
+	size_t charged; /* bytes taken from the budget */
 };
 
-/* Answers one request. `uri` is the raw request target ("/api/v1/message-events?…"). Thread-safe.
- * The body is the caller's to free. */
+/* Answers one request. `uri` is the raw request target ("/api/v1/message-events?…"), still
+ * percent-encoded. HEAD is answered like GET, body included. Thread-safe. The body is the caller's:
+ * query_answer_clear, or g_string_free where there is no budget. */
 void query_answer(struct store *store, const struct query_config *config, const char *method,
-	struct slice uri, struct query_answer *answer_r);
+        struct slice uri, struct query_answer *answer_r);
+
+/* Frees the body and gives its bytes back to the budget. */
+void query_answer_clear(struct query_answer *answer);
+
+/* Makes an answer of one error: {"errors":[{"message":TEXT}]}. */
+void query_answer_error(struct query_answer *answer_r, unsigned status, const char *message);
+
+/* POST /api/v1/import?source=NAME&not_after=MS. */
+struct query_import_target {
+	char *source;      /* g_free */
+	int64_t not_after; /* ms; 0 = absent */
+};
+/* 1: `uri` is the import target and *target_r is filled; 0: another path; -1: it is, but *answer_r
+ * (405 or 400) says what is wrong with the request. */
+int query_import_target(const char *method, struct slice uri, struct query_import_target *target_r,
+        struct query_answer *answer_r);
 
 #endif

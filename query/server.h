@@ -15,20 +15,20 @@ struct query_import {
 };
 
 struct query_server_config {
-	const char *socket; /* path */
-	const char *group;  /* of the socket; NULL = leave */
-	unsigned mode;      /* 0 = 0660 */
-	unsigned threads;   /* 0 = 4 */
+	const char *socket;   /* path */
+	const char *group;    /* of the socket; NULL = leave */
+	unsigned mode;        /* 0 = 0660 */
+	unsigned threads;     /* 0 = 4 */
 	unsigned connections; /* 0 = 256 */
-	int deadline_ms;    /* of one request; 0 = 30 s */
+	int deadline_ms;      /* of one request; 0 = 30 s */
 	size_t answer_budget; /* bytes of all answers in flight, then 503; 0 = 256 MiB */
 	struct query_config query;
 	struct query_import import;
 };
 
 struct query_server;
-struct query_server *query_server_new(struct store *store, const struct query_server_config *config,
-	struct error *err);
+struct query_server *query_server_new(
+        struct store *store, const struct query_server_config *config, struct error *err);
 void query_server_free(struct query_server **server);
 
 #endif

@@ -1,0 +1,26 @@
+/* What a route's handler gets, and the handlers. */
+#ifndef PW_QUERY_REQUEST_H
+#define PW_QUERY_REQUEST_H
+
+#include "query/query.h"
+#include "query/uri.h"
+
+struct query_request {
+	struct store *store;
+	const struct query_config *config;
+	const struct uri *uri;
+	int64_t now; /* ms */
+};
+
+typedef void query_handler(const struct query_request *request, struct query_answer *answer_r);
+
+query_handler message_events_search;
+query_handler message_events_documentation;
+query_handler message_events_samples;
+query_handler status_report;
+
+/* Charges what the body of an answer has grown to; false when the budget is spent: the answer has
+ * become a 503 then, and nothing more may be appended. */
+bool query_answer_charge(struct query_answer *answer);
+
+#endif
