@@ -11,15 +11,18 @@
 enum field_json {
 	FIELD_JSON_STRING,
 	FIELD_JSON_INTEGER, /* a JSON number, in every API generation */
-	FIELD_JSON_ACCOUNT, /* a string in API v1, a number in Events (customer_id, subaccount_id) */
+	FIELD_JSON_ACCOUNT, /* a string in API v1, a number in Events (customer_id, subaccount_id)
+	                     */
 	FIELD_JSON_BOOLEAN,
-	FIELD_JSON_OBJECT,  /* JSON text, copied */
-	FIELD_JSON_STRINGS, /* JSON array text, copied */
-	FIELD_JSON_TIME,
+	FIELD_JSON_OBJECT,  /* JSON object as text, copied */
+	FIELD_JSON_STRINGS, /* JSON array as text, copied */
+	FIELD_JSON_TIME,    /* made from a member of struct event */
 };
 
 /* Whether a field is the same for all events of a message (stored once) or told by each event. */
 enum field_scope { FIELD_OF_MESSAGE, FIELD_OF_EVENT };
+
+enum api_generation { API_V1 = 1, API_EVENTS = 2, API_WEBHOOK = 4 };
 
 struct field_info {
 	const char *name;        /* in the search APIs */
@@ -27,12 +30,12 @@ struct field_info {
 	unsigned number;         /* in stored rows: never changes, never reused */
 	enum field_json json;
 	enum field_scope scope;
-	const char *sample;      /* JSON value */
+	unsigned generations; /* enum api_generation bits: where documentation lists it */
+	bool own;             /* postwake's own, unknown to the APIs that we speak */
+	const char *sample;   /* text as struct event holds it */
 	const char *description;
 };
 extern const struct field_info field_catalogue[FIELDS];
-
-enum api_generation { API_V1 = 1, API_EVENTS = 2, API_WEBHOOK = 4 };
 
 struct event_info {
 	const char *name;         /* bounce */
@@ -42,7 +45,7 @@ struct event_info {
 	const char *ingest_type;    /* inband */
 	unsigned number;            /* in stored rows: never changes */
 	unsigned generations;       /* enum api_generation bits: where documentation lists it */
-	guint64 fields[2];          /* bit set: which fields it may carry */
+	guint64 fields[2];          /* bit set by enum field: which fields it may carry */
 };
 extern const struct event_info event_catalogue[EVENT_TYPES];
 
@@ -54,7 +57,8 @@ enum event_type event_type_by_number(unsigned number);
 enum field field_by_name(struct slice name);
 enum field field_by_number(unsigned number);
 
-/* Whether results of `generation` show `field` of such an event (our extensions count everywhere). */
+/* Whether the documentation of `generation` lists `field` for such an event; our own fields count
+ * in every generation. Results show each field that an event holds, listed or not. */
 bool event_carries(enum event_type type, enum field field, enum api_generation generation);
 
 /* The `results` arrays of …/events/documentation and …/events/samples (contract, 1.3), appended as

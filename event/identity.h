@@ -23,7 +23,7 @@ struct identity_line {
 /* event_id of a log fact. `recipient` is compared in lower case; `ordinal` counts lines of one
  * second that are the same in everything. Result: 1 to 2^63-1. */
 uint64_t identity_log_fact(const struct identity_line *line, struct slice recipient,
-	enum identity_fact fact, unsigned ordinal);
+        enum identity_fact fact, unsigned ordinal);
 
 /* Hash of the shared part of a line (without recipient, fact and ordinal), to count ordinals. */
 uint64_t identity_line_hash(const struct identity_line *line);
@@ -39,10 +39,10 @@ uint64_t identity_parts(const struct slice *parts, size_t n);
 /* message_id of a message born at `birth` (ms; whole seconds count): 4 zeros, 8 hex digits of the
  * little-endian seconds, 8 hex digits of a hash. Writes 20 digits and NUL. */
 void identity_message_id(struct slice node, struct slice instance, struct slice queue_id,
-	int64_t birth, char id[IDENTITY_MESSAGE_ID_LEN + 1]);
+        int64_t birth, char id[IDENTITY_MESSAGE_ID_LEN + 1]);
 
 /* message_id of a rejection that never had a queue id: from its event_id and its time. */
-void identity_reject_message_id(uint64_t event_id, int64_t time,
-	char id[IDENTITY_MESSAGE_ID_LEN + 1]);
+void identity_reject_message_id(
+        uint64_t event_id, int64_t time, char id[IDENTITY_MESSAGE_ID_LEN + 1]);
 
 #endif

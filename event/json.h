@@ -8,7 +8,7 @@
 #include "event/catalogue.h"
 
 /* A JSON string with its quotes. Control characters, quotes and backslashes are escaped; bytes that
- * are no UTF-8 become U+FFFD; also U+2028, U+2029, '<', '>' and '&' stay as they are. */
+ * are no UTF-8 become U+FFFD each; U+2028, U+2029, '<', '>' and '&' stay as they are. */
 void json_string(GString *out, struct slice text);
 
 /* `"name":` with a comma before it unless it follows an opening brace. */
@@ -18,8 +18,16 @@ void json_key(GString *out, const char *name);
 void json_member(GString *out, const char *name, struct slice text);
 void json_member_int(GString *out, const char *name, gint64 value);
 
-/* One event as an object of a search result: absent data = absent key, rcpt_meta and rcpt_tags always
- * there for mail events; timestamps and account numbers as the generation wants them. */
+/* The value of one field, as it stands behind its key in a search result, with timestamps and
+ * account numbers as the generation wants them. False, and nothing appended, where the event has no
+ * such field. Text of OBJECT and STRINGS fields is trusted to be JSON: who makes an event checks
+ * it. */
+bool json_event_value(
+        GString *out, const struct event *event, enum field field, enum api_generation generation);
+
+/* One event as an object of a search result: `type` first, then each field that it has in the order
+ * of schema/fields.def. Absent data = absent key; rcpt_meta and rcpt_tags always there for mail
+ * events. */
 void json_event(GString *out, const struct event *event, enum api_generation generation);
 
 #endif

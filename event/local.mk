@@ -1,1 +1,31 @@
-# event
+noinst_LIBRARIES += libevent.a
+libevent_a_SOURCES = \
+	event/bounce_class.c event/bounce_class.h \
+	event/catalogue.c event/catalogue.h \
+	event/event.h \
+	event/identity.c event/identity.h \
+	event/json.c event/json.h \
+	event/observation.h \
+	event/reason.c event/reason.h
+
+if HAVE_CHECK
+EVENT_TESTS = \
+	tests/unit/test_bounce_class \
+	tests/unit/test_catalogue \
+	tests/unit/test_identity \
+	tests/unit/test_json \
+	tests/unit/test_reason
+check_PROGRAMS += $(EVENT_TESTS)
+TESTS += $(EVENT_TESTS)
+EVENT_TEST_LDADD = libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_bounce_class_SOURCES = tests/unit/test_bounce_class.c tests/support/unit.h
+tests_unit_test_bounce_class_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_catalogue_SOURCES = tests/unit/test_catalogue.c tests/support/unit.h
+tests_unit_test_catalogue_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
+tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
+tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
+tests_unit_test_reason_LDADD = $(EVENT_TEST_LDADD)
+endif

@@ -1,4 +1,5 @@
-/* `reason` from `raw_reason`: what varies is cut out, so that reasons can be counted (contract, 6). */
+/* `reason` from `raw_reason`: what varies is cut out, so that reasons can be counted (contract, 6).
+ */
 #ifndef PW_EVENT_REASON_H
 #define PW_EVENT_REASON_H
 

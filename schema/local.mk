@@ -1,1 +1,8 @@
-# schema
+# The truth as data: compiled in by event/ and store/.
+EXTRA_DIST += \
+	schema/README \
+	schema/bounce-classes.def \
+	schema/events.def \
+	schema/fields.def \
+	schema/samples.def \
+	schema/search.def

@@ -1,0 +1,286 @@
+#include "event/catalogue.h"
+
+#include "event/json.h"
+
+/* Words of the generations column of both tables. */
+enum {
+	NONE = 0,
+	ONLY_EVENTS = API_EVENTS,
+	ONLY_WEBHOOK = API_WEBHOOK,
+	NOT_V1 = API_EVENTS | API_WEBHOOK,
+	ALL = API_V1 | API_EVENTS | API_WEBHOOK,
+	OWN_BIT = 8,
+	OWN = ALL | OWN_BIT,
+};
+
+const struct field_info field_catalogue[FIELDS] = {
+#define FIELD(ID, NUMBER, NAME, INGEST, JSON, SCOPE, GENERATIONS, SAMPLE, DESCRIPTION) \
+	[FIELD_##ID] = { \
+	        .name = NAME, \
+	        .ingest_name = INGEST, \
+	        .number = NUMBER, \
+	        .json = FIELD_JSON_##JSON, \
+	        .scope = FIELD_OF_##SCOPE, \
+	        .generations = (GENERATIONS)&ALL, \
+	        .own = ((GENERATIONS)&OWN_BIT) != 0, \
+	        .sample = SAMPLE, \
+	        .description = DESCRIPTION, \
+	},
+#include "schema/fields.def"
+#undef FIELD
+};
+
+_Static_assert(FIELDS <= 128, "event_info.fields has 128 bits");
+
+#define LOW(ID) | ((guint64)(FIELD_##ID < 64) << (FIELD_##ID & 63))
+#define HIGH(ID) | ((guint64)(FIELD_##ID >= 64) << (FIELD_##ID & 63))
+
+const struct event_info event_catalogue[EVENT_TYPES] = {
+#define EVENT(ID, NUMBER, NAME, DISPLAY, WRAPPER, INGEST, GENERATIONS, DESCRIPTION) \
+	[EVENT_##ID] = { \
+	        .name = NAME, \
+	        .display_name = DISPLAY, \
+	        .description = DESCRIPTION, \
+	        .ingest_wrapper = WRAPPER, \
+	        .ingest_type = INGEST, \
+	        .number = NUMBER, \
+	        .generations = GENERATIONS, \
+	        .fields = {0 FIELDS_##ID(LOW), 0 FIELDS_##ID(HIGH)}, \
+	},
+#include "schema/events.def"
+#undef EVENT
+};
+
+/* Row number to index + 1; 0 = no such number. A number used twice does not compile
+ * (-Woverride-init). */
+static const guint8 field_of_number[] = {
+#define FIELD(ID, NUMBER, ...) [NUMBER] = FIELD_##ID + 1,
+#include "schema/fields.def"
+#undef FIELD
+};
+static const guint8 event_of_number[] = {
+#define EVENT(ID, NUMBER, ...) [NUMBER] = EVENT_##ID + 1,
+#include "schema/events.def"
+#undef EVENT
+};
+
+enum field field_by_number(unsigned number)
+{
+	if (number >= sizeof(field_of_number) || field_of_number[number] == 0)
+		return FIELDS;
+	return (enum field)(field_of_number[number] - 1);
+}
+
+enum event_type event_type_by_number(unsigned number)
+{
+	if (number >= sizeof(event_of_number) || event_of_number[number] == 0)
+		return EVENT_TYPES;
+	return (enum event_type)(event_of_number[number] - 1);
+}
+
+/* Open hash tables of the names, filled once: a name costs one hash and, nearly always, one
+ * comparison. Twice as many places as names at least. */
+#define NAME_PLACES 256
+struct name_table {
+	guint8 index[NAME_PLACES]; /* + 1; 0 = free */
+};
+static struct name_table field_names, event_names;
+
+static unsigned name_hash(struct slice name)
+{
+	unsigned hash = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; i < name.n; i++)
+		hash = (hash ^ (guint8)name.p[i]) * 16777619u;
+	return (hash ^ hash >> 16) % NAME_PLACES;
+}
+
+static void name_add(struct name_table *table, const char *name, int index)
+{
+	unsigned at = name_hash(slice_str(name));
+
+	while (table->index[at] != 0)
+		at = (at + 1) % NAME_PLACES;
+	table->index[at] = (guint8)(index + 1);
+}
+
+static void names_fill(void)
+{
+	static gsize done;
+
+	if (!g_once_init_enter(&done))
+		return;
+	for (int i = 0; i < FIELDS; i++)
+		name_add(&field_names, field_catalogue[i].name, i);
+	for (int i = 0; i < EVENT_TYPES; i++)
+		name_add(&event_names, event_catalogue[i].name, i);
+	g_once_init_leave(&done, 1);
+}
+
+enum event_type event_type_by_name(struct slice name)
+{
+	names_fill();
+	for (unsigned at = name_hash(name); event_names.index[at] != 0;
+	        at = (at + 1) % NAME_PLACES) {
+		int index = event_names.index[at] - 1;
+		if (slice_eq(slice_str(event_catalogue[index].name), name))
+			return (enum event_type)index;
+	}
+	return EVENT_TYPES;
+}
+
+enum field field_by_name(struct slice name)
+{
+	names_fill();
+	for (unsigned at = name_hash(name); field_names.index[at] != 0;
+	        at = (at + 1) % NAME_PLACES) {
+		int index = field_names.index[at] - 1;
+		if (slice_eq(slice_str(field_catalogue[index].name), name))
+			return (enum field)index;
+	}
+	return FIELDS;
+}
+
+bool event_carries(enum event_type type, enum field field, enum api_generation generation)
+{
+	return (event_catalogue[type].fields[field / 64] >> (field % 64) & 1) != 0 &&
+	       (field_catalogue[field].generations & generation) != 0;
+}
+
+/* Samples of single types, which win over that of the field. */
+static const struct sample {
+	enum event_type type;
+	enum field field;
+	const char *text;
+} samples[] = {
+#define SAMPLE(TYPE, FIELD, TEXT) {EVENT_##TYPE, FIELD_##FIELD, TEXT},
+#include "schema/samples.def"
+#undef SAMPLE
+};
+
+static const char *sample_text(enum event_type type, enum field field)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(samples); i++)
+		if (samples[i].type == type && samples[i].field == field)
+			return samples[i].text;
+	return field_catalogue[field].sample;
+}
+
+/* Of the fields that live in members, only the event_id and the times depend on a sample. */
+static void sample_member(struct event *event, enum field field)
+{
+	g_autoptr(GDateTime) time = NULL;
+
+	switch (field) {
+	case FIELD_EVENT_ID:
+		event->id = g_ascii_strtoull(sample_text(event->type, field), NULL, 10);
+		break;
+	case FIELD_TIMESTAMP:
+	case FIELD_INJECTION_TIME:
+		time = g_date_time_new_from_iso8601(sample_text(event->type, field), NULL);
+		*(field == FIELD_TIMESTAMP ? &event->time : &event->injected) =
+		        g_date_time_to_unix(time) * 1000 + g_date_time_get_microsecond(time) / 1000;
+		break;
+	default:
+		break;
+	}
+}
+
+static void sample_event(struct event *event, enum event_type type, enum api_generation generation)
+{
+	*event = (struct event){.type = type};
+	for (int i = 0; i < FIELDS; i++) {
+		enum field field = (enum field)i;
+		if (!event_carries(type, field, generation))
+			continue;
+		switch (field) {
+		case FIELD_TYPE:
+		case FIELD_EVENT_ID:
+		case FIELD_TIMESTAMP:
+		case FIELD_INJECTION_TIME:
+			sample_member(event, field);
+			break;
+		default:
+			event->field[field] = slice_str(sample_text(type, field));
+		}
+	}
+}
+
+static void document_pair(
+        GString *out, const char *name, const char *description, const char *sample)
+{
+	json_key(out, name);
+	g_string_append_c(out, '{');
+	json_member(out, "description", slice_str(description));
+	json_member(out, "sampleValue", slice_str(sample));
+	g_string_append_c(out, '}');
+}
+
+static void document_field(
+        GString *out, const struct event *sample, enum field field, enum api_generation generation)
+{
+	const struct field_info *info = &field_catalogue[field];
+
+	json_key(out, info->name);
+	g_string_append(out, "{\"description\":");
+	if (info->own) {
+		g_autofree char *text =
+		        g_strconcat(info->description, " (postwake's own field)", NULL);
+		json_string(out, slice_str(text));
+	} else {
+		json_string(out, slice_str(info->description));
+	}
+	json_key(out, "sampleValue");
+	json_event_value(out, sample, field, generation);
+	g_string_append_c(out, '}');
+}
+
+static void document_type(GString *out, enum event_type type, enum api_generation generation)
+{
+	const struct event_info *info = &event_catalogue[type];
+	struct event sample;
+
+	sample_event(&sample, type, generation);
+	g_string_append_c(out, '{');
+	for (int i = 0; i < FIELDS; i++)
+		if (event_carries(type, (enum field)i, generation))
+			document_field(out, &sample, (enum field)i, generation);
+	document_pair(out, "display_name", "Name of the event type for people", info->display_name);
+	document_pair(out, "event_description", "What such an event means", info->description);
+	g_string_append_c(out, '}');
+}
+
+/* Separates the elements of an array. */
+static void element(GString *out)
+{
+	if (out->len > 0 && out->str[out->len - 1] != '[')
+		g_string_append_c(out, ',');
+}
+
+void catalogue_documentation(GString *out, enum api_generation generation)
+{
+	g_string_append_c(out, '[');
+	for (int i = 0; i < EVENT_TYPES; i++) {
+		if ((event_catalogue[i].generations & generation) == 0)
+			continue;
+		element(out);
+		document_type(out, (enum event_type)i, generation);
+	}
+	g_string_append_c(out, ']');
+}
+
+void catalogue_samples(GString *out, enum api_generation generation, const bool *types)
+{
+	struct event sample;
+
+	g_string_append_c(out, '[');
+	for (int i = 0; i < EVENT_TYPES; i++) {
+		if ((event_catalogue[i].generations & generation) == 0 ||
+		        (types != NULL && !types[i]))
+			continue;
+		element(out);
+		sample_event(&sample, (enum event_type)i, generation);
+		json_event(out, &sample, generation);
+	}
+	g_string_append_c(out, ']');
+}
