@@ -14,7 +14,7 @@ static void error_fill(struct error *err, int number, const char *format, va_lis
 		return;
 	char buf[128];
 	snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s",
-		strerror_r(number, buf, sizeof(buf)));
+	        strerror_r(number, buf, sizeof(buf)));
 }
 
 int error_set(struct error *err, const char *format, ...)

@@ -21,7 +21,7 @@ int error_set(struct error *err, const char *format, ...) __attribute__((format(
 
 /* The same with ": strerror(number)" behind the text. */
 int error_errno(struct error *err, int number, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 void error_clear(struct error *err);
 

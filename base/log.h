@@ -13,7 +13,7 @@ void log_open(const char *program, bool use_syslog, enum log_level most);
 /* One line. `id` is the queue id, request id or source that it is about, and comes first; NULL
  * where there is none. Control bytes of the text are written as '?'. Thread-safe. */
 void log_line(enum log_level level, const char *id, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 #define log_error(id, ...) log_line(LOG_LEVEL_ERROR, id, __VA_ARGS__)
 #define log_warning(id, ...) log_line(LOG_LEVEL_WARNING, id, __VA_ARGS__)

@@ -39,8 +39,8 @@ static void capture_event(void *ctx, const struct event *event)
 	store_batch_event(stream->capture->batch, event);
 }
 
-static int64_t capture_find_birth(void *ctx, struct slice node, struct slice instance,
-	struct slice queue_id, int64_t time)
+static int64_t capture_find_birth(
+        void *ctx, struct slice node, struct slice instance, struct slice queue_id, int64_t time)
 {
 	struct capture_stream *stream = ctx;
 
@@ -71,8 +71,8 @@ static void capture_before_commit(void *ctx, struct store_batch *batch)
 	trace_save(capture->live->trace, capture_put, batch);
 }
 
-static void capture_after_commit(void *ctx, const struct store_commit_result *result,
-	const struct error *err)
+static void capture_after_commit(
+        void *ctx, const struct store_commit_result *result, const struct error *err)
 {
 	struct capture *capture = ctx;
 
@@ -90,9 +90,9 @@ struct capture_stream *capture_stream_new(struct capture *capture, struct error 
 {
 	struct capture_stream *stream = g_new0(struct capture_stream, 1);
 	const struct trace_hooks hooks = {.ctx = stream,
-		.event = capture_event,
-		.find_birth = capture_find_birth,
-		.load = capture_load};
+	        .event = capture_event,
+	        .find_birth = capture_find_birth,
+	        .load = capture_load};
 
 	stream->capture = capture;
 	stream->state = g_string_new(NULL);
@@ -119,20 +119,19 @@ static int capture_restore(void *ctx, struct slice key, struct slice value, stru
 }
 
 int capture_open(struct capture **capture_r, struct store *store,
-	const struct capture_config *config, struct error *err)
+        const struct capture_config *config, struct error *err)
 {
 	struct capture *capture = g_new0(struct capture, 1);
 	const struct store_writer_config writer = {.keep_days = config->keep_days,
-		.max_events = config->bulk ? BULK_EVENTS : 0,
-		.before_commit = capture_before_commit,
-		.after_commit = capture_after_commit,
-		.ctx = capture};
+	        .max_events = config->bulk ? BULK_EVENTS : 0,
+	        .before_commit = capture_before_commit,
+	        .after_commit = capture_after_commit,
+	        .ctx = capture};
 
 	capture->config = *config;
 	capture->store = store;
 	capture->live = capture_stream_new(capture, err);
-	if (capture->live == NULL ||
-		store_each_state(store, capture_restore, capture, err) < 0)
+	if (capture->live == NULL || store_each_state(store, capture_restore, capture, err) < 0)
 		goto fail;
 	capture->writer = store_writer_new(store, &writer, err);
 	if (capture->writer == NULL)
@@ -163,7 +162,7 @@ struct capture_stream *capture_live(struct capture *capture)
 /* ---- sources ---- */
 
 struct capture_source *capture_source_new(struct capture_stream *stream, const char *name,
-	const struct line_reader_config *reader, struct error *err)
+        const struct line_reader_config *reader, struct error *err)
 {
 	struct line_reader *lines = line_reader_new(reader, err);
 
@@ -218,7 +217,7 @@ int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms)
 
 /* Of the observations of one line the one that says most gives the line its class. */
 static const int class_weight[LEDGER_CLASSES] = {
-	[LEDGER_IGNORED] = 0, [LEDGER_UNPARSED] = 1, [LEDGER_LINKED] = 2, [LEDGER_EVENT] = 3};
+        [LEDGER_IGNORED] = 0, [LEDGER_UNPARSED] = 1, [LEDGER_LINKED] = 2, [LEDGER_EVENT] = 3};
 
 static void capture_observed(void *ctx, const struct observation *seen)
 {
@@ -230,8 +229,8 @@ static void capture_observed(void *ctx, const struct observation *seen)
 		source->class = class;
 }
 
-static int64_t capture_classify(struct capture_source *source, struct slice text, int64_t offset,
-	bool again)
+static int64_t capture_classify(
+        struct capture_source *source, struct slice text, int64_t offset, bool again)
 {
 	struct store_batch *batch = source->stream->capture->batch;
 
@@ -259,22 +258,21 @@ int64_t capture_entry(struct capture_source *source, const struct syslog_line *e
 	return capture_classify(source, entry->text, -1, again);
 }
 
-void capture_gap(struct capture_source *source, int64_t from, int64_t to, int64_t bytes,
-	const char *what)
+void capture_gap(
+        struct capture_source *source, int64_t from, int64_t to, int64_t bytes, const char *what)
 {
 	const struct store_gap gap = {.source = slice_str(source->name),
-		.from = from,
-		.to = to,
-		.bytes = bytes,
-		.text = slice_str(what)};
+	        .from = from,
+	        .to = to,
+	        .bytes = bytes,
+	        .text = slice_str(what)};
 
 	store_batch_gap(source->stream->capture->batch, &gap);
 }
 
 /* ---- what is no line ---- */
 
-uint64_t capture_observe(struct capture_stream *stream, const struct observation *seen,
-	bool urgent)
+uint64_t capture_observe(struct capture_stream *stream, const struct observation *seen, bool urgent)
 {
 	capture_lock(stream->capture);
 	trace_feed(stream->trace, seen);
@@ -301,12 +299,12 @@ void capture_tick(struct capture *capture, int64_t now)
 	trace_tick(capture->live->trace, now);
 	store_batch_no_line(capture->batch);
 	struct trace_counts counts = trace_counts(capture->live->trace);
-	capture_tell(capture->batch, "milter_missed", counts.milter_missed,
-		capture->told.milter_missed);
-	capture_tell(capture->batch, "envelope_ambiguous", counts.ambiguous,
-		capture->told.ambiguous);
-	capture_tell(capture->batch, "envelope_cancelled", counts.cancelled,
-		capture->told.cancelled);
+	capture_tell(
+	        capture->batch, "milter_missed", counts.milter_missed, capture->told.milter_missed);
+	capture_tell(
+	        capture->batch, "envelope_ambiguous", counts.ambiguous, capture->told.ambiguous);
+	capture_tell(
+	        capture->batch, "envelope_cancelled", counts.cancelled, capture->told.cancelled);
 	capture->told = counts;
 	store_writer_end(capture->writer, false);
 }

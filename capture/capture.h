@@ -1,4 +1,5 @@
-/* Capture: joins what the sources see (lines, envelopes) with the correlator and the store's writer.
+/* Capture: joins what the sources see (lines, envelopes) with the correlator and the store's
+ * writer.
  *
  * A stream is one correlator with what feeds it. The daemon has one live stream, whose open
  * messages survive a restart; each import has a stream of its own. The lock of the writer's batch
@@ -28,7 +29,7 @@ struct capture_config {
 
 /* Restores the open messages and starts the writer. The store must be open for writing. */
 int capture_open(struct capture **capture_r, struct store *store,
-	const struct capture_config *config, struct error *err);
+        const struct capture_config *config, struct error *err);
 /* Commits what is there. -1 with *err when that failed. */
 int capture_close(struct capture **capture, struct error *err);
 
@@ -40,7 +41,7 @@ void capture_stream_free(struct capture_stream **stream);
 
 /* A log of a stream. `name` is its name in the line ledger. */
 struct capture_source *capture_source_new(struct capture_stream *stream, const char *name,
-	const struct line_reader_config *reader, struct error *err);
+        const struct line_reader_config *reader, struct error *err);
 void capture_source_free(struct capture_source **source);
 
 /* The time that the clock of a restored source goes on from (ms). */
@@ -52,8 +53,8 @@ void capture_begin(struct capture_source *source);
 /* `again`: the line was counted in an earlier run. Returns the time of the line, ms. */
 int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again);
 int64_t capture_entry(struct capture_source *source, const struct syslog_line *entry, bool again);
-void capture_gap(struct capture_source *source, int64_t from, int64_t to, int64_t bytes,
-	const char *what);
+void capture_gap(
+        struct capture_source *source, int64_t from, int64_t to, int64_t bytes, const char *what);
 
 /* `position` (or SLICE_NONE) is committed with the lines. Returns the ticket for capture_wait. */
 uint64_t capture_end(struct capture_source *source, struct slice position);
@@ -62,8 +63,8 @@ uint64_t capture_end(struct capture_source *source, struct slice position);
 int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms);
 
 /* Feeds one observation that is no line (the milter's). Returns a ticket. */
-uint64_t capture_observe(struct capture_stream *stream, const struct observation *seen,
-	bool urgent);
+uint64_t capture_observe(
+        struct capture_stream *stream, const struct observation *seen, bool urgent);
 
 /* Adds to a named counter of the store. */
 void capture_count(struct capture *capture, const char *name, int64_t n);

@@ -39,12 +39,12 @@ static void handover_copy_envelope(struct handover_item *item, const struct enve
 	item->envelope = *from;
 	for (int i = 0; i < FIELDS; i++)
 		handover_copy_slice(item->bytes, &item->envelope.field[i]);
-	item->recipients = g_array_sized_new(FALSE, FALSE, sizeof(struct envelope_recipient),
-		(guint)from->recipients);
+	item->recipients = g_array_sized_new(
+	        FALSE, FALSE, sizeof(struct envelope_recipient), (guint)from->recipients);
 	g_array_append_vals(item->recipients, from->recipient, (guint)from->recipients);
 	for (size_t i = 0; i < from->recipients; i++) {
 		struct envelope_recipient *one =
-			&g_array_index(item->recipients, struct envelope_recipient, i);
+		        &g_array_index(item->recipients, struct envelope_recipient, i);
 		handover_copy_slice(item->bytes, &one->address);
 		handover_copy_slice(item->bytes, &one->type);
 		handover_copy_slice(item->bytes, &one->meta);
@@ -63,12 +63,12 @@ static struct handover_item *handover_copy(const struct observation *from)
 	item->bytes = g_string_chunk_new(1024);
 	*seen = *from;
 	struct slice *const slices[] = {&seen->line.node, &seen->line.instance, &seen->line.program,
-		&seen->line.pid, &seen->line.text, &seen->queue_id, &seen->new_queue_id,
-		&seen->orig_queue_id, &seen->from, &seen->to, &seen->orig_to, &seen->service,
-		&seen->relay_host, &seen->relay_ip, &seen->relay_port, &seen->dsn, &seen->code,
-		&seen->reason, &seen->stage, &seen->client_host, &seen->client_ip,
-		&seen->client_port, &seen->sasl_method, &seen->sasl_username, &seen->helo,
-		&seen->proto, &seen->message_id, &seen->uid};
+	        &seen->line.pid, &seen->line.text, &seen->queue_id, &seen->new_queue_id,
+	        &seen->orig_queue_id, &seen->from, &seen->to, &seen->orig_to, &seen->service,
+	        &seen->relay_host, &seen->relay_ip, &seen->relay_port, &seen->dsn, &seen->code,
+	        &seen->reason, &seen->stage, &seen->client_host, &seen->client_ip,
+	        &seen->client_port, &seen->sasl_method, &seen->sasl_username, &seen->helo,
+	        &seen->proto, &seen->message_id, &seen->uid};
 	for (size_t i = 0; i < G_N_ELEMENTS(slices); i++)
 		handover_copy_slice(item->bytes, slices[i]);
 	if (from->envelope != NULL)
@@ -87,7 +87,7 @@ static void handover_item_free(struct handover_item *item)
 static void handover_feed(struct handover *handover, struct handover_item *item)
 {
 	uint64_t ticket =
-		capture_observe(capture_live(handover->capture), &item->seen, item->waited);
+	        capture_observe(capture_live(handover->capture), &item->seen, item->waited);
 
 	if (!item->waited) {
 		handover_item_free(item);
@@ -167,8 +167,9 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 	return true;
 }
 
-/* Waits until the item was fed, at most until `end` (monotonic us): true, and the item is the caller's
- * to free. False: it is not; whoever sent the mail is told to try again. With the lock held. */
+/* Waits until the item was fed, at most until `end` (monotonic us): true, and the item is the
+ * caller's to free. False: it is not; whoever sent the mail is told to try again. With the lock
+ * held. */
 static bool handover_await(struct handover *handover, struct handover_item *item, gint64 end)
 {
 	while (!item->ready)

@@ -1,1 +1,22 @@
-# cli
+noinst_LIBRARIES += libcli.a
+libcli_a_SOURCES = \
+	cli/cli.h \
+	cli/client.c cli/client.h \
+	cli/events.c \
+	cli/filter.c cli/filter.h \
+	cli/follow.c \
+	cli/http.c cli/http.h \
+	cli/import.c \
+	cli/parse.c \
+	cli/print.c cli/print.h \
+	cli/progress.c cli/progress.h \
+	cli/proof.c cli/proof.h \
+	cli/prune.c \
+	cli/search.c \
+	cli/show.c \
+	cli/status.c \
+	cli/when.c cli/when.h
+
+bin_PROGRAMS += postwake
+postwake_SOURCES = cli/main.c
+postwake_LDADD = libcli.a libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)

@@ -28,44 +28,45 @@ struct config_key {
 #define OF(member) offsetof(struct config_source, member)
 
 static const struct config_key config_keys[] = {
-	{"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
-	{"postwake", "keep_days", CONFIG_NUMBER, IN(keep_days), "10", "0 36500"},
-	{"postwake", "node", CONFIG_TEXT, IN(node), NULL, NULL},
-	{"postwake", "customer_id", CONFIG_TEXT, IN(customer_id), "1", NULL},
-	{"postwake", "subaccount_id", CONFIG_TEXT, IN(subaccount_id), "0", NULL},
-	{"postwake", "internal_relays", CONFIG_TEXT, IN(internal_relays), NULL, NULL},
-	{"postwake", "sending_ips", CONFIG_TEXT, IN(sending_ips), NULL, NULL},
-	{"postwake", "follow", CONFIG_CHOICE, IN(follow), "auto", "auto none"},
-	{"postwake", "log", CONFIG_CHOICE, IN(log), "stderr", "stderr syslog"},
-	{"postwake", "debug", CONFIG_SWITCH, IN(debug), "no", NULL},
+        {"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
+        {"postwake", "keep_days", CONFIG_NUMBER, IN(keep_days), "10", "0 36500"},
+        {"postwake", "max_size", CONFIG_NUMBER, IN(max_size), "0", "0 1000000000"},
+        {"postwake", "node", CONFIG_TEXT, IN(node), NULL, NULL},
+        {"postwake", "customer_id", CONFIG_TEXT, IN(customer_id), "1", NULL},
+        {"postwake", "subaccount_id", CONFIG_TEXT, IN(subaccount_id), "0", NULL},
+        {"postwake", "internal_relays", CONFIG_TEXT, IN(internal_relays), NULL, NULL},
+        {"postwake", "sending_ips", CONFIG_TEXT, IN(sending_ips), NULL, NULL},
+        {"postwake", "follow", CONFIG_CHOICE, IN(follow), "auto", "auto none"},
+        {"postwake", "log", CONFIG_CHOICE, IN(log), "stderr", "stderr syslog"},
+        {"postwake", "debug", CONFIG_SWITCH, IN(debug), "no", NULL},
 
-	{"milter", "enabled", CONFIG_SWITCH, IN(milter), "yes", NULL},
-	{"milter", "socket", CONFIG_TEXT, IN(milter_socket),
-		"unix:/var/spool/postfix/postwake/milter.sock", NULL},
-	{"milter", "group", CONFIG_TEXT, IN(milter_group), "postfix", NULL},
-	{"milter", "mode", CONFIG_MODE, IN(milter_mode), "0660", NULL},
-	{"milter", "on_failure", CONFIG_CHOICE, IN(milter_on_failure), "accept", "accept tempfail"},
-	{"milter", "commit_timeout", CONFIG_NUMBER, IN(milter_commit_timeout), "2000", "10 60000"},
-	{"milter", "instance", CONFIG_TEXT, IN(milter_instance), NULL, NULL},
-	{"milter", "remove_header", CONFIG_SWITCH, IN(milter_remove_header), "no", NULL},
-	{"milter", "header_map", CONFIG_TEXT, IN(milter_header_map), NULL, NULL},
-	{"milter", "postfix_config", CONFIG_TEXT, IN(milter_postfix_config), NULL, NULL},
-	{"milter", "check_postfix", CONFIG_SWITCH, IN(milter_check_postfix), "yes", NULL},
+        {"milter", "enabled", CONFIG_SWITCH, IN(milter), "yes", NULL},
+        {"milter", "socket", CONFIG_TEXT, IN(milter_socket),
+                "unix:/var/spool/postfix/postwake/milter.sock", NULL},
+        {"milter", "group", CONFIG_TEXT, IN(milter_group), "postfix", NULL},
+        {"milter", "mode", CONFIG_MODE, IN(milter_mode), "0660", NULL},
+        {"milter", "on_failure", CONFIG_CHOICE, IN(milter_on_failure), "accept", "accept tempfail"},
+        {"milter", "commit_timeout", CONFIG_NUMBER, IN(milter_commit_timeout), "2000", "10 60000"},
+        {"milter", "instance", CONFIG_TEXT, IN(milter_instance), NULL, NULL},
+        {"milter", "remove_header", CONFIG_SWITCH, IN(milter_remove_header), "no", NULL},
+        {"milter", "header_map", CONFIG_TEXT, IN(milter_header_map), NULL, NULL},
+        {"milter", "postfix_config", CONFIG_TEXT, IN(milter_postfix_config), NULL, NULL},
+        {"milter", "check_postfix", CONFIG_SWITCH, IN(milter_check_postfix), "yes", NULL},
 
-	{"query", "socket", CONFIG_TEXT, IN(query_socket), PW_RUNSTATEDIR "/postwake/query.sock",
-		NULL},
-	{"query", "group", CONFIG_TEXT, IN(query_group), NULL, NULL},
-	{"query", "mode", CONFIG_MODE, IN(query_mode), "0660", NULL},
-	{"query", "threads", CONFIG_NUMBER, IN(query_threads), "4", "1 64"},
-	{"query", "default_window", CONFIG_NUMBER, IN(query_window), "1440", "1 5256000"},
+        {"query", "socket", CONFIG_TEXT, IN(query_socket), PW_RUNSTATEDIR "/postwake/query.sock",
+                NULL},
+        {"query", "group", CONFIG_TEXT, IN(query_group), NULL, NULL},
+        {"query", "mode", CONFIG_MODE, IN(query_mode), "0660", NULL},
+        {"query", "threads", CONFIG_NUMBER, IN(query_threads), "4", "1 64"},
+        {"query", "default_window", CONFIG_NUMBER, IN(query_window), "1440", "1 5256000"},
 
-	{NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
-	{NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
-	{NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
-	{NULL, "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
-	{NULL, "node", CONFIG_TEXT, OF(node), NULL, NULL},
-	{NULL, "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
-	{NULL, "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
+        {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
+        {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
+        {NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
+        {NULL, "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
+        {NULL, "node", CONFIG_TEXT, OF(node), NULL, NULL},
+        {NULL, "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
+        {NULL, "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
 };
 
 static bool config_word_in(const char *words, const char *word)
@@ -126,7 +127,7 @@ static const struct config_key *config_find(const char *group, const char *key)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
 		if (g_strcmp0(config_keys[i].group, group) == 0 &&
-			strcmp(config_keys[i].key, key) == 0)
+		        strcmp(config_keys[i].key, key) == 0)
 			return &config_keys[i];
 	return NULL;
 }
@@ -135,7 +136,7 @@ static void config_defaults(const char *group, void *target)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
 		if (config_keys[i].fallback != NULL &&
-			(config_keys[i].group == NULL) == (group == NULL))
+		        (config_keys[i].group == NULL) == (group == NULL))
 			g_free(config_put(&config_keys[i], target, config_keys[i].fallback));
 }
 
@@ -163,8 +164,7 @@ static struct config_source *config_source_add(struct config *config, const char
 	return source;
 }
 
-static int config_group(struct config *config, GKeyFile *file, const char *group,
-	struct error *err)
+static int config_group(struct config *config, GKeyFile *file, const char *group, struct error *err)
 {
 	bool of_source = g_str_has_prefix(group, SOURCE_PREFIX);
 	void *target = config;
@@ -179,12 +179,12 @@ static int config_group(struct config *config, GKeyFile *file, const char *group
 		const struct config_key *row = config_find(table, *key);
 		if (row == NULL)
 			return error_set(err, "%s: [%s] %s: no such key (see postwake.conf(5))",
-				config->path, group, *key);
+			        config->path, group, *key);
 		g_autofree char *text = g_key_file_get_string(file, group, *key, NULL);
 		g_autofree char *wanted = config_put(row, target, text != NULL ? text : "");
 		if (wanted != NULL)
 			return error_set(err, "%s: [%s] %s = %s: must be %s", config->path, group,
-				*key, text, wanted);
+			        *key, text, wanted);
 	}
 	return 0;
 }
@@ -197,17 +197,18 @@ static int config_check_sources(const struct config *config, struct error *err)
 		const struct config_source *a = config->sources->pdata[i];
 		if ((a->file == NULL) == (a->journal == NULL))
 			return error_set(err,
-				"%s: [source %s]: needs either file= or journal=", config->path,
-				a->name);
+			        "%s: [source %s]: needs either file= or journal=", config->path,
+			        a->name);
 		for (guint k = 0; k < i; k++) {
 			const struct config_source *b = config->sources->pdata[k];
 			if ((a->file == NULL) != (b->file == NULL) &&
-				g_strcmp0(a->instance, b->instance) == 0)
+			        g_strcmp0(a->instance, b->instance) == 0)
 				return error_set(err,
-					"%s: [source %s] and [source %s]: a file and the journal of one "
-					"instance would be read twice; drop one, or give both an "
-					"instance=",
-					config->path, b->name, a->name);
+				        "%s: [source %s] and [source %s]: a file and the journal "
+				        "of one "
+				        "instance would be read twice; drop one, or give both an "
+				        "instance=",
+				        config->path, b->name, a->name);
 		}
 	}
 	return 0;
@@ -232,11 +233,12 @@ static int config_read(struct config *config, GKeyFile *file, struct error *err)
 
 	for (char **group = groups; *group != NULL; group++)
 		if (!g_str_has_prefix(*group, SOURCE_PREFIX) &&
-			!config_word_in("postwake milter query", *group))
+		        !config_word_in("postwake milter query", *group))
 			return error_set(err,
-				"%s: [%s]: no such group; there are [postwake], [milter], [query] and "
-				"[source NAME]",
-				config->path, *group);
+			        "%s: [%s]: no such group; there are [postwake], [milter], [query] "
+			        "and "
+			        "[source NAME]",
+			        config->path, *group);
 		else if (config_group(config, file, *group, err) < 0)
 			return -1;
 	return config_check_sources(config, err);

@@ -1,5 +1,5 @@
-/* The configuration file (GKeyFile syntax): every key with its type, default and range stands in one
- * table in config.c; postwake.conf(5) describes them. */
+/* The configuration file (GKeyFile syntax): every key with its type, default and range stands in
+ * one table in config.c; postwake.conf(5) describes them. */
 #ifndef PW_DAEMON_CONFIG_H
 #define PW_DAEMON_CONFIG_H
 
@@ -24,7 +24,8 @@ struct config {
 	char *path; /* of the file that was read; NULL = built-in defaults */
 	char *store;
 	int keep_days;
-	char *node; /* NULL = host name without domain, lower case */
+	int max_size; /* MB; 0 = no limit */
+	char *node;   /* NULL = host name without domain, lower case */
 	char *customer_id;
 	char *subaccount_id;
 	char *internal_relays;
@@ -37,7 +38,7 @@ struct config {
 	char *milter_socket;
 	char *milter_group;
 	int milter_mode;
-	char *milter_on_failure; /* "accept" or "tempfail" */
+	char *milter_on_failure;   /* "accept" or "tempfail" */
 	int milter_commit_timeout; /* ms */
 	char *milter_instance;
 	bool milter_remove_header;
@@ -54,8 +55,8 @@ struct config {
 	GPtrArray *sources; /* of struct config_source */
 };
 
-/* Reads `path`; NULL = the default path, where a missing file means the defaults. Unknown groups and
- * keys are errors, so that a misspelt key is not silently without effect. */
+/* Reads `path`; NULL = the default path, where a missing file means the defaults. Unknown groups
+ * and keys are errors, so that a misspelt key is not silently without effect. */
 int config_load(struct config **config_r, const char *path, struct error *err);
 void config_free(struct config **config);
 

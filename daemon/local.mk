@@ -1,1 +1,11 @@
-# daemon
+noinst_LIBRARIES += libdaemon.a
+libdaemon_a_SOURCES = \
+	daemon/config.c daemon/config.h \
+	daemon/import.c daemon/import.h \
+	daemon/mail.c daemon/mail.h \
+	daemon/retention.c daemon/retention.h \
+	daemon/sources.c daemon/sources.h
+
+sbin_PROGRAMS += postwaked
+postwaked_SOURCES = daemon/main.c
+postwaked_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)

@@ -1,0 +1,25 @@
+/* Asks the query API: over the daemon's socket, or, with -S, in this process on the store itself.
+ * Both give the same answers. */
+#ifndef PW_CLI_CLIENT_H
+#define PW_CLI_CLIENT_H
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+
+struct client;
+
+int client_open(struct client **client_r, struct cli *cli, struct error *err);
+void client_close(struct client **client);
+
+/* GET. *answer_r is the parsed body of a 200, the caller's to json_decref. -1 with *err where there
+ * is none; the messages of an `errors` answer are in it. */
+int client_get(struct client *client, const char *uri, json_t **answer_r, struct error *err);
+
+/* Appends "&name=value", percent-encoded ("?" before the first). */
+void client_parameter(GString *uri, const char *name, const char *value);
+
+/* The text of a member, or "". */
+const char *client_text(const json_t *object, const char *name);
+
+#endif

@@ -1,0 +1,101 @@
+/* postwake follow */
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/filter.h"
+#include "cli/print.h"
+#include "cli/when.h"
+
+/* How often the daemon is asked, in microseconds. */
+#define ASK_EVERY (200 * 1000)
+/* Empty answers after which a broken connection is reported rather than retried. */
+#define MISSES_MAX 50
+
+static void follow_uri(GString *uri, const struct filter *filter, gint64 since)
+{
+	g_autofree char *number = g_strdup_printf("%" G_GINT64_FORMAT, since);
+
+	g_string_assign(uri, "/api/v1/message-events");
+	client_parameter(uri, "since", number);
+	filter_parameters(filter, uri);
+}
+
+/* The arrival mark of now: what comes later is followed. */
+static int follow_start(struct client *client, gint64 *since_r, struct error *err)
+{
+	json_t *answer;
+
+	if (client_get(client, "/api/v1/message-events?per_page=1", &answer, err) < 0)
+		return -1;
+	*since_r = json_integer_value(json_object_get(answer, "as_of"));
+	json_decref(answer);
+	return 0;
+}
+
+static int follow_once(struct client *client, const struct filter *filter, gint64 *since,
+        struct printer *printer, struct error *err)
+{
+	g_autoptr(GString) uri = g_string_new(NULL);
+	json_t *answer, *event;
+	size_t i;
+
+	follow_uri(uri, filter, *since);
+	if (client_get(client, uri->str, &answer, err) < 0)
+		return -1;
+	json_array_foreach(json_object_get(answer, "results"), i, event)
+	        printer_event(printer, event);
+	gint64 next = json_integer_value(json_object_get(answer, "as_of"));
+	int moved = next > *since;
+	*since = MAX(next, *since);
+	json_decref(answer);
+	return moved;
+}
+
+/* Until the daemon has been away for MISSES_MAX tries: a restart of it goes unnoticed. */
+static int follow_loop(struct client *client, const struct filter *filter, struct printer *printer,
+        struct error *err)
+{
+	gint64 since = 0;
+	int misses = 0;
+
+	if (follow_start(client, &since, err) < 0)
+		return -1;
+	while (misses < MISSES_MAX) {
+		error_clear(err);
+		int moved = follow_once(client, filter, &since, printer, err);
+		misses = moved < 0 ? misses + 1 : 0;
+		if (moved <= 0)
+			g_usleep(ASK_EVERY);
+	}
+	return -1;
+}
+
+int cli_follow(struct cli *cli, int argc, char **argv)
+{
+	struct filter filter = {0};
+	struct print_options print = {0};
+	g_autofree char *zone_name = NULL;
+	GOptionEntry entries[FILTERS + 5] = {{0}};
+	const GOptionEntry more[] = {
+	        {"tz", 0, 0, G_OPTION_ARG_STRING, &zone_name, "time zone of the table", "NAME"},
+	        PRINT_ENTRIES(print)};
+	struct error err = {0};
+	struct client *client = NULL;
+
+	filter_entries(&filter, entries);
+	memcpy(&entries[FILTERS], more, sizeof(more));
+	if (!cli_options(entries, "- print events as they arrive, until interrupted", NULL, &argc,
+	            &argv))
+		return CLI_FAILED;
+	if (argc > 1 || print.json)
+		return cli_fail("follow takes filters, --tz, --ndjson and --csv (see --help)");
+	g_autoptr(GTimeZone) zone = when_zone(zone_name, &err);
+	if (zone != NULL && client_open(&client, cli, &err) == 0) {
+		struct printer *printer = printer_new(print_form(&print), zone, true);
+		follow_loop(client, &filter, printer, &err);
+		printer_end(&printer, -1);
+	}
+	client_close(&client);
+	filter_clear(&filter);
+	return cli_fail("%s", err.text);
+}

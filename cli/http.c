@@ -1,0 +1,98 @@
+#include "cli/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+
+struct http {
+	CURL *curl;
+	char *socket;
+};
+
+struct http_upload {
+	ssize_t (*read)(void *ctx, char *buffer, size_t size);
+	void *ctx;
+};
+
+struct http *http_new(const char *socket)
+{
+	struct http *http = g_new0(struct http, 1);
+
+	http->socket = g_strdup(socket);
+	http->curl = curl_easy_init();
+	return http;
+}
+
+void http_free(struct http **http)
+{
+	if (*http == NULL)
+		return;
+	curl_easy_cleanup((*http)->curl);
+	g_free((*http)->socket);
+	g_clear_pointer(http, g_free);
+}
+
+static size_t http_write(char *bytes, size_t size, size_t n, void *body)
+{
+	g_string_append_len(body, bytes, (gssize)(size * n));
+	return size * n;
+}
+
+static size_t http_read(char *buffer, size_t size, size_t n, void *data)
+{
+	struct http_upload *upload = data;
+	ssize_t got = upload->read(upload->ctx, buffer, size * n);
+
+	return got >= 0 ? (size_t)got : CURL_READFUNC_ABORT;
+}
+
+static int http_perform(
+        struct http *http, const char *uri, long *status_r, GString *body, struct error *err)
+{
+	g_autofree char *url = g_strconcat("http://localhost", uri, NULL);
+	long number = 0;
+
+	g_string_truncate(body, 0);
+	curl_easy_setopt(http->curl, CURLOPT_UNIX_SOCKET_PATH, http->socket);
+	curl_easy_setopt(http->curl, CURLOPT_URL, url);
+	curl_easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, http_write);
+	curl_easy_setopt(http->curl, CURLOPT_WRITEDATA, body);
+	curl_easy_setopt(http->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(http->curl, CURLOPT_NOPROXY, "*");
+	CURLcode code = curl_easy_perform(http->curl);
+	if (code == CURLE_OK) {
+		curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, status_r);
+		return 0;
+	}
+	curl_easy_getinfo(http->curl, CURLINFO_OS_ERRNO, &number);
+	if (code != CURLE_COULDNT_CONNECT)
+		return error_set(err, "%s: %s", http->socket, curl_easy_strerror(code));
+	if (number == 0)
+		number = ECONNREFUSED;
+	return error_errno(err, (int)number, "cannot reach postwaked at %s", http->socket);
+}
+
+int http_get(struct http *http, const char *uri, long *status_r, GString *body, struct error *err)
+{
+	curl_easy_reset(http->curl);
+	return http_perform(http, uri, status_r, body, err);
+}
+
+int http_post(struct http *http, const char *uri,
+        ssize_t (*read)(void *ctx, char *buffer, size_t size), void *ctx, long *status_r,
+        GString *body, struct error *err)
+{
+	struct http_upload upload = {.read = read, .ctx = ctx};
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: text/plain");
+
+	/* No "Expect: 100-continue": it would wait a second where it is not answered. */
+	headers = curl_slist_append(headers, "Expect:");
+	headers = curl_slist_append(headers, "Transfer-Encoding: chunked");
+	curl_easy_reset(http->curl);
+	curl_easy_setopt(http->curl, CURLOPT_POST, 1L);
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(http->curl, CURLOPT_READFUNCTION, http_read);
+	curl_easy_setopt(http->curl, CURLOPT_READDATA, &upload);
+	int result = http_perform(http, uri, status_r, body, err);
+	curl_slist_free_all(headers);
+	return result;
+}

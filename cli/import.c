@@ -1,0 +1,337 @@
+/* postwake import: old logs into the store; through the daemon where it holds the store. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "capture/capture.h"
+#include "cli/client.h"
+#include "cli/http.h"
+#include "cli/progress.h"
+#include "logtail/history.h"
+
+/* Lines taken under one lock. */
+#define LINES_AT_ONCE 4096
+/* The end of the import waits this long for the last commit, ms. */
+#define FLUSH_TIMEOUT (10 * 60 * 1000)
+
+struct import_options {
+	char *zone, *node, *instance;
+	int keep_days; /* -1 = keep all */
+	gboolean quiet;
+};
+
+struct importer {
+	const struct import_options *options;
+	struct progress *progress;
+	/* Without a daemon. */
+	struct store *store;
+	struct capture *capture;
+	/* With one. */
+	struct http *http;
+	json_t *sums; /* what the daemon answered, added up */
+};
+
+/* ---- into a store that nobody holds ---- */
+
+static uint64_t import_lines(struct importer *importer, struct history *history,
+        struct capture_source *source, struct error *err)
+{
+	uint64_t ticket = 0;
+	struct slice line;
+	gint64 offset;
+	int more = 1;
+
+	while (more == 1) {
+		capture_begin(source);
+		for (int n = 0; n < LINES_AT_ONCE; n++) {
+			more = history_line(history, &line, &offset, err);
+			if (more != 1)
+				break;
+			capture_line(source, line, offset, false);
+			progress_line(importer->progress);
+		}
+		ticket = capture_end(source, SLICE_NONE);
+		progress_show(importer->progress, history);
+	}
+	return ticket;
+}
+
+static char *import_name(const char *path)
+{
+	g_autofree char *real = strcmp(path, "-") != 0 ? g_canonicalize_filename(path, NULL) : NULL;
+
+	return g_strdup(real != NULL ? real : "standard input");
+}
+
+static int import_direct(struct importer *importer, const char *path, struct error *err)
+{
+	const struct import_options *options = importer->options;
+	g_autofree char *name = import_name(path);
+	struct history *history = history_open(path, err);
+	const struct line_reader_config reader = {.node = options->node,
+	        .instance = options->instance,
+	        .zone = options->zone,
+	        .not_after = history_not_after(path)};
+
+	if (history == NULL)
+		return -1;
+	struct capture_source *source =
+	        capture_source_new(capture_live(importer->capture), name, &reader, err);
+	if (source != NULL) {
+		uint64_t ticket = import_lines(importer, history, source, err);
+		if (capture_wait(importer->capture, ticket, FLUSH_TIMEOUT) != 1)
+			error_set(err, "%s: could not be committed", path);
+	}
+	capture_source_free(&source);
+	history_close(&history);
+	return err->set ? -1 : 0;
+}
+
+static void import_add_ledger(struct importer *importer, json_t *sums, int sign)
+{
+	static const char *const names[LEDGER_CLASSES] = {[LEDGER_EVENT] = "event",
+	        [LEDGER_LINKED] = "linked",
+	        [LEDGER_IGNORED] = "ignored",
+	        [LEDGER_KNOWN] = "known",
+	        [LEDGER_UNPARSED] = "unparsed"};
+	g_autoptr(GArray) ledger = store_ledger(importer->store, NULL);
+
+	for (guint i = 0; ledger != NULL && i < ledger->len; i++) {
+		const struct store_source *row = &g_array_index(ledger, struct store_source, i);
+		progress_add(sums, "lines", sign * (gint64)row->lines);
+		progress_add(sums, "events", sign * (gint64)row->events);
+		for (int c = 0; c < LEDGER_CLASSES; c++)
+			progress_add(sums, names[c], sign * (gint64)row->count[c]);
+	}
+}
+
+/* ---- through the daemon ---- */
+
+struct upload {
+	struct importer *importer;
+	struct history *history;
+	GString *text; /* lines that were read and not yet sent */
+	struct error err;
+	bool ended;
+};
+
+static ssize_t import_upload(void *ctx, char *buffer, size_t size)
+{
+	struct upload *upload = ctx;
+	struct slice line;
+	gint64 offset;
+
+	while (upload->text->len < size && !upload->ended) {
+		int more = history_line(upload->history, &line, &offset, &upload->err);
+		upload->ended = more != 1;
+		if (upload->ended)
+			break;
+		g_string_append_len(upload->text, line.p, (gssize)line.n);
+		g_string_append_c(upload->text, '\n');
+		progress_line(upload->importer->progress);
+	}
+	progress_show(upload->importer->progress, upload->history);
+	size_t n = MIN(size, upload->text->len);
+	memcpy(buffer, upload->text->str, n);
+	g_string_erase(upload->text, 0, (gssize)n);
+	return (ssize_t)n;
+}
+
+static int import_sum(
+        struct importer *importer, long status, const GString *body, struct error *err)
+{
+	json_t *answer = json_loadb(body->str, body->len, 0, NULL);
+	const json_t *results = json_object_get(answer, "results"), *value;
+	const char *key;
+
+	if (status != 200) {
+		error_set(err, "postwaked did not take it (status %ld): %s", status,
+		        client_text(
+		                json_array_get(json_object_get(answer, "errors"), 0), "message"));
+	} else {
+		json_object_foreach((json_t *)results, key, value)
+		        progress_add(importer->sums, key, json_integer_value(value));
+	}
+	json_decref(answer);
+	return err->set ? -1 : 0;
+}
+
+static int import_hand_over(struct importer *importer, const char *path, struct error *err)
+{
+	g_autofree char *name = import_name(path);
+	g_autofree char *not_after = g_strdup_printf("%" G_GINT64_FORMAT, history_not_after(path));
+	g_autoptr(GString) uri = g_string_new("/api/v1/import");
+	g_autoptr(GString) body = g_string_new(NULL);
+	struct upload upload = {.importer = importer, .text = g_string_new(NULL)};
+	long status = 0;
+
+	client_parameter(uri, "source", name);
+	client_parameter(uri, "not_after", not_after);
+	upload.history = history_open(path, err);
+	if (upload.history != NULL && http_post(importer->http, uri->str, import_upload, &upload,
+	                                      &status, body, err) == 0)
+		import_sum(importer, status, body, err);
+	if (upload.err.set)
+		error_set(err, "%s", upload.err.text);
+	history_close(&upload.history);
+	g_string_free(upload.text, TRUE);
+	return err->set ? -1 : 0;
+}
+
+/* ---- which of the two ---- */
+
+static int import_open_capture(struct importer *importer, struct cli *cli, struct error *err)
+{
+	struct capture_config config = {.trace = {.log_followed = true},
+	        .keep_days = importer->options->keep_days,
+	        .bulk = true};
+	/* With -S alone the defaults do; a configuration that is there is used. */
+	const struct config *settings =
+	        cli->store == NULL || cli->config_path != NULL ? cli_config(cli, err) : NULL;
+
+	if (err->set)
+		return -1;
+	if (settings != NULL) {
+		config.trace.internal_relays = settings->internal_relays;
+		config.trace.customer_id = settings->customer_id;
+		config.trace.subaccount_id = settings->subaccount_id;
+		config.trace.sending_ips = settings->sending_ips;
+	}
+	return capture_open(&importer->capture, importer->store, &config, err);
+}
+
+static bool import_daemon_listens(struct importer *importer, const char *socket)
+{
+	g_autoptr(GString) body = g_string_new(NULL);
+	long status;
+
+	importer->http = http_new(socket);
+	if (http_get(importer->http, "/api/v1/status", &status, body, NULL) == 0)
+		return true;
+	http_free(&importer->http);
+	return false;
+}
+
+static int import_open(struct importer *importer, struct cli *cli, struct error *err)
+{
+	const struct store_options options = {.fast_import = true};
+	struct error held = {0};
+	const char *dir = cli->store;
+
+	if (dir == NULL) {
+		const struct config *config = cli_config(cli, err);
+		if (config == NULL)
+			return -1;
+		dir = config->store;
+	}
+	if (g_mkdir_with_parents(dir, 0750) < 0)
+		return error_errno(err, errno, "cannot make the store directory %s", dir);
+	if (store_open(&importer->store, dir, STORE_WRITE, &options, &held) == 0)
+		return import_open_capture(importer, cli, err);
+	if (held.number != EWOULDBLOCK)
+		return error_set(err, "%s", held.text);
+	const char *socket = cli_socket(cli, err);
+	if (socket == NULL)
+		return -1;
+	if (import_daemon_listens(importer, socket))
+		return 0;
+	return error_set(err,
+	        "%s; and no postwaked answers at %s to hand the lines to (give its socket by -s)",
+	        held.text, socket);
+}
+
+static int import_files(struct importer *importer, GPtrArray *paths, struct error *err)
+{
+	for (guint i = 0; i < paths->len; i++) {
+		progress_file(importer->progress, paths->pdata[i], i + 1, paths->len);
+		int result = importer->capture != NULL
+		                     ? import_direct(importer, paths->pdata[i], err)
+		                     : import_hand_over(importer, paths->pdata[i], err);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int import_run(
+        struct importer *importer, struct cli *cli, GPtrArray *paths, struct error *err)
+{
+	if (import_open(importer, cli, err) < 0)
+		return -1;
+	if (importer->store != NULL)
+		import_add_ledger(importer, importer->sums, -1);
+	int result = import_files(importer, paths, err);
+	if (capture_close(&importer->capture, err) < 0)
+		result = -1;
+	if (importer->store != NULL)
+		import_add_ledger(importer, importer->sums, 1);
+	progress_end(importer->progress, importer->sums);
+	return result;
+}
+
+/* The days that the daemon's next look at retention will drop. */
+static void import_warn(struct importer *importer, struct cli *cli)
+{
+	const struct config *config = cli->store == NULL ? cli_config(cli, NULL) : NULL;
+	g_autoptr(GArray) days = NULL;
+
+	if (config == NULL || importer->store == NULL)
+		return;
+	days = store_days(importer->store, NULL);
+	int64_t oldest = clock_day_of(clock_now()) - config->keep_days;
+	unsigned old = 0;
+	for (guint i = 0; days != NULL && i < days->len; i++)
+		old += g_array_index(days, struct store_day, i).day < oldest;
+	if (old > 0)
+		fprintf(stderr,
+		        "postwake: %u day(s) are older than keep_days = %d: postwaked and postwake "
+		        "prune "
+		        "will drop them\n",
+		        old, config->keep_days);
+}
+
+int cli_import(struct cli *cli, int argc, char **argv)
+{
+	struct import_options options = {.keep_days = -1};
+	struct importer importer = {.options = &options};
+	g_autoptr(GPtrArray) paths = g_ptr_array_new();
+	struct error err = {0};
+	const GOptionEntry entries[] = {
+	        {"keep-days", 0, 0, G_OPTION_ARG_INT, &options.keep_days,
+	                "leave out what is older than today and N days (default: keep all)", "N"},
+	        {"zone", 0, 0, G_OPTION_ARG_STRING, &options.zone, "time zone of the stamps",
+	                "NAME"},
+	        {"node", 0, 0, G_OPTION_ARG_STRING, &options.node,
+	                "node name (default: host of the line)", "NAME"},
+	        {"instance", 0, 0, G_OPTION_ARG_STRING, &options.instance,
+	                "name of the MTA instance", "NAME"},
+	        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options.quiet, "no progress, no summary",
+	                NULL},
+	        {NULL}};
+
+	if (!cli_options(entries, "FILE… - read old logs into the store",
+	            "FILE may be compressed (gz, bz2, xz, zst); - is the standard input. Reading a "
+	            "log "
+	            "again, from whatever copy, adds nothing.",
+	            &argc, &argv))
+		return CLI_FAILED;
+	if (argc < 2)
+		return cli_fail("import needs a FILE (see --help)");
+	for (int i = 1; i < argc; i++)
+		g_ptr_array_add(paths, argv[i]);
+	history_sort(paths);
+	importer.progress = progress_new(options.quiet);
+	importer.sums = json_object();
+	import_run(&importer, cli, paths, &err);
+	import_warn(&importer, cli);
+	gint64 lines = json_integer_value(json_object_get(importer.sums, "lines"));
+	json_decref(importer.sums);
+	progress_free(&importer.progress);
+	http_free(&importer.http);
+	store_close(&importer.store);
+	if (err.set)
+		return cli_fail("%s", err.text);
+	return lines > 0 ? CLI_FOUND : CLI_NOTHING;
+}

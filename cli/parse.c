@@ -1,0 +1,106 @@
+/* postwake parse: the events of logs as NDJSON, without a store. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "event/json.h"
+#include "logtail/history.h"
+#include "logtail/lines.h"
+#include "trace/trace.h"
+
+struct parse {
+	struct trace *trace;
+	GString *out;
+	guint64 events;
+};
+
+static void parse_event(void *ctx, const struct event *event)
+{
+	struct parse *parse = ctx;
+
+	g_string_truncate(parse->out, 0);
+	json_event(parse->out, event, API_V1);
+	g_string_append_c(parse->out, '\n');
+	fwrite_unlocked(parse->out->str, 1, parse->out->len, stdout);
+	parse->events++;
+}
+
+static void parse_observed(void *ctx, const struct observation *seen)
+{
+	struct parse *parse = ctx;
+
+	trace_feed(parse->trace, seen);
+}
+
+static int parse_file(
+        struct parse *parse, struct line_reader_config config, const char *path, struct error *err)
+{
+	struct slice line;
+	gint64 offset;
+	int more = -1;
+
+	config.not_after = history_not_after(path);
+	struct history *history = history_open(path, err);
+	struct line_reader *reader = line_reader_new(&config, err);
+	if (history != NULL && reader != NULL)
+		while ((more = history_line(history, &line, &offset, err)) == 1)
+			line_reader_read(reader, line, parse_observed, parse);
+	line_reader_free(&reader);
+	history_close(&history);
+	return more;
+}
+
+static int parse_files(const struct trace_config *trace, const struct line_reader_config *reader,
+        char **paths, struct error *err)
+{
+	struct parse parse = {0};
+	const struct trace_hooks hooks = {.ctx = &parse, .event = parse_event};
+	int result = 0;
+
+	parse.trace = trace_new(trace, &hooks, err);
+	if (parse.trace == NULL)
+		return CLI_FAILED;
+	parse.out = g_string_new(NULL);
+	for (char **path = paths; *path != NULL && result == 0; path++)
+		result = parse_file(&parse, *reader, *path, err);
+	g_string_free(parse.out, TRUE);
+	trace_free(&parse.trace);
+	if (fflush(stdout) != 0)
+		result = error_set(err, "cannot write to standard output");
+	if (result < 0)
+		return CLI_FAILED;
+	return parse.events > 0 ? CLI_FOUND : CLI_NOTHING;
+}
+
+int cli_parse(struct cli *cli, int argc, char **argv)
+{
+	struct trace_config trace = {.log_followed = true};
+	struct line_reader_config reader = {0};
+	gboolean attempts = FALSE;
+	g_autofree char *relays = NULL, *zone = NULL, *node = NULL, *instance = NULL;
+	struct error err = {0};
+	const GOptionEntry entries[] = {
+	        {"attempts", 0, 0, G_OPTION_ARG_NONE, &attempts,
+	                "every attempt and refusal as logged: hops included, no injections", NULL},
+	        {"internal-relays", 0, 0, G_OPTION_ARG_STRING, &relays,
+	                "content filters whose hops join one message (IP:PORT…)", "LIST"},
+	        {"zone", 0, 0, G_OPTION_ARG_STRING, &zone, "time zone of the stamps", "NAME"},
+	        {"node", 0, 0, G_OPTION_ARG_STRING, &node, "node name (default: host of the line)",
+	                "NAME"},
+	        {"instance", 0, 0, G_OPTION_ARG_STRING, &instance, "name of the MTA instance",
+	                "NAME"},
+	        {NULL}};
+
+	if (!cli_options(entries, "FILE… - the events of logs as NDJSON",
+	            "FILE may be compressed (gz, bz2, xz, zst); - is the standard input.", &argc,
+	            &argv))
+		return CLI_FAILED;
+	if (argc < 2)
+		return cli_fail("parse needs a FILE (see --help)");
+	const struct config *config =
+	        relays == NULL && cli->config_path != NULL ? cli_config(cli, &err) : NULL;
+	trace.attempts = attempts;
+	trace.internal_relays = config != NULL ? config->internal_relays : relays;
+	reader = (struct line_reader_config){.zone = zone, .node = node, .instance = instance};
+	int status = err.set ? CLI_FAILED : parse_files(&trace, &reader, argv + 1, &err);
+	return err.set ? cli_fail("%s", err.text) : status;
+}

@@ -1,0 +1,84 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define BAR 30
+
+struct progress {
+	gboolean quiet, bar;
+	const char *path;
+	guint number, of;
+	guint64 lines;
+	gint64 started, drawn; /* monotonic us */
+};
+
+struct progress *progress_new(gboolean quiet)
+{
+	struct progress *progress = g_new0(struct progress, 1);
+
+	progress->quiet = quiet;
+	progress->bar = !quiet && isatty(STDERR_FILENO);
+	progress->started = g_get_monotonic_time();
+	return progress;
+}
+
+void progress_free(struct progress **progress)
+{
+	g_clear_pointer(progress, g_free);
+}
+
+void progress_file(struct progress *progress, const char *path, guint number, guint of)
+{
+	progress->path = path;
+	progress->number = number;
+	progress->of = of;
+}
+
+void progress_line(struct progress *progress)
+{
+	progress->lines++;
+}
+
+void progress_show(struct progress *progress, const struct history *history)
+{
+	static const char full[] = "##############################";
+	gint64 now = g_get_monotonic_time();
+	guint64 read, size;
+
+	if (!progress->bar || now - progress->drawn < G_USEC_PER_SEC / 10)
+		return;
+	progress->drawn = now;
+	history_progress(history, &read, &size);
+	int done = size > 0 ? (int)(MIN(read, size) * BAR / size) : 0;
+	double rate =
+	        (double)progress->lines * G_USEC_PER_SEC / (double)(now - progress->started + 1);
+	fprintf(stderr, "\r[%u/%u] %-30.30s [%-*.*s] %" G_GUINT64_FORMAT " lines, %.0f/s ",
+	        progress->number, progress->of, progress->path, BAR, done, full, progress->lines,
+	        rate);
+}
+
+void progress_add(json_t *sums, const char *name, gint64 n)
+{
+	json_object_set_new(
+	        sums, name, json_integer(json_integer_value(json_object_get(sums, name)) + n));
+}
+
+void progress_end(struct progress *progress, const json_t *sums)
+{
+	static const char *const names[] = {"event", "linked", "ignored", "known", "unparsed"};
+	double seconds = (double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC;
+	json_int_t lines = json_integer_value(json_object_get(sums, "lines"));
+
+	if (progress->bar)
+		fputs("\r\033[K", stderr);
+	if (progress->quiet)
+		return;
+	printf("%" JSON_INTEGER_FORMAT " lines in %.2f s (%.0f lines/s), %" JSON_INTEGER_FORMAT
+	       " new events\n",
+	        lines, seconds, seconds > 0 ? (double)lines / seconds : 0,
+	        json_integer_value(json_object_get(sums, "events")));
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		printf("  %-9s %" JSON_INTEGER_FORMAT "\n", names[i],
+		        json_integer_value(json_object_get(sums, names[i])));
+}

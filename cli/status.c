@@ -1,0 +1,137 @@
+/* postwake status */
+#include <stdio.h>
+
+#include "cli/client.h"
+#include "cli/print.h"
+
+static const char *const classes[] = {"event", "linked", "ignored", "known", "unparsed"};
+
+static gint64 status_int(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static void status_text(const char *label, const char *text)
+{
+	g_autofree char *safe = print_safe(text);
+
+	if (*text != '\0')
+		printf("%-10s %s\n", label, safe);
+}
+
+static void status_days(const json_t *results)
+{
+	const json_t *days = json_object_get(results, "days");
+	size_t n = json_array_size(days);
+
+	printf("%-10s %zu", "days", n);
+	if (n > 0)
+		printf(" (%s to %s), %" G_GINT64_FORMAT " events, %.1f MB",
+		        client_text(json_array_get(days, 0), "day"),
+		        client_text(json_array_get(days, n - 1), "day"),
+		        status_int(results, "events"), (double)status_int(results, "bytes") / 1e6);
+	putchar('\n');
+}
+
+static void status_ledger(const json_t *results)
+{
+	const json_t *source;
+	size_t i;
+
+	printf("\n%-40s %12s", "SOURCE", "lines");
+	for (size_t c = 0; c < G_N_ELEMENTS(classes); c++)
+		printf(" %10s", classes[c]);
+	puts("");
+	json_array_foreach(json_object_get(results, "ledger"), i, source)
+	{
+		g_autofree char *name = print_safe(client_text(source, "source"));
+		printf("%-40s %12" G_GINT64_FORMAT, name, status_int(source, "lines"));
+		for (size_t c = 0; c < G_N_ELEMENTS(classes); c++)
+			printf(" %10" G_GINT64_FORMAT, status_int(source, classes[c]));
+		puts(status_int(source, "sum") == status_int(source, "lines") ? ""
+		                                                              : "  SUM IS WRONG");
+	}
+}
+
+static void status_counters(const json_t *results)
+{
+	const json_t *value;
+	const char *name;
+
+	json_object_foreach(json_object_get(results, "counters"), name, value)
+	        printf("%-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+}
+
+/* Capture gaps, lines that no rule knew: what an administrator must hear of. */
+static void status_list(const json_t *results, const char *member, const char *heading)
+{
+	const json_t *list = json_object_get(results, member), *one;
+	size_t i;
+
+	if (json_array_size(list) > 0)
+		printf("\n%s\n", heading);
+	json_array_foreach(list, i, one)
+	{
+		g_autofree char *source = print_safe(client_text(one, "source"));
+		g_autofree char *text = print_safe(client_text(one, "text"));
+		printf("  %s %s: %s\n", client_text(one, "from"), source, text);
+	}
+}
+
+static void status_troubles(const json_t *results)
+{
+	const json_t *source;
+
+	size_t i;
+
+	status_text("TROUBLE", client_text(results, "store_trouble"));
+	json_array_foreach(json_object_get(results, "following"), i, source)
+	{
+		g_autofree char *text = g_strdup_printf(
+		        "%s: %s", client_text(source, "source"), client_text(source, "trouble"));
+		if (*client_text(source, "trouble") == '\0')
+			continue;
+		status_text("TROUBLE", text);
+	}
+}
+
+static void status_print(const json_t *results)
+{
+	status_text("version", client_text(results, "version"));
+	status_text("started", client_text(results, "started"));
+	status_days(results);
+	status_troubles(results);
+	status_ledger(results);
+	putchar('\n');
+	status_counters(results);
+	status_list(results, "gaps", "Capture gaps (newest first):");
+	status_list(results, "unparsed_lines", "Lines that no rule knew (newest first):");
+}
+
+int cli_status(struct cli *cli, int argc, char **argv)
+{
+	gboolean json = FALSE;
+	struct error err = {0};
+	struct client *client = NULL;
+	json_t *answer = NULL;
+	const GOptionEntry entries[] = {
+	        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "as JSON", NULL}, {NULL}};
+
+	if (!cli_options(entries, "- sources, line ledger, days and troubles", NULL, &argc, &argv))
+		return CLI_FAILED;
+	if (argc > 1)
+		return cli_fail("status takes options only (see --help): %s", argv[1]);
+	if (client_open(&client, cli, &err) == 0 &&
+	        client_get(client, "/api/v1/status", &answer, &err) == 0) {
+		const json_t *results = json_object_get(answer, "results");
+		if (json) {
+			json_dumpf(results, stdout, JSON_INDENT(2));
+			putchar('\n');
+		} else {
+			status_print(results);
+		}
+	}
+	json_decref(answer);
+	client_close(&client);
+	return err.set ? cli_fail("%s", err.text) : CLI_FOUND;
+}

@@ -1,0 +1,152 @@
+#include "daemon/mail.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "milter/listener.h"
+#include "mime/headers.h"
+
+struct mail {
+	struct handover *handover;
+	struct milter_config milter;
+	int commit_timeout; /* ms */
+	GThread *thread;
+	gint stopping;
+};
+
+static int mail_observed(void *ctx, const struct observation *seen, bool wait)
+{
+	struct mail *mail = ctx;
+
+	return handover_give(mail->handover, seen, wait ? mail->commit_timeout : 0);
+}
+
+static int64_t mail_now(void *ctx)
+{
+	(void)ctx;
+	return clock_now();
+}
+
+static gpointer mail_run(gpointer data)
+{
+	struct mail *mail = data;
+
+	if (milter_serve() < 0 && !g_atomic_int_get(&mail->stopping))
+		log_error("milter", "the listener ended; mail passes without it until a restart");
+	return NULL;
+}
+
+static void mail_configure(struct mail *mail, const struct config *config)
+{
+	mail->commit_timeout = config->milter_commit_timeout;
+	mail->milter = (struct milter_config){
+	        .socket = config->milter_socket,
+	        .group = config->milter_group,
+	        .mode = (unsigned)config->milter_mode,
+	        .node = config->node,
+	        .instance = config->milter_instance,
+	        .on_failure = strcmp(config->milter_on_failure, "tempfail") == 0 ? MILTER_TEMPFAIL
+	                                                                         : MILTER_ACCEPT,
+	        .remove_header = config->milter_remove_header,
+	        .see_rejects = config->sources->len == 0,
+	        .header_map = config->milter_header_map,
+	};
+	/* The only instance followed is the one that the milter belongs to. */
+	if (mail->milter.instance == NULL && config->sources->len == 1)
+		mail->milter.instance =
+		        ((const struct config_source *)config->sources->pdata[0])->instance;
+}
+
+struct mail *mail_start(const struct config *config, struct handover *handover, struct error *err)
+{
+	struct mail *mail = g_new0(struct mail, 1);
+	const struct milter_hooks hooks = {.ctx = mail, .observed = mail_observed, .now = mail_now};
+
+	mime_init();
+	mail->handover = handover;
+	mail_configure(mail, config);
+	if (milter_listen(&mail->milter, &hooks, err) < 0) {
+		g_free(mail);
+		return NULL;
+	}
+	mail->thread = g_thread_new("milter", mail_run, mail);
+	log_info("milter", "listening on %s", config->milter_socket);
+	if (g_str_has_prefix(config->milter_socket, "inet"))
+		log_warning("milter", "an inet socket lets any local user feed invented mails; a "
+		                      "unix: socket does not");
+	return mail;
+}
+
+void mail_stop(struct mail **mail)
+{
+	if (*mail == NULL)
+		return;
+	g_atomic_int_set(&(*mail)->stopping, 1);
+	milter_stop();
+	g_thread_join((*mail)->thread);
+	g_clear_pointer(mail, g_free);
+}
+
+/* ---- what Postfix does while we are not there ---- */
+
+static char *mail_postconf(const struct config *config, const char *name)
+{
+	const char *argv[] = {"postconf", "-h", name, NULL, NULL, NULL};
+	g_autofree char *out = NULL;
+
+	if (config->milter_postfix_config != NULL) {
+		argv[3] = argv[2];
+		argv[2] = config->milter_postfix_config;
+		argv[1] = "-hc";
+	}
+	if (!g_spawn_sync(NULL, (char **)argv, NULL,
+	            G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &out, NULL, NULL,
+	            NULL))
+		return NULL;
+	return out != NULL ? g_strdup(g_strstrip(out)) : NULL;
+}
+
+/* The "{ unix:…, default_action=…, … }" of a list that names our socket, or the bare socket. */
+static char *mail_entry(const char *list, const char *socket)
+{
+	const char *path = strrchr(socket, ':') != NULL ? strrchr(socket, ':') + 1 : socket;
+	/* Postfix names it below its queue directory, or absolutely: compare the last two parts. */
+	g_autofree char *file = g_path_get_basename(path);
+	const char *at = list != NULL ? strstr(list, file) : NULL;
+
+	if (at == NULL)
+		return NULL;
+	const char *open = at, *close = strchr(at, '}');
+	while (open > list && *open != '{' && *open != '}')
+		open--;
+	if (*open != '{' || close == NULL)
+		return g_strdup("");
+	return g_strndup(open, (gsize)(close - open));
+}
+
+static void mail_check_list(
+        const struct config *config, const char *parameter, const char *fallback)
+{
+	g_autofree char *list = mail_postconf(config, parameter);
+	g_autofree char *entry = mail_entry(list, config->milter_socket);
+
+	if (entry == NULL)
+		return;
+	const char *action = strstr(entry, "default_action");
+	if (action != NULL ? strstr(action, "accept") != NULL : g_strcmp0(fallback, "accept") == 0)
+		return;
+	log_warning("milter",
+	        "Postfix will answer mail with 451 whenever postwaked is not there: in main.cf set "
+	        "%s = { unix:…, default_action=accept, command_timeout=3s, content_timeout=10s } "
+	        "(now: \"%s\", milter_default_action = %s)",
+	        parameter, list, fallback != NULL ? fallback : "?");
+}
+
+void mail_check_postfix(const struct config *config)
+{
+	g_autofree char *fallback = mail_postconf(config, "milter_default_action");
+
+	mail_check_list(config, "smtpd_milters", fallback);
+	mail_check_list(config, "non_smtpd_milters", fallback);
+}

@@ -1,0 +1,20 @@
+/* The milter's thread: listener, decoders and hand-over put together. */
+#ifndef PW_DAEMON_MAIL_H
+#define PW_DAEMON_MAIL_H
+
+#include "capture/handover.h"
+#include "daemon/config.h"
+
+struct mail;
+
+/* Opens the socket and starts serving. NULL with *err. */
+struct mail *mail_start(const struct config *config, struct handover *handover, struct error *err);
+
+/* Stops serving; idle SMTP sessions do not hold it up. */
+void mail_stop(struct mail **mail);
+
+/* Warns in the log when Postfix would answer mail with 4xx while we are not there: asks
+ * postconf(1). */
+void mail_check_postfix(const struct config *config);
+
+#endif

@@ -1,0 +1,302 @@
+/* postwaked: a table of contents. Options, configuration, the parts in order, run, the parts in
+ * reverse order. */
+#include "config.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/config.h"
+#include "daemon/import.h"
+#include "daemon/mail.h"
+#include "daemon/retention.h"
+#include "daemon/sources.h"
+#include "event/json.h"
+#include "query/server.h"
+
+/* Seconds that a stop may take before the process ends as it is (nothing is lost: positions lag).
+ */
+#define STOP_SECONDS 15
+
+struct daemon {
+	struct config *config;
+	struct store *store;
+	struct capture *capture;
+	struct handover *handover;
+	struct sources *sources;
+	struct mail *mail;
+	struct query_server *server;
+	struct import_context import;
+	struct retention retention;
+	GThread *ticks;
+	gint stopping;
+	uint64_t dropped; /* of the hand-over, as told to the store */
+	int64_t started;
+	GMutex lock;
+	struct error trouble; /* of the store: why commits fail */
+};
+
+static void daemon_trouble(void *ctx, const struct error *err)
+{
+	struct daemon *d = ctx;
+
+	g_mutex_lock(&d->lock);
+	d->trouble = *err;
+	g_mutex_unlock(&d->lock);
+	if (err->set)
+		log_error("store", "%s; tried again until it works, nothing is dropped", err->text);
+	else
+		log_info("store", "commits work again");
+}
+
+static void daemon_status(void *ctx, GString *out)
+{
+	struct daemon *d = ctx;
+
+	json_member(out, "version", SLICE(PACKAGE_VERSION));
+	json_member_int(out, "pid", getpid());
+	char text[CLOCK_TEXT_MAX];
+	clock_format(d->started, CLOCK_ZULU, text);
+	json_member(out, "started", slice_str(text));
+	g_mutex_lock(&d->lock);
+	if (d->trouble.set)
+		json_member(out, "store_trouble", slice_str(d->trouble.text));
+	g_mutex_unlock(&d->lock);
+	if (d->sources != NULL)
+		sources_status(d->sources, out);
+}
+
+/* ---- the parts ---- */
+
+static int daemon_open_store(struct daemon *d, struct error *err)
+{
+	if (g_mkdir_with_parents(d->config->store, 0750) < 0)
+		return error_errno(
+		        err, errno, "cannot make the store directory %s", d->config->store);
+	return store_open(&d->store, d->config->store, STORE_WRITE, NULL, err);
+}
+
+static int daemon_open_capture(struct daemon *d, struct error *err)
+{
+	const struct config *c = d->config;
+	const struct capture_config config = {.trace = {.internal_relays = c->internal_relays,
+	                                              .customer_id = c->customer_id,
+	                                              .subaccount_id = c->subaccount_id,
+	                                              .sending_ips = c->sending_ips,
+	                                              .log_followed = c->sources->len > 0},
+	        .keep_days = c->keep_days,
+	        .trouble = daemon_trouble,
+	        .ctx = d};
+
+	return capture_open(&d->capture, d->store, &config, err);
+}
+
+static int daemon_open_query(struct daemon *d, struct error *err)
+{
+	const struct config *c = d->config;
+	struct query_server_config config = {.socket = c->query_socket,
+	        .group = c->query_group,
+	        .mode = (unsigned)c->query_mode,
+	        .threads = (unsigned)c->query_threads,
+	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
+	                .status = daemon_status,
+	                .ctx = d}};
+
+	d->import =
+	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
+	import_hooks(&d->import, &config.import);
+	d->server = query_server_new(d->store, &config, err);
+	if (d->server != NULL)
+		log_info("query", "listening on %s", c->query_socket);
+	return d->server != NULL ? 0 : -1;
+}
+
+static int daemon_open(struct daemon *d, struct error *err)
+{
+	if (daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0)
+		return -1;
+	d->handover = handover_new(d->capture, 0);
+	if (d->config->milter) {
+		d->mail = mail_start(d->config, d->handover, err);
+		if (d->mail == NULL)
+			return -1;
+	}
+	d->sources = sources_start(d->config, d->store, d->capture, err);
+	if (d->sources == NULL)
+		return -1;
+	return daemon_open_query(d, err);
+}
+
+static gpointer daemon_watchdog(gpointer data)
+{
+	(void)data;
+	sleep(STOP_SECONDS);
+	log_error(NULL,
+	        "the stop takes longer than %d s (is the store's disk full?): ending as it "
+	        "is; the logs will be read again from the last commit",
+	        STOP_SECONDS);
+	_exit(3);
+}
+
+/* What was seen is committed before the milter's threads are waited for: libmilter may take
+ * seconds. */
+static int daemon_close(struct daemon *d, struct error *err)
+{
+	g_thread_unref(g_thread_new("watchdog", daemon_watchdog, NULL));
+	g_atomic_int_set(&d->stopping, 1);
+	if (d->ticks != NULL)
+		g_thread_join(d->ticks);
+	sources_stop(&d->sources);
+	mail_stop(&d->mail);
+	handover_free(&d->handover);
+	query_server_free(&d->server);
+	int result = capture_close(&d->capture, err);
+	store_close(&d->store);
+	return result;
+}
+
+/* ---- running ---- */
+
+static void daemon_tick(struct daemon *d)
+{
+	int64_t now = clock_now();
+	uint64_t dropped = handover_dropped(d->handover);
+
+	capture_tick(d->capture, now);
+	if (dropped > d->dropped) {
+		capture_count(d->capture, "milter_dropped", (int64_t)(dropped - d->dropped));
+		log_warning("milter", "%llu envelope(s) dropped: the store does not keep up",
+		        (unsigned long long)(dropped - d->dropped));
+		d->dropped = dropped;
+	}
+	retention_run(&d->retention, d->config, d->store, d->sources, now);
+}
+
+/* The ticks have a thread of their own: where the store is stuck they wait for it, and a signal
+ * must still end the daemon. */
+static gpointer daemon_ticks(gpointer data)
+{
+	struct daemon *d = data;
+
+	while (!g_atomic_int_get(&d->stopping)) {
+		daemon_tick(d);
+		for (int i = 0; i < 10 && !g_atomic_int_get(&d->stopping); i++)
+			g_usleep(G_USEC_PER_SEC / 10);
+	}
+	return NULL;
+}
+
+static void daemon_run(const sigset_t *signals)
+{
+	int signal_number;
+
+	do {
+		if (sigwait(signals, &signal_number) != 0)
+			continue;
+		if (signal_number == SIGHUP)
+			log_info(NULL, "SIGHUP: the configuration is read at start only; restart "
+			               "postwaked to apply changes");
+	} while (signal_number == SIGHUP);
+	log_info(NULL, "stopping");
+}
+
+static void daemon_notify(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+	sd_notify(0, state);
+#else
+	(void)state;
+#endif
+}
+
+static int daemon_main(struct daemon *d, const sigset_t *signals)
+{
+	struct error err = {0};
+
+	d->started = clock_now();
+	g_mutex_init(&d->lock);
+	log_open("postwaked", g_strcmp0(d->config->log, "syslog") == 0,
+	        d->config->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	if (daemon_open(d, &err) < 0) {
+		log_error(NULL, "%s", err.text);
+		daemon_close(d, NULL);
+		return EXIT_FAILURE;
+	}
+	d->ticks = g_thread_new("ticks", daemon_ticks, d);
+	daemon_notify("READY=1");
+	log_info(NULL, "postwaked %s is ready; store %s", PACKAGE_VERSION, d->config->store);
+	if (d->config->milter && d->config->milter_check_postfix)
+		mail_check_postfix(d->config);
+	daemon_run(signals);
+	daemon_notify("STOPPING=1");
+	if (daemon_close(d, &err) < 0) {
+		log_error("store", "%s", err.text);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+static int daemon_options(int argc, char **argv, char **path_r)
+{
+	gboolean version = FALSE;
+	const GOptionEntry entries[] = {
+	        {"config", 'c', 0, G_OPTION_ARG_FILENAME, path_r,
+	                "configuration file (default " PW_SYSCONFDIR "/postwake/postwake.conf)",
+	                "FILE"},
+	        {"version", 'V', 0, G_OPTION_ARG_NONE, &version, "print the version", NULL},
+	        {NULL}};
+	g_autoptr(GOptionContext) context =
+	        g_option_context_new("- record what happened to every mail");
+	g_autoptr(GError) error = NULL;
+
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error)) {
+		g_printerr("postwaked: %s (see --help)\n", error->message);
+		return 2;
+	}
+	if (argc > 1) {
+		g_printerr("postwaked: %s: takes no arguments (see --help)\n", argv[1]);
+		return 2;
+	}
+	if (version) {
+		g_print("postwaked %s\n", PACKAGE_VERSION);
+		return 0;
+	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon daemon;
+	struct error err = {0};
+	g_autofree char *path = NULL;
+	sigset_t signals;
+
+	setlocale(LC_CTYPE, "");
+	int ended = daemon_options(argc, argv, &path);
+	if (ended >= 0)
+		return ended;
+	log_open("postwaked", false, LOG_LEVEL_INFO);
+	if (config_load(&daemon.config, path, &err) < 0) {
+		log_error(NULL, "%s", err.text);
+		return 2;
+	}
+	/* Blocked before any thread starts, so that sigwait gets them. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	int status = daemon_main(&daemon, &signals);
+	config_free(&daemon.config);
+	return status;
+}

@@ -1,0 +1,88 @@
+#include "daemon/retention.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Bytes of all days. */
+static uint64_t retention_bytes(const GArray *days)
+{
+	uint64_t sum = 0;
+
+	for (guint i = 0; i < days->len; i++)
+		sum += g_array_index(days, struct store_day, i).bytes;
+	return sum;
+}
+
+static void retention_prune(const struct config *config, struct store *store, int64_t now)
+{
+	struct error err = {0};
+	int dropped = store_prune(store, config->keep_days, now, &err);
+
+	if (dropped < 0)
+		log_error(NULL, "retention: %s", err.text);
+	else if (dropped > 0)
+		log_info(NULL, "retention: dropped %d day(s) older than %d days", dropped,
+		        config->keep_days);
+}
+
+/* Drops oldest days until the rest fits. True when today alone is too large. */
+static bool retention_shrink(
+        const struct config *config, struct store *store, GArray *days, int64_t now)
+{
+	uint64_t most = (uint64_t)config->max_size * 1024 * 1024, sum = retention_bytes(days);
+	int64_t today = clock_day_of(now), keep = -1;
+
+	for (guint i = 0; i < days->len && sum > most; i++) {
+		const struct store_day *day = &g_array_index(days, struct store_day, i);
+		if (day->day >= today)
+			return true;
+		sum -= day->bytes;
+		keep = today - day->day - 1;
+	}
+	if (keep < 0)
+		return false;
+	struct error err = {0};
+	if (store_prune(store, (int)keep, now, &err) < 0)
+		log_error(NULL, "max_size: %s", err.text);
+	else
+		log_warning(NULL,
+		        "max_size = %d MB is reached: dropped the oldest days, %d are kept",
+		        config->max_size, (int)keep + 1);
+	return false;
+}
+
+static void retention_hold(struct retention *retention, const struct config *config,
+        struct sources *sources, bool full)
+{
+	if (full == retention->full)
+		return;
+	retention->full = full;
+	sources_pause(sources, full);
+	if (full)
+		log_error(NULL,
+		        "max_size = %d MB: today alone is larger; the logs wait at their "
+		        "positions, "
+		        "mail goes on. Raise max_size or remove data",
+		        config->max_size);
+	else
+		log_info(NULL, "max_size: there is room again, the logs are followed on");
+}
+
+void retention_run(struct retention *retention, const struct config *config, struct store *store,
+        struct sources *sources, int64_t now)
+{
+	struct error err = {0};
+
+	if (now < retention->next && now > retention->next - 2 * CLOCK_MINUTE)
+		return;
+	retention->next = now + CLOCK_MINUTE;
+	retention_prune(config, store, now);
+	if (config->max_size == 0)
+		return;
+	g_autoptr(GArray) days = store_days(store, &err);
+	if (days == NULL) {
+		log_error(NULL, "max_size: %s", err.text);
+		return;
+	}
+	retention_hold(retention, config, sources, retention_shrink(config, store, days, now));
+}

@@ -1,0 +1,283 @@
+#include "daemon/sources.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "event/json.h"
+#include "logtail/follow.h"
+#include "logtail/history.h"
+#include "logtail/journal.h"
+
+/* Lines taken under one lock: bounds what the milter waits for, and what is read again after a
+ * crash. */
+#define LINES_AT_ONCE 1000
+/* ms until a source is looked at without being told; a safety net under inotify. */
+#define LOOK_EVERY 1000
+
+struct source {
+	struct sources *all;
+	const struct config_source *config;
+	char *name; /* in the ledger: the path, or "journal" */
+	struct capture_source *capture;
+	struct follow *follow; /* one of the two */
+	struct journal *journal;
+	GThread *thread;
+	struct log_damper damper;
+	bool locked; /* capture_begin was called */
+	GMutex lock; /* of trouble */
+	struct error trouble;
+};
+
+struct sources {
+	GPtrArray *each;
+	struct capture *capture;
+	int wake; /* eventfd: readable when the threads shall end */
+	gint stop;
+	gint paused;
+};
+
+/* ---- what follower and journal hand over ---- */
+
+/* The lock is taken at the first line that was read, not before reading: a slow disk must not keep
+ * the milter waiting. */
+static void source_lock(struct source *source)
+{
+	if (!source->locked)
+		capture_begin(source->capture);
+	source->locked = true;
+}
+
+static int source_line(void *ctx, const struct follow_line *line)
+{
+	struct source *source = ctx;
+
+	if (g_atomic_int_get(&source->all->stop))
+		return -1;
+	source_lock(source);
+	int64_t time = capture_line(source->capture, line->text, line->offset, line->again);
+	follow_stamp(source->follow, time);
+	return 0;
+}
+
+static int source_entry(void *ctx, const struct syslog_line *line, gboolean again)
+{
+	struct source *source = ctx;
+
+	if (g_atomic_int_get(&source->all->stop))
+		return -1;
+	source_lock(source);
+	capture_entry(source->capture, line, again);
+	return 0;
+}
+
+static void source_gap(void *ctx, gint64 from, gint64 to, gint64 bytes, const char *what)
+{
+	struct source *source = ctx;
+
+	source_lock(source);
+	capture_gap(source->capture, from, to, bytes, what);
+	log_warning(source->name, "capture gap: %s", what);
+}
+
+/* ---- the loop ---- */
+
+static void source_trouble(struct source *source, const struct error *err)
+{
+	unsigned suppressed = 0;
+
+	g_mutex_lock(&source->lock);
+	source->trouble = *err;
+	g_mutex_unlock(&source->lock);
+	if (err->set && log_damper_pass(&source->damper, 60, &suppressed))
+		log_error(source->name, "%s (%u more suppressed)", err->text, suppressed);
+}
+
+static int source_read(struct source *source, struct error *err)
+{
+	if (source->follow != NULL)
+		return follow_run(source->follow, LINES_AT_ONCE, err);
+	return journal_run(source->journal, LINES_AT_ONCE, source_entry, source, err);
+}
+
+static void source_commit(struct source *source, GString *position)
+{
+	if (!source->locked)
+		return;
+	g_string_truncate(position, 0);
+	if (source->follow != NULL)
+		follow_position(source->follow, position);
+	else
+		journal_position(source->journal, position);
+	capture_end(source->capture, slice_make(position->str, position->len));
+	source->locked = false;
+}
+
+static void source_wait(struct source *source)
+{
+	int fd = source->follow != NULL ? follow_fd(source->follow) : journal_fd(source->journal);
+	struct pollfd polled[] = {
+	        {.fd = source->all->wake, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+
+	poll(polled, 2, LOOK_EVERY);
+}
+
+static gpointer source_run(gpointer data)
+{
+	struct source *source = data;
+	g_autoptr(GString) position = g_string_new(NULL);
+
+	while (!g_atomic_int_get(&source->all->stop)) {
+		struct error err = {0};
+		int more = g_atomic_int_get(&source->all->paused) ? 0 : source_read(source, &err);
+		source_commit(source, position);
+		source_trouble(source, &err);
+		if (more < 0)
+			g_usleep(200 * 1000);
+		else if (more == 0)
+			source_wait(source);
+	}
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static int source_open_file(struct source *source, struct slice position, struct error *err)
+{
+	const struct follow_hooks hooks = {.ctx = source, .line = source_line, .gap = source_gap};
+
+	source->follow =
+	        follow_new(source->config->file, position, source->config->from_start, &hooks, err);
+	return source->follow != NULL ? 0 : -1;
+}
+
+static int source_open_journal(struct source *source, struct slice position, struct error *err)
+{
+	const char *path = source->config->journal;
+	const struct journal_config config = {.path = g_strcmp0(path, "system") == 0 ? NULL : path,
+	        .users = source->config->users,
+	        .from_start = source->config->from_start};
+
+	source->journal = journal_new(&config, position, err);
+	return source->journal != NULL ? 0 : -1;
+}
+
+static int source_open(
+        struct source *source, struct store *store, const char *node, struct error *err)
+{
+	const struct config_source *config = source->config;
+	g_autoptr(GString) text = g_string_new(NULL);
+	bool known = store_position(store, slice_str(source->name), text);
+	struct slice position = known ? slice_make(text->str, text->len) : SLICE_NONE;
+	const struct line_reader_config reader = {
+	        .node = config->node != NULL ? config->node : node,
+	        .instance = config->instance,
+	        .zone = config->zone,
+	        .not_after = config->file != NULL ? history_not_after(config->file) : clock_now()};
+
+	source->capture =
+	        capture_source_new(capture_live(source->all->capture), source->name, &reader, err);
+	if (source->capture == NULL)
+		return -1;
+	if (config->journal != NULL)
+		return source_open_journal(source, position, err);
+	return source_open_file(source, position, err);
+}
+
+static void source_free(gpointer data)
+{
+	struct source *source = data;
+
+	follow_free(&source->follow);
+	journal_free(&source->journal);
+	capture_source_free(&source->capture);
+	g_mutex_clear(&source->lock);
+	g_free(source->name);
+	g_free(source);
+}
+
+static struct source *source_new(struct sources *all, const struct config_source *config)
+{
+	struct source *source = g_new0(struct source, 1);
+
+	source->all = all;
+	source->config = config;
+	g_mutex_init(&source->lock);
+	if (config->file != NULL)
+		source->name = g_strdup(config->file);
+	else if (g_strcmp0(config->journal, "system") == 0)
+		source->name = g_strdup("journal");
+	else
+		source->name = g_strdup(config->journal);
+	return source;
+}
+
+struct sources *sources_start(const struct config *config, struct store *store,
+        struct capture *capture, struct error *err)
+{
+	struct sources *all = g_new0(struct sources, 1);
+
+	all->capture = capture;
+	all->each = g_ptr_array_new_with_free_func(source_free);
+	all->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (guint i = 0; i < config->sources->len; i++) {
+		struct source *source = source_new(all, config->sources->pdata[i]);
+		g_ptr_array_add(all->each, source);
+		if (source_open(source, store, config->node, err) < 0) {
+			sources_stop(&all);
+			return NULL;
+		}
+	}
+	for (guint i = 0; i < all->each->len; i++) {
+		struct source *source = all->each->pdata[i];
+		source->thread = g_thread_new("follow", source_run, source);
+		log_info(source->name, "following");
+	}
+	return all;
+}
+
+void sources_stop(struct sources **sources)
+{
+	struct sources *all = *sources;
+
+	if (all == NULL)
+		return;
+	g_atomic_int_set(&all->stop, 1);
+	eventfd_write(all->wake, 1);
+	for (guint i = 0; i < all->each->len; i++) {
+		struct source *source = all->each->pdata[i];
+		if (source->thread != NULL)
+			g_thread_join(source->thread);
+	}
+	g_ptr_array_free(all->each, TRUE);
+	close(all->wake);
+	g_clear_pointer(sources, g_free);
+}
+
+void sources_pause(struct sources *sources, bool pause)
+{
+	g_atomic_int_set(&sources->paused, pause);
+}
+
+void sources_status(struct sources *sources, GString *out)
+{
+	json_key(out, "following");
+	g_string_append_c(out, '[');
+	for (guint i = 0; i < sources->each->len; i++) {
+		struct source *source = sources->each->pdata[i];
+		g_string_append(out, i > 0 ? ",{" : "{");
+		json_member(out, "source", slice_str(source->name));
+		json_member(out, "kind", source->follow != NULL ? SLICE("file") : SLICE("journal"));
+		if (source->journal != NULL)
+			json_member_int(
+			        out, "untrusted", (gint64)journal_untrusted(source->journal));
+		g_mutex_lock(&source->lock);
+		if (source->trouble.set)
+			json_member(out, "trouble", slice_str(source->trouble.text));
+		g_mutex_unlock(&source->lock);
+		g_string_append_c(out, '}');
+	}
+	g_string_append_c(out, ']');
+}

@@ -1,0 +1,24 @@
+/* The threads that follow the logs. */
+#ifndef PW_DAEMON_SOURCES_H
+#define PW_DAEMON_SOURCES_H
+
+#include "capture/capture.h"
+#include "daemon/config.h"
+
+struct sources;
+
+/* Starts one thread for each configured source, each at its committed position. NULL with *err. */
+struct sources *sources_start(const struct config *config, struct store *store,
+        struct capture *capture, struct error *err);
+
+/* Ends the threads; what was read has been handed to the writer. */
+void sources_stop(struct sources **sources);
+
+/* Holds the sources where they are (their positions stay), because the store may not grow; or lets
+ * them go on. */
+void sources_pause(struct sources *sources, bool pause);
+
+/* Appends `"sources":[…]`: name, kind and the trouble that each has. */
+void sources_status(struct sources *sources, GString *out);
+
+#endif
