@@ -9,7 +9,7 @@
 #include "cli/client.h"
 #include "cli/http.h"
 #include "cli/progress.h"
-#include "logtail/history.h"
+#include "cli/input.h"
 
 /* Lines taken under one lock. */
 #define LINES_AT_ONCE 4096
@@ -35,7 +35,7 @@ struct importer {
 
 /* ---- into a store that nobody holds ---- */
 
-static uint64_t import_lines(struct importer *importer, struct history *history,
+static uint64_t import_lines(struct importer *importer, struct input *input,
         struct capture_source *source, struct error *err)
 {
 	uint64_t ticket = 0;
@@ -46,14 +46,14 @@ static uint64_t import_lines(struct importer *importer, struct history *history,
 	while (more == 1) {
 		capture_begin(source);
 		for (int n = 0; n < LINES_AT_ONCE; n++) {
-			more = history_line(history, &line, &offset, err);
+			more = input_line(input, &line, &offset, err);
 			if (more != 1)
 				break;
 			capture_line(source, line, offset, false);
 			progress_line(importer->progress);
 		}
 		ticket = capture_end(source, SLICE_NONE);
-		progress_show(importer->progress, history);
+		progress_show(importer->progress, input);
 	}
 	return ticket;
 }
@@ -69,23 +69,23 @@ static int import_direct(struct importer *importer, const char *path, struct err
 {
 	const struct import_options *options = importer->options;
 	g_autofree char *name = import_name(path);
-	struct history *history = history_open(path, err);
+	struct input *input = input_open(path, err);
 	const struct line_reader_config reader = {.node = options->node,
 	        .instance = options->instance,
 	        .zone = options->zone,
 	        .not_after = history_not_after(path)};
 
-	if (history == NULL)
+	if (input == NULL)
 		return -1;
 	struct capture_source *source =
 	        capture_source_new(capture_live(importer->capture), name, &reader, err);
 	if (source != NULL) {
-		uint64_t ticket = import_lines(importer, history, source, err);
+		uint64_t ticket = import_lines(importer, input, source, err);
 		if (capture_wait(importer->capture, ticket, FLUSH_TIMEOUT) != 1)
 			error_set(err, "%s: could not be committed", path);
 	}
 	capture_source_free(&source);
-	history_close(&history);
+	input_close(&input);
 	return err->set ? -1 : 0;
 }
 
@@ -111,7 +111,7 @@ static void import_add_ledger(struct importer *importer, json_t *sums, int sign)
 
 struct upload {
 	struct importer *importer;
-	struct history *history;
+	struct input *input;
 	GString *text; /* lines that were read and not yet sent */
 	struct error err;
 	bool ended;
@@ -124,7 +124,7 @@ static ssize_t import_upload(void *ctx, char *buffer, size_t size)
 	gint64 offset;
 
 	while (upload->text->len < size && !upload->ended) {
-		int more = history_line(upload->history, &line, &offset, &upload->err);
+		int more = input_line(upload->input, &line, &offset, &upload->err);
 		upload->ended = more != 1;
 		if (upload->ended)
 			break;
@@ -132,7 +132,7 @@ static ssize_t import_upload(void *ctx, char *buffer, size_t size)
 		g_string_append_c(upload->text, '\n');
 		progress_line(upload->importer->progress);
 	}
-	progress_show(upload->importer->progress, upload->history);
+	progress_show(upload->importer->progress, upload->input);
 	size_t n = MIN(size, upload->text->len);
 	memcpy(buffer, upload->text->str, n);
 	g_string_erase(upload->text, 0, (gssize)n);
@@ -169,13 +169,13 @@ static int import_hand_over(struct importer *importer, const char *path, struct 
 
 	client_parameter(uri, "source", name);
 	client_parameter(uri, "not_after", not_after);
-	upload.history = history_open(path, err);
-	if (upload.history != NULL && http_post(importer->http, uri->str, import_upload, &upload,
-	                                      &status, body, err) == 0)
+	upload.input = input_open(path, err);
+	if (upload.input != NULL && http_post(importer->http, uri->str, import_upload, &upload,
+	                                    &status, body, err) == 0)
 		import_sum(importer, status, body, err);
 	if (upload.err.set)
 		error_set(err, "%s", upload.err.text);
-	history_close(&upload.history);
+	input_close(&upload.input);
 	g_string_free(upload.text, TRUE);
 	return err->set ? -1 : 0;
 }

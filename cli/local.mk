@@ -7,6 +7,7 @@ libcli_a_SOURCES = \
 	cli/follow.c \
 	cli/http.c cli/http.h \
 	cli/import.c \
+	cli/input.c cli/input.h \
 	cli/parse.c \
 	cli/print.c cli/print.h \
 	cli/progress.c cli/progress.h \

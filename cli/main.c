@@ -1,5 +1,5 @@
 /* postwake: global options and the table of subcommands. */
-#include "config.h"
+#include <config.h>
 
 #include <locale.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 #include "event/json.h"
-#include "logtail/history.h"
+#include "cli/input.h"
 #include "logtail/lines.h"
 #include "trace/trace.h"
 
@@ -39,13 +39,13 @@ static int parse_file(
 	int more = -1;
 
 	config.not_after = history_not_after(path);
-	struct history *history = history_open(path, err);
+	struct input *input = input_open(path, err);
 	struct line_reader *reader = line_reader_new(&config, err);
-	if (history != NULL && reader != NULL)
-		while ((more = history_line(history, &line, &offset, err)) == 1)
+	if (input != NULL && reader != NULL)
+		while ((more = input_line(input, &line, &offset, err)) == 1)
 			line_reader_read(reader, line, parse_observed, parse);
 	line_reader_free(&reader);
-	history_close(&history);
+	input_close(&input);
 	return more;
 }
 

@@ -40,7 +40,7 @@ void progress_line(struct progress *progress)
 	progress->lines++;
 }
 
-void progress_show(struct progress *progress, const struct history *history)
+void progress_show(struct progress *progress, const struct input *input)
 {
 	static const char full[] = "##############################";
 	gint64 now = g_get_monotonic_time();
@@ -49,7 +49,7 @@ void progress_show(struct progress *progress, const struct history *history)
 	if (!progress->bar || now - progress->drawn < G_USEC_PER_SEC / 10)
 		return;
 	progress->drawn = now;
-	history_progress(history, &read, &size);
+	input_progress(input, &read, &size);
 	int done = size > 0 ? (int)(MIN(read, size) * BAR / size) : 0;
 	double rate =
 	        (double)progress->lines * G_USEC_PER_SEC / (double)(now - progress->started + 1);

@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <jansson.h>
 
-#include "logtail/history.h"
+#include "cli/input.h"
 
 struct progress;
 
@@ -17,7 +17,7 @@ void progress_file(struct progress *progress, const char *path, guint number, gu
 void progress_line(struct progress *progress);
 
 /* Draws the bar, at most ten times a second. */
-void progress_show(struct progress *progress, const struct history *history);
+void progress_show(struct progress *progress, const struct input *input);
 
 /* Adds to a number of a JSON object of counts. */
 void progress_add(json_t *sums, const char *name, gint64 n);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/print.h"
-#include "logtail/history.h"
+#include "cli/input.h"
 #include "logtail/lines.h"
 #include "trace/trace.h"
 
@@ -72,14 +72,14 @@ static int proof_file(struct proof *proof, const struct line_reader_config *name
 	int more = -1;
 
 	config.not_after = history_not_after(path);
-	struct history *history = history_open(path, &err);
+	struct input *input = input_open(path, &err);
 	struct line_reader *reader = line_reader_new(&config, &err);
-	if (history != NULL && reader != NULL)
-		while ((more = history_line(history, &line, &offset, &err)) == 1)
+	if (input != NULL && reader != NULL)
+		while ((more = input_line(input, &line, &offset, &err)) == 1)
 			if (proof_of_mail(proof, line))
 				proof_line(proof, reader, path, line, offset);
 	line_reader_free(&reader);
-	history_close(&history);
+	input_close(&input);
 	if (err.set)
 		printf("%s: %s\n", path, err.text);
 	return more;

@@ -63,6 +63,7 @@ static const struct config_key config_keys[] = {
         {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
         {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
         {NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
+        {NULL, "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},
         {NULL, "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
         {NULL, "node", CONFIG_TEXT, OF(node), NULL, NULL},
         {NULL, "instance", CONFIG_TEXT, OF(instance), NULL, NULL},

@@ -11,9 +11,10 @@
 /* One [source NAME] group: a log to follow. */
 struct config_source {
 	char *name;
-	char *file;    /* path, or NULL for the journal */
-	char *journal; /* "system", or a journal file or directory; NULL for a file */
-	char *users;   /* journal: trusted senders besides root */
+	char *file;     /* path, or NULL for the journal */
+	char *journal;  /* "system", or a journal file or directory; NULL for a file */
+	char *users;    /* journal: trusted senders besides root */
+	bool unchecked; /* journal file: also entries whose sender nobody vouches for */
 	char *zone;
 	char *node;
 	char *instance;

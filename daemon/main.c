@@ -1,6 +1,6 @@
 /* postwaked: a table of contents. Options, configuration, the parts in order, run, the parts in
  * reverse order. */
-#include "config.h"
+#include <config.h>
 
 #include <errno.h>
 #include <locale.h>

@@ -99,7 +99,7 @@ static int source_read(struct source *source, struct error *err)
 {
 	if (source->follow != NULL)
 		return follow_run(source->follow, LINES_AT_ONCE, err);
-	return journal_run(source->journal, LINES_AT_ONCE, source_entry, source, err);
+	return journal_run(source->journal, LINES_AT_ONCE, err);
 }
 
 static void source_commit(struct source *source, GString *position)
@@ -156,11 +156,16 @@ static int source_open_file(struct source *source, struct slice position, struct
 static int source_open_journal(struct source *source, struct slice position, struct error *err)
 {
 	const char *path = source->config->journal;
-	const struct journal_config config = {.path = g_strcmp0(path, "system") == 0 ? NULL : path,
+	const struct journal_hooks hooks = {
+	        .ctx = source, .entry = source_entry, .gap = source_gap};
+	const struct journal_config config = {
+	        .path = g_strcmp0(path, "system") == 0 ? NULL : path,
 	        .users = source->config->users,
-	        .from_start = source->config->from_start};
+	        .unchecked = source->config->unchecked,
+	        .from_start = source->config->from_start,
+	};
 
-	source->journal = journal_new(&config, position, err);
+	source->journal = journal_new(&config, position, &hooks, err);
 	return source->journal != NULL ? 0 : -1;
 }
 
