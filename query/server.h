@@ -1,34 +1,47 @@
-/* The HTTP server on the UNIX socket (libmicrohttpd). */
+/* The HTTP server on the UNIX socket (libmicrohttpd). One thread moves bytes, others work: a slow
+ * client or a slow search holds nobody up. */
 #ifndef PW_QUERY_SERVER_H
 #define PW_QUERY_SERVER_H
 
 #include "query/query.h"
 
 /* Takes log lines that `postwake import` sends because the daemon holds the store: POST
- * /api/v1/import?source=NAME&not_after=MS. Called in a server thread; all NULL = not offered. */
+ * /api/v1/import?source=NAME&not_after=MS, from root and our own user only. Called in threads of
+ * the server, for one import by one thread at a time; all NULL = not offered. feed may block: the
+ * client then waits. */
 struct query_import {
 	void *ctx;
+	/* NULL with *err: refused; number EBUSY makes it a 409. */
 	void *(*begin)(void *ctx, const char *source, int64_t not_after, struct error *err);
+	/* After -1 the rest of the upload is read and dropped, and `end` called with aborted. */
 	int (*feed)(void *import, const char *bytes, size_t n, struct error *err);
-	/* Ends it (aborted: the client went away); appends a JSON object with the counts. */
+	/* Ends and frees it, always called (aborted: the client went away, or feed failed); appends
+	 * a JSON object with the counts. */
 	int (*end)(void *import, bool aborted, GString *out, struct error *err);
 };
 
 struct query_server_config {
-	const char *socket;   /* path */
-	const char *group;    /* of the socket; NULL = leave */
-	unsigned mode;        /* 0 = 0660 */
-	unsigned threads;     /* 0 = 4 */
-	unsigned connections; /* 0 = 256 */
-	int deadline_ms;      /* of one request; 0 = 30 s */
-	size_t answer_budget; /* bytes of all answers in flight, then 503; 0 = 256 MiB */
-	struct query_config query;
+	const char *socket;        /* path */
+	const char *group;         /* of the socket; NULL = leave */
+	unsigned mode;             /* 0 = 0660 */
+	unsigned threads;          /* 0 = 4 */
+	unsigned connections;      /* 0 = 256 */
+	int deadline_ms;           /* of one request; 0 = 30 s */
+	int idle_ms;               /* of a connection between requests; 0 = 60 s */
+	size_t answer_budget;      /* bytes of all answers in flight, then 503; 0 = 256 MiB */
+	struct query_config query; /* its budget is the server's */
 	struct query_import import;
 };
 
 struct query_server;
+
+/* Starts serving. The store and what the hooks use must outlive the server; strings are copied.
+ * NULL with *err: number EADDRINUSE when another process serves the socket. */
 struct query_server *query_server_new(
         struct store *store, const struct query_server_config *config, struct error *err);
+
+/* Takes no more connections, finishes what runs (answers have a second to reach their clients),
+ * aborts imports, removes the socket. */
 void query_server_free(struct query_server **server);
 
 #endif
