@@ -1,1 +1,9 @@
-# contrib
+# Samples that are installed for copying, and the two commands that only a source tree has.
+dist_pkgdata_DATA += contrib/postwake.conf.sample contrib/systemd/postwaked.service
+
+EXTRA_DIST += SECURITY.md \
+	contrib/lib.sh \
+	contrib/packages.debian \
+	contrib/quickstart \
+	contrib/quickstart.d/show.py \
+	contrib/test

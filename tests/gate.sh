@@ -80,6 +80,29 @@ verdict 'folders include only folders below them' "$found"
 found=$(grep -nE '\b(TODO|FIXME|XXX)\b' $sources $tests)
 verdict 'nothing is left to do in the sources' "$found"
 
+# What config.c reads stands in the sample and in the manual page.
+keys=$(sed -nE 's/^[[:space:]]*\{(NULL|"[a-z]+"), "([a-z_]+)", CONFIG_.*/\2/p' daemon/config.c | sort -u)
+found=$(for key in $keys; do
+	grep -qE "^#?$key =" contrib/postwake.conf.sample || echo "  $key is not in the sample"
+	grep -qE "^\.BR .*\b$key\b" man/postwake.conf.5 || echo "  $key is not in postwake.conf(5)"
+done)
+[ -n "$keys" ] || found='  no keys found in daemon/config.c'
+verdict 'every configuration key is documented' "$found"
+
+# The options of a subcommand stand in its manual page.
+found=$(for page in man/postwake-*.1; do
+	name=${page#man/postwake-} && name=${name%.1}
+	files=cli/$name.c
+	case $name in search | follow) files="$files cli/filter.c" ;; esac
+	# shellcheck disable=SC2086
+	sed -nE 's/^[[:space:]]*\{"([a-z-]+)", ([0-9]|'"'.'"', 0, G_OPT|"[a-z_]+", ").*/\1/p' $files |
+		while read -r option; do
+			sed 's/\\-/-/g' "$page" | grep -q -e "--$option\b" ||
+				echo "  $page lacks --$option"
+		done
+done)
+verdict 'every option of a subcommand is in its manual page' "$found"
+
 if needs clang-format 'sources are formatted'; then
 	# Other versions than Debian 12's break lines elsewhere.
 	if clang-format --version | grep -q 'version 14\.'; then
