@@ -8,8 +8,8 @@
 
 /* Opens the socket (replacing a dead one, refusing a live one), sets mode and group. Not
  * thread-safe: it changes the umask for a moment. */
-int milter_listen(const struct milter_config *config, const struct milter_hooks *hooks,
-	struct error *err);
+int milter_listen(
+        const struct milter_config *config, const struct milter_hooks *hooks, struct error *err);
 
 /* Serves until milter_stop; blocks. Then no hook is called any more and the socket file is gone.
  * 0 after milter_stop; 1 when libmilter took a SIGTERM, SIGINT or SIGHUP: a thread of its own waits

@@ -43,8 +43,8 @@ struct milter_hooks {
 	char *(*decode_text)(struct slice value);
 	char *(*first_address)(struct slice value);
 	char *(*first_name)(struct slice value);
-	void (*each_address)(struct slice value, void (*address)(void *ctx, const char *addr_spec),
-		void *ctx);
+	void (*each_address)(
+	        struct slice value, void (*address)(void *ctx, const char *addr_spec), void *ctx);
 };
 
 struct milter_config {
@@ -54,15 +54,15 @@ struct milter_config {
 	const char *node;     /* NULL = host name without domain, lower case */
 	const char *instance; /* NULL = "" */
 	enum milter_on_failure on_failure;
-	bool remove_header;   /* take X-MSYS-API out of the mail */
-	bool see_rejects;     /* ask for refused recipients (SMFIP_RCPT_REJ): no log is followed */
+	bool remove_header; /* take X-MSYS-API out of the mail */
+	bool see_rejects;   /* ask for refused recipients (SMFIP_RCPT_REJ): no log is followed */
 	const char *header_map; /* milter/header_map.h; NULL = the default map */
 };
 
 /* What all sessions share; keeps copies of both arguments. NULL with *err when the header map is
  * wrong. Must outlive its sessions. */
-struct milter_shared *milter_shared_new(const struct milter_config *config,
-	const struct milter_hooks *hooks, struct error *err);
+struct milter_shared *milter_shared_new(
+        const struct milter_config *config, const struct milter_hooks *hooks, struct error *err);
 void milter_shared_free(struct milter_shared **shared);
 
 struct milter_session *milter_session_new(const struct milter_shared *shared);
@@ -70,22 +70,22 @@ void milter_session_free(struct milter_session **session);
 
 /* The steps, in the order of the protocol; strings may be NULL where the MTA did not tell. Macro
  * values are those readable at that stage. abort is idempotent; connect begins a new session. */
-void milter_session_connect(struct milter_session *session, const char *host, const char *ip,
-	unsigned port);
+void milter_session_connect(
+        struct milter_session *session, const char *host, const char *ip, unsigned port);
 void milter_session_helo(struct milter_session *session, const char *name);
 /* argv: the address, then ESMTP arguments, then NULL. */
 void milter_session_mail(struct milter_session *session, const char *const *argv,
-	const char *queue_id, const char *auth_user, const char *auth_type, const char *tls_version,
-	const char *cipher);
+        const char *queue_id, const char *auth_user, const char *auth_type, const char *tls_version,
+        const char *cipher);
 /* `mailer`, `host`, `address`: {rcpt_mailer}, {rcpt_host}, {rcpt_addr}. A refused recipient has
  * "error", the enhanced status code and the text of the reply there. */
 void milter_session_rcpt(struct milter_session *session, const char *const *argv,
-	const char *queue_id, const char *mailer, const char *host, const char *address);
+        const char *queue_id, const char *mailer, const char *host, const char *address);
 void milter_session_header(struct milter_session *session, const char *name, const char *value);
 /* End of message; the message is done with, whatever comes back. `msg_id`: {msg_id}, where the MTA
  * has it. 0 = continue, -1 = answer 451. *remove_r: how many X-MSYS-API headers to remove. */
 int milter_session_end(struct milter_session *session, const char *queue_id, const char *msg_id,
-	unsigned *remove_r);
+        unsigned *remove_r);
 void milter_session_abort(struct milter_session *session);
 
 #endif

@@ -21,7 +21,7 @@ char *mime_first_address(struct slice value);
 char *mime_first_name(struct slice value);
 
 /* Calls `address` for each mailbox of an address header, groups opened. */
-void mime_each_address(struct slice value, void (*address)(void *ctx, const char *addr_spec),
-	void *ctx);
+void mime_each_address(
+        struct slice value, void (*address)(void *ctx, const char *addr_spec), void *ctx);
 
 #endif
