@@ -2,8 +2,30 @@
 noinst_LIBRARIES += liblogtail.a
 liblogtail_a_SOURCES = \
 	logtail/lines.c logtail/lines.h \
-	logtail/syslog.c logtail/syslog.h \
+	logtail/postfix.c logtail/postfix.h \
+	logtail/postfix_delivery.c \
+	logtail/postfix_field.c \
+	logtail/postfix_reject.c \
+	logtail/postfix_rules.c \
 	logtail/stamp.c logtail/stamp.h \
-	logtail/postfix.c logtail/postfix.h
+	logtail/syslog.c logtail/syslog.h
 
 include logtail/follow.mk
+
+EXTRA_DIST += tests/golden/postfix
+
+if HAVE_CHECK
+logtail_tests = tests/unit/test_stamp tests/unit/test_syslog tests/unit/test_postfix \
+	tests/unit/test_lines
+check_PROGRAMS += $(logtail_tests)
+TESTS += $(logtail_tests)
+logtail_test_libs = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_stamp_SOURCES = tests/unit/test_stamp.c tests/support/unit.h
+tests_unit_test_stamp_LDADD = $(logtail_test_libs)
+tests_unit_test_syslog_SOURCES = tests/unit/test_syslog.c tests/support/unit.h
+tests_unit_test_syslog_LDADD = $(logtail_test_libs)
+tests_unit_test_postfix_SOURCES = tests/unit/test_postfix.c tests/support/unit.h
+tests_unit_test_postfix_LDADD = $(logtail_test_libs)
+tests_unit_test_lines_SOURCES = tests/unit/test_lines.c tests/support/unit.h
+tests_unit_test_lines_LDADD = $(logtail_test_libs)
+endif

@@ -1,0 +1,205 @@
+/* Refusals, and the other things that access tables, header checks and milters do. Two forms:
+ *
+ *	ACTION: RCPT from host[ip]: 550 5.1.1 text; from=<a> to=<b> proto=ESMTP helo=<c>
+ *	ACTION: header CONTENT from host[ip]; from=<a> to=<b> proto=ESMTP helo=<c>: 5.7.1 text
+ *
+ * smtpd/smtpd_check.c log_whatsup, smtpd/smtpd_milter.c, postscreen/postscreen_smtpd.c (commas
+ *between the last fields, [ip]:port) print the first, cleanup/cleanup_message.c the second.
+ *Content, addresses and the HELO name come from the client and may look like fields. */
+
+#include "logtail/postfix.h"
+
+/* Places at which the last fields are looked for: more is somebody's attempt to keep us busy. */
+#define MOST_PLACES 32
+
+#define WORD(text) \
+	{ \
+		"" text, sizeof(text) - 1 \
+	}
+
+/* " name=" or ", name=" between the last fields. */
+static bool skip_name(struct slice *s, struct slice name, bool first)
+{
+	struct slice rest = *s;
+
+	if (!first && !slice_skip(&rest, SLICE(", ")) && !slice_skip(&rest, SLICE(" ")))
+		return false;
+	if (!slice_skip(&rest, name))
+		return false;
+	*s = rest;
+	return true;
+}
+
+/* A word up to a blank or comma; in the header form ':' ends it too. */
+static struct slice read_word(struct slice *s)
+{
+	size_t n = 0;
+
+	while (n < s->n && s->p[n] != ' ' && s->p[n] != ',' && s->p[n] != ':')
+		n++;
+	struct slice word = slice_head(*s, n);
+	*s = slice_from(*s, n);
+	return word;
+}
+
+/* "from=<a> to=<b> proto=ESMTP helo=<c> sasl_username=<d>", each of them optional but one; in the
+ * header form followed by ": text", which is left in *s, else by nothing. */
+static bool read_last_fields(struct slice *s, struct observation *seen, bool header)
+{
+	struct observation got = *seen;
+	struct slice rest = *s;
+	bool first = true;
+	bool ok = true;
+
+	if (skip_name(&rest, SLICE("from="), first)) {
+		ok = postfix_read_address(&rest, " ,:", &got.from);
+		first = false;
+	}
+	if (ok && skip_name(&rest, SLICE("to="), first)) {
+		ok = postfix_read_address(&rest, " ,:", &got.to);
+		first = false;
+	}
+	if (ok && skip_name(&rest, SLICE("proto="), first)) {
+		got.proto = read_word(&rest);
+		first = false;
+	}
+	if (ok && skip_name(&rest, SLICE("helo="), first)) {
+		ok = postfix_read_address(&rest, header ? " ,:" : " ,", &got.helo);
+		first = false;
+	}
+	if (ok && skip_name(&rest, SLICE("sasl_username="), first)) {
+		ok = postfix_read_address(&rest, " ,:", &got.sasl_username);
+		first = false;
+	}
+	if (!ok || first || (rest.n > 0 && !(header && slice_starts(rest, SLICE(":")))))
+		return false;
+	*seen = got;
+	*s = rest;
+	return true;
+}
+
+/* The text of a refusal: "550 5.1.1 text", either number may be missing. */
+static void set_reason(struct slice text, struct observation *seen)
+{
+	struct slice rest = text;
+
+	seen->reason = text;
+	if (postfix_read_code(&rest, &seen->code))
+		rest = rest.n > 0 ? slice_from(rest, 1) : rest;
+	postfix_read_dsn(&rest, &seen->dsn);
+}
+
+/* Where to look for the last fields: behind "550 5.1.1 <what the client said>: ". */
+static size_t skip_quoted(struct slice text)
+{
+	struct slice rest = text;
+	struct slice ignored;
+
+	if (postfix_read_code(&rest, &ignored) && rest.n > 0)
+		rest = slice_from(rest, 1);
+	if (postfix_read_dsn(&rest, &ignored) && rest.n > 0)
+		rest = slice_from(rest, 1);
+	if (rest.n == 0 || rest.p[0] != '<' || !postfix_read_address(&rest, ":", &ignored))
+		return 0;
+	return (size_t)(rest.p - text.p);
+}
+
+/* "text; from=<a> …". The first place from which the rest of the line reads as fields: a reply of
+ * another host quoted in the text may hold a copy of them. */
+static void read_text(struct slice text, struct observation *seen)
+{
+	size_t at = skip_quoted(text);
+
+	for (int tries = 0; tries < MOST_PLACES; tries++) {
+		ptrdiff_t next = slice_find(slice_from(text, at), SLICE("; "));
+		if (next < 0)
+			break;
+		at += (size_t)next;
+		struct slice fields = slice_from(text, at + 2);
+		if (read_last_fields(&fields, seen, false)) {
+			set_reason(slice_head(text, at), seen);
+			return;
+		}
+		at += 2;
+	}
+	set_reason(text, seen);
+}
+
+/* Behind "header " and the like: from the right, because the content comes first and is foreign. */
+static bool read_content(struct slice rest, struct observation *seen)
+{
+	size_t end = rest.n;
+
+	for (int tries = 0; tries < MOST_PLACES; tries++) {
+		ptrdiff_t semicolon = slice_rchr(slice_head(rest, end), ';');
+		if (semicolon < 0)
+			return false;
+		end = (size_t)semicolon;
+		struct slice fields = slice_from(rest, end + 1);
+		if (!slice_skip(&fields, SLICE(" ")) || !read_last_fields(&fields, seen, true))
+			continue;
+		if (slice_skip(&fields, SLICE(": ")))
+			set_reason(fields, seen);
+		/* "CONTENT from host[ip]": the last " from " before the fields. */
+		struct slice content = slice_head(rest, end);
+		for (size_t from = content.n; from >= 6; from--) {
+			struct slice peer =
+			        slice_make(content.p + from - 6, content.n - (from - 6));
+			if (!slice_skip(&peer, SLICE(" from ")))
+				continue;
+			postfix_read_peer(
+			        &peer, &seen->client_host, &seen->client_ip, &seen->client_port);
+			break;
+		}
+		return true;
+	}
+	return false;
+}
+
+/* "header", "body", "content" … and not an SMTP command: cleanup/cleanup_message.c,
+ * global/header_body_checks.c, smtp/smtp_proto.c. */
+static bool is_content(struct slice stage)
+{
+	static const struct slice kinds[] = {WORD("header"), WORD("body"), WORD("content"),
+	        WORD("mime-header"), WORD("nested-header"), WORD("mime-error")};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (slice_eq(stage, kinds[i]))
+			return true;
+	return false;
+}
+
+bool postfix_read_refusal(struct slice rest, struct observation *seen)
+{
+	size_t n = 0;
+
+	while (n < rest.n && rest.p[n] != ' ' && rest.p[n] != ':')
+		n++;
+	if (n == 0 || n == rest.n)
+		return false;
+	seen->stage = slice_head(rest, n);
+	rest = slice_from(rest, n);
+	/* "proxy-reject: END-OF-MESSAGE: text": no client. */
+	if (slice_skip(&rest, SLICE(": "))) {
+		read_text(rest, seen);
+		return true;
+	}
+	/* smtp_header_checks print no client and no fields either. */
+	if (is_content(seen->stage)) {
+		read_content(rest, seen);
+		return true;
+	}
+	/* The command may be a client's nonsense of several words: all up to " from ". */
+	ptrdiff_t from = slice_find(slice_head(rest, 64), SLICE(" from "));
+	if (from < 0)
+		return false;
+	seen->stage.n += (size_t)from;
+	rest = slice_from(rest, (size_t)from + 6);
+	if (!postfix_read_peer(&rest, &seen->client_host, &seen->client_ip, &seen->client_port))
+		return false;
+	if (!slice_skip(&rest, SLICE(":")))
+		return false;
+	slice_skip(&rest, SLICE(" "));
+	read_text(rest, seen);
+	return true;
+}
