@@ -226,9 +226,9 @@ static void document_field(
 	if (info->own) {
 		g_autofree char *text =
 		        g_strconcat(info->description, " (postwake's own field)", NULL);
-		json_string(out, slice_str(text));
+		json_quote(out, slice_str(text));
 	} else {
-		json_string(out, slice_str(info->description));
+		json_quote(out, slice_str(info->description));
 	}
 	json_key(out, "sampleValue");
 	json_event_value(out, sample, field, generation);

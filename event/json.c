@@ -126,7 +126,7 @@ static char *json_escape(char *to, guint8 c)
 	return to;
 }
 
-void json_string(GString *out, struct slice text)
+void json_quote(GString *out, struct slice text)
 {
 	const char *p = text.p, *end = text.p + text.n;
 	char *to = json_room(out, text.n + 2);
@@ -163,7 +163,7 @@ void json_key(GString *out, const char *name)
 void json_member(GString *out, const char *name, struct slice text)
 {
 	json_key(out, name);
-	json_string(out, text);
+	json_quote(out, text);
 }
 
 static void json_int(GString *out, gint64 value)
@@ -193,7 +193,7 @@ static void json_number(GString *out, struct slice text)
 	if (slice_int(text, &value))
 		json_int(out, value);
 	else
-		json_string(out, text);
+		json_quote(out, text);
 }
 
 static void json_boolean(GString *out, struct slice text)
@@ -203,7 +203,7 @@ static void json_boolean(GString *out, struct slice text)
 	else if (slice_eq(text, SLICE("false")) || slice_eq(text, SLICE("0")))
 		g_string_append(out, "false");
 	else
-		json_string(out, text);
+		json_quote(out, text);
 }
 
 /* JSON text that the maker of the event checked. What cannot be such a value at first sight becomes
@@ -213,7 +213,7 @@ static void json_text(GString *out, struct slice text, char open, char close)
 	if (text.n >= 2 && text.p[0] == open && text.p[text.n - 1] == close)
 		g_string_append_len(out, text.p, (gssize)text.n);
 	else
-		json_string(out, text);
+		json_quote(out, text);
 }
 
 static void json_time(GString *out, int64_t ms, enum clock_form form)
@@ -232,7 +232,7 @@ static bool json_member_value(
 {
 	switch (field) {
 	case FIELD_TYPE:
-		json_string(out, slice_str(event_catalogue[event->type].name));
+		json_quote(out, slice_str(event_catalogue[event->type].name));
 		return true;
 	case FIELD_EVENT_ID:
 		if (event->id == 0)
@@ -260,11 +260,11 @@ static void json_field_text(
 	switch (kind) {
 	case FIELD_JSON_STRING:
 	case FIELD_JSON_TIME:
-		json_string(out, text);
+		json_quote(out, text);
 		break;
 	case FIELD_JSON_ACCOUNT:
 		if (generation == API_V1)
-			json_string(out, text);
+			json_quote(out, text);
 		else
 			json_number(out, text);
 		break;

@@ -7,9 +7,10 @@
 
 #include "event/catalogue.h"
 
-/* A JSON string with its quotes. Control characters, quotes and backslashes are escaped; bytes that
- * are no UTF-8 become U+FFFD each; U+2028, U+2029, '<', '>' and '&' stay as they are. */
-void json_string(GString *out, struct slice text);
+/* A JSON string with its quotes (jansson has the name json_string). Control characters, quotes and
+ * backslashes are escaped; bytes that are no UTF-8 become U+FFFD each; U+2028, U+2029, '<', '>' and
+ * '&' stay as they are. */
+void json_quote(GString *out, struct slice text);
 
 /* `"name":` with a comma before it unless it follows an opening brace. */
 void json_key(GString *out, const char *name);
