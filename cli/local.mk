@@ -21,3 +21,10 @@ libcli_a_SOURCES = \
 bin_PROGRAMS += postwake
 postwake_SOURCES = cli/main.c
 postwake_LDADD = libcli.a libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
+
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_cli
+TESTS += tests/unit/test_cli
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/support/unit.h
+tests_unit_test_cli_LDADD = libcli.a libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+endif

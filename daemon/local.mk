@@ -9,3 +9,10 @@ libdaemon_a_SOURCES = \
 sbin_PROGRAMS += postwaked
 postwaked_SOURCES = daemon/main.c
 postwaked_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
+
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_config
+TESTS += tests/unit/test_config
+tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/support/unit.h
+tests_unit_test_config_LDADD = libdaemon.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+endif

@@ -1,0 +1,249 @@
+#include "capture/handover.h"
+
+#include <glib.h>
+#include <glib/gstdio.h>
+
+#include "base/clock.h"
+#include "store/search.h"
+#include "tests/support/unit.h"
+
+static const char *const lines[] = {
+        "Nov 20 10:00:00 mx postfix/smtpd[10]: 4A1B2C3D4E: client=c.example[192.0.2.1]",
+        "Nov 20 10:00:00 mx postfix/cleanup[11]: 4A1B2C3D4E: message-id=<one@c.example>",
+        "Nov 20 10:00:00 mx postfix/qmgr[12]: 4A1B2C3D4E: from=<s@c.example>, size=400, nrcpt=1 "
+        "(queue active)",
+        "Nov 20 10:00:01 mx postfix/smtp[13]: 4A1B2C3D4E: to=<r@d.example>, "
+        "relay=mx.d.example[192.0.2.9]:25, "
+        "delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok)",
+        "Nov 20 10:00:01 mx postfix/qmgr[12]: 4A1B2C3D4E: removed",
+        "Nov 20 10:00:02 mx postfix/smtpd[10]: disconnect from c.example[192.0.2.1] quit=1 "
+        "commands=1",
+        "Nov 20 10:00:03 mx CRON[99]: (root) CMD (true)",
+};
+
+struct bench {
+	char *dir;
+	struct store *store;
+	struct capture *capture;
+};
+
+static void bench_open(struct bench *bench)
+{
+	const struct capture_config config = {.trace = {.log_followed = true}, .keep_days = -1};
+	struct error err = {0};
+
+	if (bench->dir == NULL)
+		bench->dir = g_dir_make_tmp("postwake-capture-XXXXXX", NULL);
+	ck_assert_msg(store_open(&bench->store, bench->dir, STORE_WRITE, NULL, &err) == 0, "%s",
+	        err.text);
+	ck_assert_msg(
+	        capture_open(&bench->capture, bench->store, &config, &err) == 0, "%s", err.text);
+}
+
+static void bench_close(struct bench *bench)
+{
+	struct error err = {0};
+
+	ck_assert_msg(capture_close(&bench->capture, &err) == 0, "%s", err.text);
+	store_close(&bench->store);
+}
+
+static void bench_remove(struct bench *bench)
+{
+	GDir *dir = g_dir_open(bench->dir, 0, NULL);
+	const char *name;
+
+	while ((name = g_dir_read_name(dir)) != NULL) {
+		g_autofree char *path = g_build_filename(bench->dir, name, NULL);
+		g_unlink(path);
+	}
+	g_dir_close(dir);
+	g_rmdir(bench->dir);
+	g_free(bench->dir);
+}
+
+/* Feeds lines[from..to) as a source of this name and waits for the commit. */
+static void bench_feed(struct bench *bench, const char *name, size_t from, size_t to, bool again)
+{
+	const struct line_reader_config reader = {
+	        .zone = "UTC", .not_after = clock_days(2026, 11, 22) * CLOCK_DAY};
+	struct error err = {0};
+	struct capture_source *source =
+	        capture_source_new(capture_live(bench->capture), name, &reader, &err);
+
+	ck_assert_msg(source != NULL, "%s", err.text);
+	capture_begin(source);
+	for (size_t i = from; i < to; i++)
+		capture_line(source, slice_str(lines[i]), (int64_t)i, again);
+	uint64_t ticket = capture_end(source, SLICE("here"));
+	ck_assert_int_eq(capture_wait(bench->capture, ticket, 10000), 1);
+	capture_source_free(&source);
+}
+
+static struct store_source bench_ledger(struct bench *bench, const char *name)
+{
+	g_autoptr(GArray) ledger = store_ledger(bench->store, NULL);
+	struct store_source found = {0};
+
+	for (guint i = 0; i < ledger->len; i++)
+		if (g_strcmp0(g_array_index(ledger, struct store_source, i).name, name) == 0)
+			found = g_array_index(ledger, struct store_source, i);
+	found.name = NULL;
+	return found;
+}
+
+static void count_event(void *ctx, const struct event *event)
+{
+	unsigned *counts = ctx;
+
+	counts[event->type]++;
+}
+
+static uint64_t bench_count(struct bench *bench, unsigned counts[EVENT_TYPES])
+{
+	struct search search = {.to = INT64_MAX, .limit = 1000};
+	uint64_t total = 0;
+
+	memset(counts, 0, EVENT_TYPES * sizeof(*counts));
+	ck_assert_int_eq(store_search(bench->store, &search, count_event, counts, &total, NULL), 0);
+	return total;
+}
+
+START_TEST(every_line_is_counted_once_and_its_events_are_stored)
+{
+	struct bench bench = {0};
+	unsigned counts[EVENT_TYPES];
+
+	bench_open(&bench);
+	bench_feed(&bench, "a.log", 0, G_N_ELEMENTS(lines), false);
+	struct store_source row = bench_ledger(&bench, "a.log");
+	ck_assert_uint_eq(row.lines, G_N_ELEMENTS(lines));
+	ck_assert_uint_eq(row.count[LEDGER_EVENT], 1);
+	ck_assert_uint_eq(row.count[LEDGER_LINKED], 4);
+	ck_assert_uint_eq(row.count[LEDGER_IGNORED], 2);
+	ck_assert_uint_eq(bench_count(&bench, counts), 2);
+	ck_assert_uint_eq(counts[EVENT_INJECTION], 1);
+	ck_assert_uint_eq(counts[EVENT_DELIVERY], 1);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
+START_TEST(a_copy_of_the_log_adds_nothing_and_is_known)
+{
+	struct bench bench = {0};
+	unsigned counts[EVENT_TYPES];
+
+	bench_open(&bench);
+	bench_feed(&bench, "a.log", 0, G_N_ELEMENTS(lines), false);
+	bench_close(&bench);
+	bench_open(&bench);
+	bench_feed(&bench, "copy.log", 0, G_N_ELEMENTS(lines), false);
+	struct store_source row = bench_ledger(&bench, "copy.log");
+	ck_assert_uint_eq(row.count[LEDGER_KNOWN], 1);
+	ck_assert_uint_eq(row.count[LEDGER_EVENT], 0);
+	ck_assert_uint_eq(row.events, 0);
+	ck_assert_uint_eq(bench_count(&bench, counts), 2);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
+START_TEST(an_open_message_goes_on_after_a_restart_at_any_line)
+{
+	for (size_t cut = 1; cut < G_N_ELEMENTS(lines); cut++) {
+		struct bench bench = {0};
+		unsigned counts[EVENT_TYPES];
+		g_autoptr(GString) position = g_string_new(NULL);
+
+		bench_open(&bench);
+		bench_feed(&bench, "a.log", 0, cut, false);
+		bench_close(&bench);
+		bench_open(&bench);
+		ck_assert(store_position(bench.store, SLICE("a.log"), position));
+		ck_assert_str_eq(position->str, "here");
+		bench_feed(&bench, "a.log", cut - 1, cut, true);
+		bench_feed(&bench, "a.log", cut, G_N_ELEMENTS(lines), false);
+		ck_assert_uint_eq(bench_count(&bench, counts), 2);
+		ck_assert_uint_eq(counts[EVENT_INJECTION], 1);
+		ck_assert_uint_eq(bench_ledger(&bench, "a.log").lines, G_N_ELEMENTS(lines));
+		bench_close(&bench);
+		bench_remove(&bench);
+	}
+}
+END_TEST
+
+static void envelope_give(struct handover *handover, int wait_ms, int wanted)
+{
+	struct observation seen = OBSERVATION_INIT;
+	const struct envelope_recipient recipient = {.address = SLICE("r@d.example")};
+	struct envelope envelope = {.recipient = &recipient, .recipients = 1};
+
+	envelope.field[FIELD_SUBJECT] = SLICE("hello");
+	envelope.field[FIELD_MSG_FROM] = SLICE("s@c.example");
+	seen.kind = OBSERVATION_ENVELOPE;
+	seen.queue_id = SLICE("4A1B2C3D4E");
+	seen.line.node = SLICE("mx");
+	seen.line.instance = SLICE("");
+	seen.line.time = clock_days(2026, 11, 20) * CLOCK_DAY + 10 * CLOCK_HOUR;
+	seen.envelope = &envelope;
+	ck_assert_int_eq(handover_give(handover, &seen, wait_ms), wanted);
+}
+
+static void find_subject(void *ctx, const struct event *event)
+{
+	bool *found = ctx;
+
+	*found |= slice_eq(event->field[FIELD_SUBJECT], SLICE("hello"));
+}
+
+START_TEST(what_the_milter_hands_over_joins_the_log)
+{
+	struct bench bench = {0};
+	struct search search = {.to = INT64_MAX, .limit = 10};
+	unsigned counts[EVENT_TYPES];
+	bool found = false;
+
+	bench_open(&bench);
+	struct handover *handover = handover_new(bench.capture, 0);
+	envelope_give(handover, 5000, 0);
+	bench_feed(&bench, "a.log", 0, G_N_ELEMENTS(lines), false);
+	ck_assert_int_eq(store_search(bench.store, &search, find_subject, &found, NULL, NULL), 0);
+	ck_assert(found);
+	ck_assert_uint_eq(bench_count(&bench, counts), 2);
+	handover_free(&handover);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
+START_TEST(a_full_hand_over_drops_and_counts_and_never_blocks_mail)
+{
+	struct bench bench = {0};
+	const struct line_reader_config reader = {.zone = "UTC"};
+
+	bench_open(&bench);
+	struct handover *handover = handover_new(bench.capture, 2);
+	struct capture_source *source =
+	        capture_source_new(capture_live(bench.capture), "x", &reader, NULL);
+	capture_begin(source); /* the store is busy: nothing is fed */
+	envelope_give(handover, 0, 0);
+	g_usleep(100000); /* the feeding thread has taken it and waits */
+	envelope_give(handover, 50, -1);
+	envelope_give(handover, 0, 0);
+	envelope_give(handover, 0, 0);
+	envelope_give(handover, 0, -1);
+	ck_assert_uint_eq(handover_dropped(handover), 1);
+	capture_end(source, SLICE_NONE);
+	handover_free(&handover);
+	capture_source_free(&source);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
+UNIT_MAIN("capture", every_line_is_counted_once_and_its_events_are_stored,
+        a_copy_of_the_log_adds_nothing_and_is_known,
+        an_open_message_goes_on_after_a_restart_at_any_line,
+        what_the_milter_hands_over_joins_the_log,
+        a_full_hand_over_drops_and_counts_and_never_blocks_mail)
