@@ -1,1 +1,13 @@
-# tests
+# Tests that are no C programs; the unit tests stand in the fragments of their folders.
+TEST_EXTENSIONS = .py .sh
+PY_LOG_COMPILER = python3 -B
+SH_LOG_COMPILER = sh
+AM_TESTS_ENVIRONMENT = \
+	top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
+	export top_srcdir top_builddir;
+
+TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_corpora.py
+
+EXTRA_DIST += tests/gate.sh tests/golden tests/flow \
+	tests/support/lab.py \
+	tests/support/tally.py
