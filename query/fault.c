@@ -37,11 +37,3 @@ void faults_clear(struct faults *faults)
 		g_string_free(faults->json, true);
 	faults->json = NULL;
 }
-
-void query_answer_error(struct query_answer *answer_r, unsigned status, const char *message)
-{
-	answer_r->status = status;
-	answer_r->body = g_string_new("{\"errors\":[{");
-	json_member(answer_r->body, "message", slice_str(message));
-	g_string_append(answer_r->body, "}]}");
-}

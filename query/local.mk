@@ -1,7 +1,9 @@
 noinst_LIBRARIES += libquery.a
 libquery_a_SOURCES = \
+	query/answer.c \
 	query/connections.c query/connections.h \
 	query/fault.c query/fault.h \
+	query/import.c \
 	query/message_events.c \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
@@ -13,3 +15,17 @@ libquery_a_SOURCES = \
 	query/window.c query/window.h \
 	query/workers.c query/workers.h \
 	query/zone.c query/zone.h
+
+if HAVE_CHECK
+QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params
+check_PROGRAMS += $(QUERY_TESTS)
+TESTS += $(QUERY_TESTS)
+# These need no store.
+QUERY_TEST_LDADD = libquery.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_uri_SOURCES = tests/unit/test_uri.c tests/support/unit.h
+tests_unit_test_uri_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_zone_SOURCES = tests/unit/test_zone.c tests/support/unit.h
+tests_unit_test_zone_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_params_SOURCES = tests/unit/test_params.c tests/support/unit.h
+tests_unit_test_params_LDADD = $(QUERY_TEST_LDADD)
+endif

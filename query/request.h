@@ -19,6 +19,9 @@ query_handler message_events_documentation;
 query_handler message_events_samples;
 query_handler status_report;
 
+/* Makes a 405; `allow` lists the methods that would do. */
+void query_answer_method(struct query_answer *answer_r, const char *allow);
+
 /* Charges what the body of an answer has grown to; false when the budget is spent: the answer has
  * become a 503 then, and nothing more may be appended. */
 bool query_answer_charge(struct query_answer *answer);

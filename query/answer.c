@@ -1,0 +1,48 @@
+#include "query/request.h"
+
+#include "event/json.h"
+
+/* The budget is charged in steps, so that small rows do not each touch the shared counter. */
+#define CHARGE_STEP (64 * 1024)
+
+void query_answer_error(struct query_answer *answer_r, unsigned status, const char *message)
+{
+	answer_r->status = status;
+	answer_r->body = g_string_new("{\"errors\":[{");
+	json_member(answer_r->body, "message", slice_str(message));
+	g_string_append(answer_r->body, "}]}");
+}
+
+void query_answer_method(struct query_answer *answer_r, const char *allow)
+{
+	query_answer_error(answer_r, 405, "Method not allowed");
+	answer_r->allow = allow;
+}
+
+bool query_answer_charge(struct query_answer *answer)
+{
+	struct query_budget *budget = answer->budget;
+
+	if (budget == NULL || answer->body->len <= answer->charged)
+		return true;
+	size_t step = answer->body->len - answer->charged + CHARGE_STEP;
+	if (atomic_fetch_add(&budget->used, step) + step <= budget->limit) {
+		answer->charged += step;
+		return true;
+	}
+	atomic_fetch_sub(&budget->used, step);
+	query_answer_clear(answer);
+	query_answer_error(answer, 503,
+	        "Too many large answers are being sent: try again, or ask for fewer results");
+	return false;
+}
+
+void query_answer_clear(struct query_answer *answer)
+{
+	if (answer->body != NULL)
+		g_string_free(answer->body, true);
+	answer->body = NULL;
+	if (answer->budget != NULL)
+		atomic_fetch_sub(&answer->budget->used, answer->charged);
+	answer->charged = 0;
+}
