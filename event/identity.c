@@ -24,19 +24,25 @@ static void put_part(crypto_hash_sha256_state *state, struct slice part)
 		crypto_hash_sha256_update(state, (const unsigned char *)part.p, part.n);
 }
 
-/* The same in lower case (ASCII only: mail systems differ over all else). */
+/* Moves up to `size` bytes of *part to `lower`, in lower case (ASCII only: mail systems differ over
+ * all else); returns their number. */
+static size_t take_lower(struct slice *part, unsigned char *lower, size_t size)
+{
+	size_t n = MIN(part->n, size);
+
+	for (size_t i = 0; i < n; i++)
+		lower[i] = (unsigned char)g_ascii_tolower(part->p[i]);
+	*part = slice_from(*part, n);
+	return n;
+}
+
 static void put_lower(crypto_hash_sha256_state *state, struct slice part)
 {
 	unsigned char lower[256];
 
 	put_number(state, part.n);
-	while (part.n > 0) {
-		size_t n = MIN(part.n, sizeof(lower));
-		for (size_t i = 0; i < n; i++)
-			lower[i] = (unsigned char)g_ascii_tolower(part.p[i]);
-		crypto_hash_sha256_update(state, lower, n);
-		part = slice_from(part, n);
-	}
+	while (part.n > 0)
+		crypto_hash_sha256_update(state, lower, take_lower(&part, lower, sizeof(lower)));
 }
 
 static void start(crypto_hash_sha256_state *state, struct slice tag)
@@ -99,16 +105,23 @@ static uint64_t chain_part(uint64_t chain, struct slice part)
 	unsigned char key[crypto_shorthash_KEYBYTES] = "postwake ordinal";
 	unsigned char hash[crypto_shorthash_BYTES];
 
+	chain = GUINT64_TO_LE(chain);
 	memcpy(key, &chain, sizeof(chain));
 	crypto_shorthash(hash, (const unsigned char *)part.p, part.n, key);
 	memcpy(&chain, hash, sizeof(chain));
-	return chain;
+	return GUINT64_FROM_LE(chain);
 }
 
 uint64_t identity_line_hash(const struct identity_line *line)
 {
-	uint64_t chain = chain_part(0, line->node);
+	unsigned char lower[256];
+	struct slice node = line->node;
+	uint64_t chain = node.n;
 
+	while (node.n > 0) {
+		size_t n = take_lower(&node, lower, sizeof(lower));
+		chain = chain_part(chain, slice_make((const char *)lower, n));
+	}
 	chain = chain_part(chain, line->instance);
 	chain = chain_part(chain ^ (uint64_t)seconds(line->time), line->program);
 	chain = chain_part(chain, line->pid);

@@ -48,37 +48,30 @@ static inline bool json_word_plain(uint64_t word)
 	return ((word | quote | backslash | control) & BYTES(0x80)) == 0;
 }
 
-static inline bool json_continues(const guint8 *p, guint8 least, guint8 most)
-{
-	return *p >= least && *p <= most;
-}
-
 /* Length of the well-formed UTF-8 sequence (Unicode, table 3-7) that starts with a byte from 0x80
  * up; 0 if it is none. */
 static size_t json_utf8(const char *text, size_t n)
 {
 	const guint8 *p = (const guint8 *)text;
+	guint8 least = 0x80, most = 0xbf; /* of the second byte */
 
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		return n >= 2 && json_continues(p + 1, 0x80, 0xbf) ? 2 : 0;
-	if (p[0] >= 0xe0 && p[0] <= 0xef) {
-		guint8 least = p[0] == 0xe0 ? 0xa0 : 0x80; /* else too long a form */
-		guint8 most = p[0] == 0xed ? 0x9f : 0xbf;  /* else a surrogate */
-		return n >= 3 && json_continues(p + 1, least, most) &&
-		                       json_continues(p + 2, 0x80, 0xbf)
-		               ? 3
-		               : 0;
-	}
-	if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-		guint8 least = p[0] == 0xf0 ? 0x90 : 0x80;
-		guint8 most = p[0] == 0xf4 ? 0x8f : 0xbf; /* else past U+10FFFF */
-		return n >= 4 && json_continues(p + 1, least, most) &&
-		                       json_continues(p + 2, 0x80, 0xbf) &&
-		                       json_continues(p + 3, 0x80, 0xbf)
-		               ? 4
-		               : 0;
-	}
-	return 0;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	size_t length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (p[0] == 0xe0)
+		least = 0xa0; /* below: too long a form */
+	else if (p[0] == 0xed)
+		most = 0x9f; /* above: surrogates */
+	else if (p[0] == 0xf0)
+		least = 0x90; /* below: too long a form */
+	else if (p[0] == 0xf4)
+		most = 0x8f; /* above: past U+10FFFF */
+	if (n < length || p[1] < least || p[1] > most)
+		return 0;
+	for (size_t i = 2; i < length; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
 }
 
 /* Number of bytes from p on that stand in a JSON string as they are. */

@@ -96,6 +96,10 @@ static void put_without_ips(GString *out, struct slice token)
 {
 	size_t done = 0;
 
+	if (slice_chr(token, '.') < 0 && slice_chr(token, ':') < 0) {
+		put(out, token); /* nearly all tokens */
+		return;
+	}
 	for (size_t at = 0; at < token.n; at++) {
 		const char *place = IP4_PLACE;
 		if ((!g_ascii_isxdigit(token.p[at]) && token.p[at] != ':') ||
@@ -116,19 +120,32 @@ static void put_without_ips(GString *out, struct slice token)
 	put(out, slice_from(token, done));
 }
 
+static bool all(struct slice text, gboolean (*is)(char))
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (!is(text.p[i]))
+			return false;
+	return text.n > 0;
+}
+
+static gboolean is_digit(char c)
+{
+	return g_ascii_isdigit(c);
+}
+
+static gboolean is_alnum_or_dash(char c)
+{
+	return g_ascii_isalnum(c) || c == '-';
+}
+
 /* Google ends its replies with an id of the session, such as h7si13242232pgc.400, and its name. */
 static bool is_gsmtp_session(struct slice token, struct slice rest)
 {
-	bool dot = false;
+	ptrdiff_t dot = slice_rchr(token, '.');
 
-	if (!slice_starts(rest, SLICE(" - gsmtp")))
-		return false;
-	for (size_t i = 0; i < token.n; i++) {
-		dot = dot || token.p[i] == '.';
-		if (!g_ascii_isalnum(token.p[i]) && token.p[i] != '.' && token.p[i] != '-')
-			return false;
-	}
-	return dot;
+	return dot > 0 && slice_starts(rest, SLICE(" - gsmtp")) &&
+	       all(slice_head(token, (size_t)dot), is_alnum_or_dash) &&
+	       all(slice_from(token, (size_t)dot + 1), is_digit);
 }
 
 /* "User unknown" and "...NoSuchUser h7si13242232pgc.400" lose the word and the one behind it. */
