@@ -21,30 +21,41 @@ struct follow_hooks {
 	void *ctx;
 	/* 0 to go on, -1 to stop here: the line will be given again. */
 	int (*line)(void *ctx, const struct follow_line *line);
-	/* Bytes vanished unread: from ms, to ms (0 = unknown), bytes (-1 = unknown), what happened. */
+	/* Bytes vanished unread: from ms, to ms (0 = unknown), bytes (-1 = unknown, 0 = perhaps
+	 * none: what was written between copy and truncation of a copytruncate cannot be seen),
+	 * what happened. Called behind the first line that comes after the gap, so that the gap and
+	 * a position behind it are committed together. */
 	void (*gap)(void *ctx, gint64 from, gint64 to, gint64 bytes, const char *what);
 };
 
 /* Starts at `position` (text of an earlier follow_position; absent = the beginning of the file when
- * `from_start`, else its end). A rotated file that holds the rest (PATH.1, PATH-DATE, PATH.1.gz, …) is
- * found by inode or by the hash of its beginning and read to its end first. A missing file is
- * no error: it is waited for. */
+ * `from_start`, else its end). A rotated file that holds the rest (PATH.1, PATH-DATE, PATH.1.gz, …)
+ * is found by the content before the position and read to its end, and those that came after it in
+ * their order, before PATH. A missing file is no error: it is waited for. NULL with *err for a
+ * position that is not understood. */
 struct follow *follow_new(const char *path, struct slice position, gboolean from_start,
-	const struct follow_hooks *hooks, struct error *err);
+        const struct follow_hooks *hooks, struct error *err);
 void follow_free(struct follow **follow);
 
-/* Descriptor to poll for reading (inotify). */
+/* How long (ms, default 1000) a renamed file must not have grown before the new one is read: its
+ * writer has it open until it is told to reopen. */
+void follow_grace(struct follow *follow, guint ms);
+
+/* Descriptor to poll for reading; it also wakes where inotify does not work (then each second), and
+ * at the end of a grace. */
 int follow_fd(const struct follow *follow);
 
-/* Reads what there is, at most about `max_lines`. 1: there is more; 0: at the end, poll; -1 with *err:
- * a read error, try again later. */
+/* Reads what there is, at most about `max_lines`. 1: there is more, or the line hook said stop; 0:
+ * at the end, poll; -1 with *err: a read error, try again later. */
 int follow_run(struct follow *follow, unsigned max_lines, struct error *err);
 
-/* Tells the follower the time (ms) of the line that the hook was just given, for the position. */
+/* Tells the follower the time (ms) of the line that the hook is just being given: to be called
+ * within the hook, for lines given again too. */
 void follow_stamp(struct follow *follow, gint64 time);
 
-/* The position behind the last line given: device, inode, offset, hash of the bytes before the
- * offset, stamp, and the offset of the first line of the last second. Opaque text. */
+/* The position behind the last line given (behind one given again: as it was at the start), as
+ * "key=value" text: see position.h. Lines are read again from the first line of the last second, or
+ * of the second before where that one is next to it. */
 void follow_position(const struct follow *follow, GString *out);
 
 #endif

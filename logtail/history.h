@@ -19,8 +19,8 @@ void history_close(struct history **history);
  * slice lives until the next call. Over 64 KiB it is cut; NUL bytes are removed. `offset_r`: of its
  * first byte in the unpacked text. A last line without a newline is given, but not one that damage
  * cut off. */
-int history_line(struct history *history, struct slice *line_r, gint64 *offset_r,
-	struct error *err);
+int history_line(
+        struct history *history, struct slice *line_r, gint64 *offset_r, struct error *err);
 
 /* The same stream as blocks of up to `size` unpacked bytes: their number, 0 at the end, -1 with
  * *err. A history is read by lines or by blocks, not both. */

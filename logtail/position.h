@@ -1,4 +1,5 @@
-/* Where a follower stands, as text: found again by content, whatever name or inode a file has got. */
+/* Where a follower stands, as text: found again by content, whatever name or inode a file has got.
+ */
 #ifndef PW_LOGTAIL_POSITION_H
 #define PW_LOGTAIL_POSITION_H
 
@@ -22,7 +23,7 @@ struct print print_make(struct slice bytes);
 struct place {
 	guint64 dev, ino; /* 0: no file yet */
 	gint64 offset;
-	struct print head; /* of the first bytes of the file, as far as `offset` */
+	struct print head; /* of the first bytes of the file, as far as they were read */
 	struct print tail; /* of the bytes just before `offset`; n = 0: not known */
 };
 

@@ -20,8 +20,8 @@ struct rotated {
 
 /* Struct rotated, oldest first: PATH.1, PATH-20260131, PATH.20260131-235959 (postfix logrotate),
  * mail.1.log for mail.log, each also compressed (left out while the plain file is there: the
- * compressor is at work). Where PATH is a symbolic link, those beside its target too. NULL with *err
- * when the directory cannot be read. */
+ * compressor is at work). Where PATH is a symbolic link, those beside its target too. NULL with
+ * *err when the directory cannot be read. */
 GPtrArray *rotation_scan(const char *path, struct error *err);
 
 /* The part of the name that tells number or date: ".1", "-20260131"; absent when `name` is not a

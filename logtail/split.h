@@ -6,18 +6,19 @@
 
 #include "base/slice.h"
 
-#define SPLIT_LIMIT 65536          /* a line's text is cut behind so many bytes */
-#define SPLIT_BLOCK (256 * 1024)   /* room for one read */
-#define SPLIT_KEEP 1024            /* bytes kept that lie before the next line */
-#define SPLIT_HOLE 16              /* so many NULs in a row are a hole in the file, not text */
+#define SPLIT_LIMIT 65536        /* a line's text is cut behind so many bytes */
+#define SPLIT_BLOCK (256 * 1024) /* room for one read */
+#define SPLIT_KEEP 1024          /* bytes kept that lie before the next line */
+#define SPLIT_HOLE 16            /* so many NULs in a row are a hole in the file, not text */
 
 struct splitter;
 
 struct split_line {
-	struct slice text; /* without its newline and NUL bytes; lives until the next splitter_room */
-	gint64 offset;     /* of its first byte in the stream */
-	gint64 end;        /* offset behind its newline */
-	gboolean hole;     /* not a line but end - offset NUL bytes where text should be */
+	struct slice
+	        text;  /* without its newline and NUL bytes; lives until the next splitter_room */
+	gint64 offset; /* of its first byte in the stream */
+	gint64 end;    /* offset behind its newline */
+	gboolean hole; /* not a line but end - offset NUL bytes where text should be */
 };
 
 struct splitter *splitter_new(void);

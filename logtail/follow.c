@@ -1,0 +1,655 @@
+#include "logtail/follow.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "logtail/generation.h"
+#include "logtail/position.h"
+#include "logtail/rotation.h"
+#include "logtail/split.h"
+
+#define GRACE (1 * G_USEC_PER_SEC)
+#define GRACE_PARTS 5 /* times longer where the last line has no newline yet */
+#define POLL_MS 1000  /* where inotify does not work */
+#define STEP_BACK 5   /* seconds: a stamp so far before the latest means a clock that was set */
+#define SCAN_ATTEMPTS 5
+
+/* A second's first line. Its place is worked out only when the generation is left or a position is
+ * asked for. */
+struct mark {
+	gint64 offset;
+	gboolean left; /* its generation is no longer the open one: */
+	struct place place;
+};
+
+struct gap {
+	gint64 from, bytes;
+	char *what;
+};
+
+struct follow {
+	char *path;
+	struct follow_hooks hooks;
+	gboolean from_start;
+	gint64 grace; /* microseconds */
+
+	struct generation *generation; /* NULL: to be looked for */
+	struct splitter *split;
+	gint64 quiet_since; /* monotonic: at the end of a generation that was rotated; 0 = no */
+
+	gboolean placed;       /* saved is valid */
+	struct position saved; /* valid until a new line of `generation` has been given: */
+	gboolean moved;
+	gboolean again;   /* lines up to saved.at were given before the restart */
+	gboolean arrived; /* `generation` is the one of saved.at */
+
+	gboolean stamped; /* follow_stamp was called for the line at hand */
+	gint64 line_offset, stamp, second;
+	struct mark
+	        marks[2]; /* of the latest second, and of the one before when it is next to it */
+	gboolean marked;
+
+	GArray *gaps;    /* struct gap, to be told behind the next line */
+	gboolean window; /* `generation` is the copy of a copytruncate */
+	gint64 lost;     /* bytes that were read and not given when the file was truncated */
+
+	int epoll, inotify, timer;
+	int watch; /* of the file at path */
+	gint64 timer_ms;
+};
+
+static void gap_clear(void *data)
+{
+	g_free(((struct gap *)data)->what);
+}
+
+static void follow_add_gap(struct follow *follow, gint64 bytes, char *what)
+{
+	struct gap gap = {.from = follow->stamp, .bytes = bytes, .what = what};
+
+	g_array_append_val(follow->gaps, gap);
+}
+
+static void follow_tell_gaps(struct follow *follow)
+{
+	for (guint i = 0; i < follow->gaps->len; i++) {
+		const struct gap *gap = &g_array_index(follow->gaps, struct gap, i);
+		if (follow->hooks.gap != NULL)
+			follow->hooks.gap(follow->hooks.ctx, gap->from,
+			        follow->stamped ? follow->stamp : 0, gap->bytes, gap->what);
+	}
+	g_array_set_size(follow->gaps, 0);
+}
+
+/* Waking: one epoll descriptor over inotify and a timer. What inotify says is not looked at, only
+ * that something happened: the state of the files is read anew each time, so that no event can be
+ * missed. */
+
+static void follow_wake_setup(struct follow *follow)
+{
+	follow->epoll = epoll_create1(EPOLL_CLOEXEC);
+	follow->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	follow->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	follow->watch = -1;
+	const int fds[] = {follow->inotify, follow->timer};
+	for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+		if (fds[i] >= 0)
+			epoll_ctl(follow->epoll, EPOLL_CTL_ADD, fds[i], &event);
+	}
+}
+
+static void follow_drain(struct follow *follow)
+{
+	char events[4096];
+	guint64 expirations;
+
+	while (follow->inotify >= 0 && read(follow->inotify, events, sizeof(events)) > 0)
+		;
+	if (follow->timer >= 0 && read(follow->timer, &expirations, sizeof(expirations)) > 0)
+		follow->timer_ms = 0;
+}
+
+/* Wakes once in `ms`; 0 = not at all. */
+static void follow_set_timer(struct follow *follow, gint64 ms)
+{
+	struct itimerspec when = {
+	        .it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
+
+	if (follow->timer_ms == ms || follow->timer < 0)
+		return;
+	timerfd_settime(follow->timer, 0, &when, NULL);
+	follow->timer_ms = ms;
+}
+
+static gboolean follow_watch_folder(struct follow *follow, const char *path)
+{
+	g_autofree char *folder = g_path_get_dirname(path);
+
+	return inotify_add_watch(follow->inotify, folder,
+	               IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) >= 0;
+}
+
+/* Watches what is at the path now. TRUE when that is another file than before: it may have been
+ * written to before the watch was there. */
+static gboolean follow_watch(struct follow *follow)
+{
+	gboolean works = follow->inotify >= 0 && follow_watch_folder(follow, follow->path);
+	g_autofree char *target = g_file_read_link(follow->path, NULL);
+	int before = follow->watch;
+
+	if (works && target != NULL) {
+		char *real = realpath(follow->path, NULL);
+		works = real != NULL && follow_watch_folder(follow, real);
+		free(real);
+	}
+	if (works) {
+		follow->watch = inotify_add_watch(follow->inotify, follow->path, IN_MODIFY);
+		if (follow->watch < 0 && errno != ENOENT)
+			works = FALSE;
+	}
+	/* The watch of a file that was renamed stays until it is deleted: it may still grow. */
+	gint64 poll = works ? 0 : POLL_MS;
+	if (follow->quiet_since != 0) {
+		gint64 grace = follow->grace / 1000 + 1;
+		poll = poll != 0 ? MIN(poll, grace) : grace;
+	}
+	follow_set_timer(follow, poll);
+	return follow->watch >= 0 && follow->watch != before;
+}
+
+struct follow *follow_new(const char *path, struct slice position, gboolean from_start,
+        const struct follow_hooks *hooks, struct error *err)
+{
+	struct position saved = {0};
+
+	if (position.p != NULL && position_parse(position, &saved, err) != 0)
+		return NULL;
+	struct follow *follow = g_new0(struct follow, 1);
+	follow->path = g_strdup(path);
+	follow->hooks = *hooks;
+	follow->from_start = from_start;
+	follow->grace = GRACE;
+	follow->split = splitter_new();
+	follow->gaps = g_array_new(FALSE, FALSE, sizeof(struct gap));
+	g_array_set_clear_func(follow->gaps, gap_clear);
+	follow->saved = saved;
+	follow->stamp = saved.stamp;
+	follow->placed = follow->again = position.p != NULL;
+	follow_wake_setup(follow);
+	return follow;
+}
+
+void follow_free(struct follow **follow_p)
+{
+	struct follow *follow = *follow_p;
+
+	if (follow == NULL)
+		return;
+	const int fds[] = {follow->inotify, follow->timer, follow->epoll};
+	for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	generation_free(&follow->generation);
+	splitter_free(&follow->split);
+	g_array_free(follow->gaps, TRUE);
+	g_free(follow->path);
+	g_clear_pointer(follow_p, g_free);
+}
+
+void follow_grace(struct follow *follow, guint ms)
+{
+	follow->grace = (gint64)ms * 1000;
+}
+
+int follow_fd(const struct follow *follow)
+{
+	return follow->epoll;
+}
+
+static struct place mark_place(const struct follow *follow, const struct mark *mark)
+{
+	if (mark->left)
+		return mark->place;
+	/* The head is that of the generation, although it can reach behind the mark. */
+	struct place place = generation_place(follow->generation, follow->split);
+	place.offset = mark->offset;
+	place.tail = (struct print){0};
+	return place;
+}
+
+void follow_stamp(struct follow *follow, gint64 time)
+{
+	gint64 second = time / 1000;
+
+	if (time <= 0)
+		return;
+	follow->stamped = TRUE;
+	follow->stamp = time;
+	if (follow->marked && second <= follow->second && second >= follow->second - STEP_BACK)
+		return;
+	struct mark here = {.offset = follow->line_offset};
+	if (follow->again) {
+		here = (struct mark){.left = TRUE, .place = follow->saved.again};
+		follow->marks[0] = here;
+	}
+	/* Lines of neighbouring seconds come mixed: each process writes its own stamps. */
+	gboolean next = follow->marked && second == follow->second + 1;
+	follow->marks[1] = next ? follow->marks[0] : here;
+	follow->marks[0] = here;
+	follow->second = second;
+	follow->marked = TRUE;
+}
+
+static struct position follow_snapshot(const struct follow *follow)
+{
+	struct position position = follow->saved;
+
+	if (!follow->moved)
+		return position;
+	position.at = generation_place(follow->generation, follow->split);
+	position.again = follow->marked ? mark_place(follow, &follow->marks[1]) : position.at;
+	position.mtime = generation_mtime(follow->generation);
+	position.stamp = follow->stamp;
+	return position;
+}
+
+void follow_position(const struct follow *follow, GString *out)
+{
+	struct position position = follow_snapshot(follow);
+
+	position_format(&position, out);
+}
+
+/* Closes the open generation; what a position needs of it is kept. */
+static void follow_leave(struct follow *follow)
+{
+	if (follow->generation == NULL)
+		return;
+	if (follow->moved) {
+		struct position position = follow_snapshot(follow);
+		for (size_t i = 0; i < G_N_ELEMENTS(follow->marks); i++) {
+			struct mark *mark = &follow->marks[i];
+			if (!follow->marked)
+				continue;
+			mark->place = mark_place(follow, mark);
+			mark->left = TRUE;
+		}
+		follow->saved = position;
+		follow->moved = FALSE;
+	}
+	generation_free(&follow->generation);
+	follow->quiet_since = 0;
+}
+
+/* Opens a file and goes to `offset`. 1, 0 when it is not there, -1. */
+static int follow_open(
+        struct follow *follow, const char *path, gboolean packed, gint64 offset, struct error *err)
+{
+	struct generation *generation = NULL;
+	int got = generation_open(path, packed, &generation, err);
+
+	if (got <= 0)
+		return got;
+	follow_leave(follow);
+	if (generation_seek(generation, offset, follow->split, err) < 0) {
+		generation_free(&generation);
+		return -1;
+	}
+	follow->generation = generation;
+	return 1;
+}
+
+/* From the beginning, or behind the last whole line. */
+static int follow_begin(struct follow *follow, struct error *err)
+{
+	struct stat st;
+	gint64 offset = 0;
+
+	if (!follow->from_start && stat(follow->path, &st) == 0)
+		offset = st.st_size;
+	int got = follow_open(follow, follow->path, FALSE, offset, err);
+	if (got < 0)
+		return -1;
+	follow->placed = TRUE;
+	follow->saved.mtime = g_get_real_time();
+	if (got == 0)
+		return 0;
+	follow->saved.at.dev = follow->saved.again.dev = follow->generation->dev;
+	follow->saved.at.ino = follow->saved.again.ino = follow->generation->ino;
+	struct slice before = splitter_before(follow->split);
+	ptrdiff_t newline = slice_rchr(before, '\n');
+	if (newline >= 0 && (size_t)newline + 1 < before.n) {
+		offset = splitter_offset(follow->split) - (gint64)(before.n - (size_t)newline - 1);
+		if (generation_seek(follow->generation, offset, follow->split, err) < 0)
+			return -1;
+	}
+	follow->moved = splitter_offset(follow->split) > 0;
+	return 1;
+}
+
+/* A file that holds a place. */
+struct hit {
+	enum holds holds;
+	const char *path;
+	gboolean packed;
+	guint64 ino;
+};
+
+/* Looks at the log itself, then at the rotated files, newest first. 0 and *hit_r, or -1: one of
+ * them cannot be read. */
+static int follow_find(const struct follow *follow, const GPtrArray *rotation,
+        const struct place *place, struct hit *hit_r, struct error *err)
+{
+	struct hit hit = {.path = follow->path};
+
+	*hit_r = (struct hit){.holds = HOLDS_NOT};
+	hit.holds = generation_holds(hit.path, FALSE, place, err);
+	for (guint i = rotation->len;;) {
+		if (hit.holds == HOLDS_FAILED)
+			return -1;
+		gboolean is_log = hit.path == follow->path;
+		/* A log that has only the same beginning was written anew. */
+		if (hit.holds == HOLDS ||
+		        (hit.holds == HOLDS_PART && hit_r->holds == HOLDS_NOT && !is_log))
+			*hit_r = hit;
+		if (hit.holds == HOLDS || i == 0)
+			return 0;
+		const struct rotated *rotated = rotation->pdata[--i];
+		hit = (struct hit){
+		        .path = rotated->path, .packed = rotated->packed, .ino = rotated->ino};
+		hit.holds = generation_holds(hit.path, hit.packed, place, err);
+	}
+}
+
+/* Goes on in the file that holds the last position: at it, or where lines are to be read again. */
+static int follow_resume(struct follow *follow, const GPtrArray *rotation, const struct hit *found,
+        struct error *err)
+{
+	const struct place *at = &follow->saved.at, *again = &follow->saved.again;
+	struct hit hit = *found;
+	gint64 offset = at->offset;
+	gboolean arrived = TRUE;
+	struct stat st;
+
+	if (follow->again) {
+		gboolean same = again->head.n == at->head.n && again->head.hash == at->head.hash;
+		offset = same ? again->offset : 0;
+		if (!same) {
+			if (follow_find(follow, rotation, again, &hit, err) != 0)
+				return -1;
+			arrived = hit.holds == HOLDS_NOT;
+			offset = arrived ? 0 : again->offset;
+			hit = arrived ? *found : hit;
+		}
+	}
+	int got = follow_open(follow, hit.path, hit.packed, offset, err);
+	if (got <= 0)
+		return got;
+	follow->arrived = arrived;
+	follow->window = found->path != follow->path && found->ino != at->ino &&
+	                 stat(follow->path, &st) == 0 && st.st_ino == at->ino;
+	return 1;
+}
+
+/* The first rotated file that was written to after `mtime`, or -1. Some compressors keep only whole
+ * seconds. */
+static int rotation_after(const GPtrArray *rotation, gint64 mtime)
+{
+	for (guint i = 0; i < rotation->len; i++) {
+		const struct rotated *rotated = rotation->pdata[i];
+		gboolean cut = rotated->packed && rotated->mtime % G_USEC_PER_SEC == 0;
+		if (rotated->mtime + (cut ? G_USEC_PER_SEC - 1 : 0) > mtime)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* The position is in no file any more: goes on with what is newer. */
+static int follow_restart(struct follow *follow, const GPtrArray *rotation, struct error *err)
+{
+	int first = rotation_after(rotation, follow->saved.mtime);
+	const struct rotated *rotated = first >= 0 ? rotation->pdata[first] : NULL;
+	const struct place at = follow->saved.at;
+	int got = rotated != NULL ? follow_open(follow, rotated->path, rotated->packed, 0, err)
+	                          : follow_open(follow, follow->path, FALSE, 0, err);
+
+	if (got <= 0)
+		return got;
+	follow->again = FALSE;
+	if (at.head.n > 0)
+		follow_add_gap(follow, follow->lost > 0 ? follow->lost : -1,
+		        g_strdup_printf(
+		                "%s was truncated or deleted, and no rotated file holds what "
+		                "came behind its byte %" G_GINT64_FORMAT,
+		                follow->path, at.offset));
+	return 1;
+}
+
+static char *rotation_listing(const GPtrArray *rotation)
+{
+	GString *listing = g_string_new(NULL);
+
+	for (guint i = 0; i < rotation->len; i++) {
+		const struct rotated *rotated = rotation->pdata[i];
+		g_string_append_printf(
+		        listing, "%s/%" G_GINT64_MODIFIER "x\n", rotated->path, rotated->ino);
+	}
+	return g_string_free(listing, FALSE);
+}
+
+/* Opens the file to go on with: 1; 0 when there is none yet; -1. A rotation can be under way while
+ * the folder is read: "nowhere" counts only when the folder was the same twice. */
+static int follow_search(struct follow *follow, struct error *err)
+{
+	g_autofree char *before = NULL;
+
+	if (!follow->placed)
+		return follow_begin(follow, err);
+	for (int i = 0;; i++) {
+		g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, err);
+		struct hit hit;
+		if (rotation == NULL ||
+		        follow_find(follow, rotation, &follow->saved.at, &hit, err) != 0)
+			return -1;
+		if (hit.holds != HOLDS_NOT)
+			return follow_resume(follow, rotation, &hit, err);
+		char *listing = rotation_listing(rotation);
+		gboolean same = g_strcmp0(before, listing) == 0;
+		g_free(before);
+		before = listing;
+		if (same || i == SCAN_ATTEMPTS)
+			return follow_restart(follow, rotation, err);
+	}
+}
+
+/* Index of the rotated file that was begun after the open one was left, or -1: that is the log. */
+static int follow_next(const struct follow *follow, const GPtrArray *rotation)
+{
+	const struct generation *generation = follow->generation;
+	int index = rotation_index(rotation, generation->dev, generation->ino);
+	const struct place place = generation_place(generation, follow->split);
+
+	/* It may have been compressed since it was opened. */
+	for (int i = (int)rotation->len - 1; index < 0 && i >= 0 && place.head.n > 0; i--) {
+		const struct rotated *rotated = rotation->pdata[i];
+		if (rotated->packed && generation_holds(rotated->path, TRUE, &place, NULL) == HOLDS)
+			index = i;
+	}
+	if (index < 0)
+		return rotation_after(rotation, generation_mtime(generation));
+	return index + 1 < (int)rotation->len ? index + 1 : -1;
+}
+
+/* Whether the open file, no longer the log, has not grown for long enough. */
+static gboolean follow_quiet(struct follow *follow)
+{
+	gboolean part = splitter_end(follow->split) > splitter_offset(follow->split);
+	gint64 now = g_get_monotonic_time();
+
+	if (follow->quiet_since == 0)
+		follow->quiet_since = now;
+	return follow->generation->packed ||
+	       now - follow->quiet_since >= follow->grace * (part ? GRACE_PARTS : 1);
+}
+
+/* Goes from the open generation, read to its end, to the one after it. */
+static int follow_step(struct follow *follow, const char *path, gboolean packed, struct error *err)
+{
+	gboolean again = follow->again && !follow->arrived;
+	gboolean is_log = path == follow->path;
+	enum holds holds = HOLDS_NOT;
+
+	if (again)
+		holds = generation_holds(path, packed, &follow->saved.at, err);
+	if (holds == HOLDS_FAILED)
+		return -1;
+	int got = follow_open(follow, path, packed, 0, err);
+	if (got <= 0)
+		return got;
+	follow->arrived = holds != HOLDS_NOT;
+	follow->again = again && (follow->arrived || !is_log);
+	if (follow->window && !follow->again)
+		follow_add_gap(follow, 0,
+		        g_strdup_printf("%s was copied and truncated: what was written in "
+		                        "between cannot be seen",
+		                follow->path));
+	follow->window = FALSE;
+	return 1;
+}
+
+static int follow_give(struct follow *follow, const struct split_line *line)
+{
+	gboolean again = follow->again && !(follow->arrived && line->end > follow->saved.at.offset);
+	struct follow_line given = {.text = line->text, .offset = line->offset, .again = again};
+
+	follow->again = again;
+	follow->stamped = FALSE;
+	follow->line_offset = line->offset;
+	if (follow->hooks.line(follow->hooks.ctx, &given) != 0)
+		return -1;
+	splitter_take(follow->split);
+	if (again)
+		return 0;
+	follow->moved = TRUE;
+	if (follow->gaps->len > 0)
+		follow_tell_gaps(follow);
+	return 0;
+}
+
+/* At offset 0 it is what a writer without O_APPEND leaves of a file that was truncated. */
+static void follow_skip_hole(struct follow *follow, const struct split_line *line)
+{
+	splitter_take(follow->split);
+	if (line->offset == 0 || follow->again || !follow->moved || follow->hooks.gap == NULL)
+		return;
+	g_autofree char *what = g_strdup_printf("%s holds NUL bytes instead of text", follow->path);
+	follow->hooks.gap(follow->hooks.ctx, follow->stamp, 0, line->end - line->offset, what);
+}
+
+/* Gives the whole lines at hand. -1: the hook said stop, or it was enough. */
+static int follow_give_all(struct follow *follow, unsigned *left)
+{
+	struct split_line line;
+
+	while (splitter_peek(follow->split, &line)) {
+		if (line.hole) {
+			follow_skip_hole(follow, &line);
+			continue;
+		}
+		if (*left == 0 || follow_give(follow, &line) != 0)
+			return -1;
+		(*left)--;
+	}
+	return 0;
+}
+
+enum advance {
+	ADVANCE_FAILED,
+	ADVANCE_WAIT,
+	ADVANCE_STOP, /* the hook said so */
+	ADVANCE_DONE,
+};
+
+/* At the end of the open file: waits, or goes on with the next. */
+static enum advance follow_advance(struct follow *follow, struct error *err)
+{
+	const struct generation *generation = follow->generation;
+	struct split_line rest;
+	struct stat st;
+	gboolean there = stat(follow->path, &st) == 0;
+
+	if (!there && errno != ENOENT && errno != ENOTDIR) {
+		error_errno(err, errno, "cannot look at %s", follow->path);
+		return ADVANCE_FAILED;
+	}
+	if (there && st.st_ino == generation->ino && st.st_dev == generation->dev) {
+		follow->quiet_since = 0;
+		return ADVANCE_WAIT;
+	}
+	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, err);
+	if (rotation == NULL)
+		return ADVANCE_FAILED;
+	int next = follow_next(follow, rotation);
+	if (next < 0 && (!there || st.st_size == 0 || !follow_quiet(follow)))
+		return ADVANCE_WAIT;
+	if (splitter_peek_rest(follow->split, &rest) && !rest.hole &&
+	        follow_give(follow, &rest) != 0)
+		return ADVANCE_STOP;
+	const struct rotated *rotated = next >= 0 ? rotation->pdata[next] : NULL;
+	int got = rotated != NULL ? follow_step(follow, rotated->path, rotated->packed, err)
+	                          : follow_step(follow, follow->path, FALSE, err);
+	return got > 0 ? ADVANCE_DONE : got == 0 ? ADVANCE_WAIT : ADVANCE_FAILED;
+}
+
+static enum advance follow_read_on(struct follow *follow, struct error *err)
+{
+	struct error damage = {0};
+	enum fill fill = generation_fill(follow->generation, follow->split, &damage);
+
+	if (fill == FILL_MORE) {
+		follow->quiet_since = 0;
+		return ADVANCE_DONE;
+	}
+	if (fill == FILL_CUT) {
+		follow->lost = splitter_end(follow->split) - splitter_offset(follow->split);
+		follow_leave(follow);
+		return ADVANCE_DONE;
+	}
+	if (fill == FILL_FAILED && !follow->generation->packed) {
+		error_errno(err, damage.number, "cannot read %s", follow->generation->path);
+		return ADVANCE_FAILED;
+	}
+	if (fill == FILL_FAILED)
+		follow_add_gap(follow, -1, g_strdup(damage.text));
+	return follow_advance(follow, err);
+}
+
+int follow_run(struct follow *follow, unsigned max_lines, struct error *err)
+{
+	unsigned left = max_lines;
+	enum advance advance = ADVANCE_DONE;
+
+	follow_drain(follow);
+	while (advance == ADVANCE_DONE) {
+		int got = follow->generation != NULL ? 1 : follow_search(follow, err);
+		if (got > 0 && follow_give_all(follow, &left) != 0)
+			return 1;
+		if (got > 0)
+			advance = follow_read_on(follow, err);
+		else
+			advance = got == 0 ? ADVANCE_WAIT : ADVANCE_FAILED;
+	}
+	if (advance == ADVANCE_STOP)
+		return 1;
+	if (advance == ADVANCE_FAILED) {
+		follow_set_timer(follow, POLL_MS);
+		return -1;
+	}
+	return follow_watch(follow) ? 1 : 0;
+}

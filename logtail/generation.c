@@ -1,0 +1,300 @@
+#include "logtail/generation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "logtail/history.h"
+
+static ssize_t read_at(int fd, char *bytes, size_t n, gint64 offset)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t r = pread(fd, bytes + got, n - got, offset + (gint64)got);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			break;
+		got += (size_t)r;
+	}
+	return (ssize_t)got;
+}
+
+/* Bytes that come in order, while the head is not complete. */
+static void generation_see(
+        struct generation *generation, gint64 offset, const char *bytes, size_t n)
+{
+	if (offset >= PRINT_MAX)
+		return;
+	n = MIN(n, (size_t)(PRINT_MAX - offset));
+	memcpy(generation->head + offset, bytes, n);
+	generation->head_n = MAX(generation->head_n, (size_t)offset + n);
+}
+
+static int generation_open_plain(struct generation *generation, struct error *err)
+{
+	/* Not blocking: opening a FIFO must not hang. */
+	generation->fd = open(generation->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (generation->fd < 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+		return error_errno(err, errno, "cannot open %s", generation->path);
+	}
+	ssize_t n = read_at(generation->fd, generation->head, PRINT_MAX, 0);
+	/* Of a directory or the like generation_open knows better. */
+	generation->head_n = n > 0 ? (size_t)n : 0;
+	if (n < 0 && errno != EISDIR && errno != ESPIPE)
+		return error_errno(err, errno, "cannot read %s", generation->path);
+	return 1;
+}
+
+static int generation_open_packed(struct generation *generation, struct error *err)
+{
+	struct error why = {0};
+
+	generation->history = history_open(generation->path, &why);
+	if (generation->history != NULL) {
+		generation->fd = history_fd(generation->history);
+		return 1;
+	}
+	if (why.number == ENOENT || why.number == ENOTDIR)
+		return 0;
+	return error_set(err, "%s", why.text);
+}
+
+int generation_open(
+        const char *path, gboolean packed, struct generation **generation_r, struct error *err)
+{
+	static gint serials;
+	struct generation *generation = g_new0(struct generation, 1);
+	struct stat st;
+
+	generation->fd = -1;
+	generation->path = g_strdup(path);
+	generation->packed = packed;
+	generation->serial = (guint)g_atomic_int_add(&serials, 1);
+	int got = packed ? generation_open_packed(generation, err)
+	                 : generation_open_plain(generation, err);
+	if (got > 0 && fstat(generation->fd, &st) != 0)
+		got = error_errno(err, errno, "cannot stat %s", path);
+	if (got > 0 && !S_ISREG(st.st_mode))
+		got = error_set(err, "%s is not a regular file", path);
+	if (got <= 0) {
+		generation_free(&generation);
+		return got;
+	}
+	generation->dev = st.st_dev;
+	generation->ino = st.st_ino;
+	*generation_r = generation;
+	return 1;
+}
+
+void generation_free(struct generation **generation)
+{
+	if (*generation == NULL)
+		return;
+	if ((*generation)->history != NULL)
+		history_close(&(*generation)->history);
+	else if ((*generation)->fd >= 0)
+		close((*generation)->fd);
+	g_free((*generation)->path);
+	g_clear_pointer(generation, g_free);
+}
+
+static gboolean head_fits(const struct generation *generation, struct print head)
+{
+	struct slice bytes = slice_make(generation->head, (size_t)head.n);
+
+	return generation->head_n >= bytes.n && print_make(bytes).hash == head.hash;
+}
+
+/* Unpacks up to *offset, keeping the last bytes in *before. 1; 0 when it ends before, or begins
+ * with another head (NULL: any); -1. *offset is how far it came. */
+static int generation_skip(struct generation *generation, gint64 *offset, const struct print *head,
+        GString *before, struct error *err)
+{
+	g_autofree char *block = g_malloc(SPLIT_BLOCK);
+
+	const gint64 goal = *offset;
+	for (gint64 at = *offset = 0; at < goal; *offset = at) {
+		size_t want = (size_t)MIN(goal - at, SPLIT_BLOCK);
+		ssize_t n = history_block(generation->history, block, want, err);
+		if (n <= 0)
+			return (int)n;
+		generation_see(generation, at, block, (size_t)n);
+		if (head != NULL && at <= head->n && at + n >= head->n &&
+		        !head_fits(generation, *head))
+			return 0;
+		at += n;
+		g_string_append_len(before, block, n);
+		if (before->len > PRINT_MAX)
+			g_string_erase(before, 0, (gssize)(before->len - PRINT_MAX));
+	}
+	return 1;
+}
+
+/* Reads the bytes before `offset` into *before. 1; 0 when it ends before, and *offset is its end;
+ * -1. */
+static int generation_look_back(
+        struct generation *generation, gint64 *offset, GString *before, struct error *err)
+{
+	char bytes[PRINT_MAX];
+	struct stat st;
+
+	if (fstat(generation->fd, &st) != 0)
+		return error_errno(err, errno, "cannot stat %s", generation->path);
+	int whole = st.st_size >= *offset;
+	*offset = MIN(*offset, st.st_size);
+	size_t want = (size_t)MIN(*offset, PRINT_MAX);
+	ssize_t n = read_at(generation->fd, bytes, want, *offset - (gint64)want);
+	if (n < 0)
+		return error_errno(err, errno, "cannot read %s", generation->path);
+	if ((size_t)n == want)
+		g_string_append_len(before, bytes, n);
+	return whole;
+}
+
+static int seek(struct generation *generation, gint64 offset, const struct print *head,
+        struct splitter *split, struct error *err)
+{
+	g_autoptr(GString) before = g_string_new(NULL);
+	gint64 end = offset;
+	int got = generation->packed ? generation_skip(generation, &end, head, before, err)
+	                             : generation_look_back(generation, &end, before, err);
+
+	splitter_reset(split, end, slice_make(before->str, before->len));
+	return got;
+}
+
+int generation_seek(
+        struct generation *generation, gint64 offset, struct splitter *split, struct error *err)
+{
+	return seek(generation, offset, NULL, split, err);
+}
+
+/* One read gives the new bytes together with some before them: were those changed, then the file
+ * was truncated and has grown again, however fast. */
+static ssize_t generation_read_plain(
+        struct generation *generation, struct splitter *split, char *room, gboolean *same_r)
+{
+	char again[SPLIT_KEEP];
+	struct slice last = splitter_last(split);
+	struct iovec parts[] = {{again, last.n}, {room, SPLIT_BLOCK}};
+	ssize_t n;
+
+	do {
+		n = preadv(generation->fd, parts, 2, splitter_end(split) - (gint64)last.n);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -1;
+	*same_r = n >= (ssize_t)last.n && slice_eq(last, slice_make(again, last.n));
+	return n - (ssize_t)last.n;
+}
+
+/* Where no byte before is at hand to compare with, the size must do. */
+static gboolean generation_shrunk(const struct generation *generation, gint64 offset)
+{
+	struct stat st;
+
+	return !generation->packed && fstat(generation->fd, &st) == 0 && st.st_size < offset;
+}
+
+enum fill generation_fill(struct generation *generation, struct splitter *split, struct error *err)
+{
+	char *room = splitter_room(split);
+	gint64 offset = splitter_end(split);
+	gboolean same = TRUE;
+	ssize_t n;
+
+	if (generation->packed) {
+		n = history_block(generation->history, room, SPLIT_BLOCK, err);
+		if (n < 0)
+			return FILL_FAILED;
+	} else {
+		n = generation_read_plain(generation, split, room, &same);
+		if (n < 0 && same) {
+			error_errno(err, errno, "cannot read %s", generation->path);
+			return FILL_FAILED;
+		}
+	}
+	if (!same)
+		return FILL_CUT;
+	if (n == 0)
+		return generation_shrunk(generation, offset) ? FILL_CUT : FILL_END;
+	generation_see(generation, offset, room, (size_t)n);
+	splitter_fed(split, (size_t)n);
+	return FILL_MORE;
+}
+
+static gboolean tail_fits(const struct splitter *split, struct print tail)
+{
+	struct slice before = splitter_before(split);
+
+	if (tail.n == 0 || (gint64)before.n < tail.n)
+		return tail.n == 0;
+	return print_make(slice_from(before, before.n - (size_t)tail.n)).hash == tail.hash;
+}
+
+static enum holds holds_place(struct generation *generation, const struct place *place,
+        struct splitter *split, struct error *err)
+{
+	/* Without a head nothing was read of it yet: only the inode tells. */
+	if (place->head.n == 0)
+		return generation->dev == place->dev && generation->ino == place->ino ? HOLDS
+		                                                                      : HOLDS_NOT;
+	if (!generation->packed && !head_fits(generation, place->head))
+		return HOLDS_NOT;
+	/* A damaged archive holds what can be read of it. */
+	int got = seek(
+	        generation, place->offset, &place->head, split, generation->packed ? NULL : err);
+	if (got < 0 && !generation->packed)
+		return HOLDS_FAILED;
+	if (!head_fits(generation, place->head))
+		return HOLDS_NOT;
+	if (got <= 0)
+		return HOLDS_PART;
+	return tail_fits(split, place->tail) ? HOLDS : HOLDS_NOT;
+}
+
+enum holds generation_holds(
+        const char *path, gboolean packed, const struct place *place, struct error *err)
+{
+	struct generation *generation = NULL;
+	struct splitter *split = splitter_new();
+	enum holds holds = HOLDS_NOT;
+	int got = generation_open(path, packed, &generation, err);
+
+	if (got < 0)
+		holds = HOLDS_FAILED;
+	else if (got > 0)
+		holds = holds_place(generation, place, split, err);
+	generation_free(&generation);
+	splitter_free(&split);
+	return holds;
+}
+
+struct place generation_place(const struct generation *generation, const struct splitter *split)
+{
+	struct place place = {
+	        .dev = generation->dev, .ino = generation->ino, .offset = splitter_offset(split)};
+	size_t n = (size_t)MIN(place.offset, (gint64)generation->head_n);
+
+	place.head = print_make(slice_make(generation->head, n));
+	place.tail = print_make(splitter_before(split));
+	return place;
+}
+
+gint64 generation_mtime(const struct generation *generation)
+{
+	struct stat st;
+
+	if (fstat(generation->fd, &st) != 0)
+		return 0;
+	return (gint64)st.st_mtim.tv_sec * G_USEC_PER_SEC + st.st_mtim.tv_nsec / 1000;
+}

@@ -1,0 +1,58 @@
+/* An open file of a log's life: what was written between two rotations, plain or compressed. */
+#ifndef PW_LOGTAIL_GENERATION_H
+#define PW_LOGTAIL_GENERATION_H
+
+#include <glib.h>
+
+#include "base/error.h"
+#include "logtail/position.h"
+#include "logtail/split.h"
+
+struct generation {
+	char *path; /* by which it was opened */
+	gboolean packed;
+	guint64 dev, ino;
+	guint serial; /* different for each one opened by this process */
+	/* private */
+	int fd;
+	struct history *history;
+	char head[PRINT_MAX];
+	size_t head_n;
+};
+
+/* 1 and *generation_r; 0 when there is no such file; -1 with *err. */
+int generation_open(
+        const char *path, gboolean packed, struct generation **generation_r, struct error *err);
+void generation_free(struct generation **generation);
+
+/* Makes `offset` the next byte to be read; what lies before it can be told by splitter_before. 1; 0
+ * when the file is shorter (then at its end); -1 with *err. A packed one is read from its
+ * beginning: only once. */
+int generation_seek(
+        struct generation *generation, gint64 offset, struct splitter *split, struct error *err);
+
+enum fill {
+	FILL_MORE,
+	FILL_END,
+	FILL_FAILED, /* with *err */
+	FILL_CUT,    /* what was read before is no longer there: truncated, rewritten */
+};
+enum fill generation_fill(struct generation *generation, struct splitter *split, struct error *err);
+
+enum holds {
+	HOLDS_NOT,
+	HOLDS_PART, /* its beginning is the same, but it ends before the place */
+	HOLDS,
+	HOLDS_FAILED, /* with *err: cannot be read now */
+};
+/* Whether the place lies in the file at `path`. */
+enum holds generation_holds(
+        const char *path, gboolean packed, const struct place *place, struct error *err);
+
+/* The place of the splitter's next line in this generation. */
+struct place generation_place(const struct generation *generation, const struct splitter *split);
+
+/* Time of the last change, microseconds. */
+gint64 generation_mtime(const struct generation *generation);
+
+#endif
