@@ -29,9 +29,9 @@ enum field {
 /* An event owns none of its bytes: slices point to what the maker of the event holds.
  *
  * Fields hold text as it stands between the quotes of JSON before escaping (UTF-8 or raw bytes;
- * the JSON writer replaces what is not UTF-8). Numbers are decimal text. Fields of JSON kind OBJECT and STRINGS hold JSON
- * text. FIELD_TYPE, FIELD_EVENT_ID, FIELD_TIMESTAMP and FIELD_INJECTION_TIME stay absent: the
- * members below hold them. */
+ * the JSON writer replaces what is not UTF-8). Numbers are decimal text. Fields of JSON kind OBJECT
+ * and STRINGS hold JSON text. FIELD_TYPE, FIELD_EVENT_ID, FIELD_TIMESTAMP and FIELD_INJECTION_TIME
+ * stay absent: the members below hold them. */
 struct event {
 	enum event_type type;
 	uint64_t id;      /* event_id: content hash, 1 to 2^63-1; 0 = not made yet */

@@ -21,7 +21,7 @@ enum observation_kind {
 	OBSERVATION_REMOVED,    /* the message left the queue */
 	OBSERVATION_CHILD,      /* the MTA made message new_queue_id of this one: link */
 	OBSERVATION_NOTE,       /* belongs to a message, changes nothing: host X said, hold, … */
-	OBSERVATION_CANCEL,     /* refused or discarded after it had a queue id, no event by itself */
+	OBSERVATION_CANCEL, /* refused or discarded after it had a queue id, no event by itself */
 	/* Refusals. */
 	OBSERVATION_REJECT, /* one refused command: code, dsn, reason, stage, from, to, client_* */
 	/* What the milter saw of a whole message, at its end: envelope. */
@@ -37,12 +37,12 @@ enum attempt_status {
 
 enum child_link {
 	CHILD_NONE,
-	CHILD_BOUNCE,    /* sender non-delivery notification */
-	CHILD_DELAY,     /* sender delay notification */
-	CHILD_SUCCESS,   /* sender delivery status notification */
-	CHILD_POSTMASTER,/* postmaster copy */
-	CHILD_FORWARDED, /* local alias: forwarded as */
-	CHILD_REQUEUED,  /* content filter or proxy: queued as */
+	CHILD_BOUNCE,     /* sender non-delivery notification */
+	CHILD_DELAY,      /* sender delay notification */
+	CHILD_SUCCESS,    /* sender delivery status notification */
+	CHILD_POSTMASTER, /* postmaster copy */
+	CHILD_FORWARDED,  /* local alias: forwarded as */
+	CHILD_REQUEUED,   /* content filter or proxy: queued as */
 };
 
 struct envelope;
@@ -52,9 +52,9 @@ struct observation {
 	const char *rule; /* name of the rule that matched; never NULL */
 
 	struct identity_line line; /* node, instance, time, program, pid, text; envelope: no text */
-	unsigned repeat;      /* occurrences that one line stands for; 0 and 1 mean one */
+	unsigned repeat;           /* occurrences that one line stands for; 0 and 1 mean one */
 
-	struct slice queue_id; /* absent for a refusal without one */
+	struct slice queue_id;      /* absent for a refusal without one */
 	struct slice new_queue_id;  /* CHILD, or an attempt's "queued as", "forwarded as" */
 	enum child_link link;       /* CHILD; for an attempt what new_queue_id is */
 	struct slice orig_queue_id; /* CLIENT by XFORWARD, PICKUP by postsuper -r */
@@ -63,14 +63,15 @@ struct observation {
 	struct slice to;
 	struct slice orig_to;
 	enum attempt_status status;
-	bool soft_bounce;     /* bounced, but only because soft_bounce made it a deferral */
-	struct slice service; /* delivery agent or daemon: smtp, lmtp, local, pipe, virtual, error */
+	bool soft_bounce; /* bounced, but only because soft_bounce made it a deferral */
+	struct slice
+	        service; /* delivery agent or daemon: smtp, lmtp, local, pipe, virtual, error */
 	struct slice relay_host, relay_ip, relay_port; /* relay=host[ip]:port; none: absent */
-	int64_t delay_ms;     /* since arrival; -1 = not told */
-	struct slice dsn;     /* enhanced status code such as 5.1.1 */
-	struct slice code;    /* SMTP reply code such as 550 */
-	struct slice reason;  /* text of the reply, as the MTA logged it */
-	struct slice stage;   /* refusal: CONNECT, HELO, MAIL, RCPT, DATA, END-OF-MESSAGE, … */
+	int64_t delay_ms;                              /* since arrival; -1 = not told */
+	struct slice dsn;                              /* enhanced status code such as 5.1.1 */
+	struct slice code;                             /* SMTP reply code such as 550 */
+	struct slice reason;                           /* text of the reply, as the MTA logged it */
+	struct slice stage; /* refusal: CONNECT, HELO, MAIL, RCPT, DATA, END-OF-MESSAGE, … */
 	struct slice client_host, client_ip, client_port;
 	struct slice sasl_method, sasl_username;
 	struct slice helo, proto;
@@ -83,8 +84,7 @@ struct observation {
 };
 
 /* An observation with nothing told. */
-#define OBSERVATION_INIT \
-	((struct observation){.rule = "", .delay_ms = -1, .size = -1, .nrcpt = -1})
+#define OBSERVATION_INIT ((struct observation){.rule = "", .delay_ms = -1, .size = -1, .nrcpt = -1})
 
 /* One recipient of an envelope. */
 struct envelope_recipient {
