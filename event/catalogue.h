@@ -61,8 +61,8 @@ enum field field_by_number(unsigned number);
  * in every generation. Results show each field that an event holds, listed or not. */
 bool event_carries(enum event_type type, enum field field, enum api_generation generation);
 
-/* The `results` arrays of …/events/documentation and …/events/samples (contract, 1.3), appended as
- * JSON text. `types` limits samples: a bool for each type, NULL = all of the generation. */
+/* The `results` arrays of …/events/documentation and …/events/samples (contract, 1.3), appended
+ * as JSON text. `types` limits samples: a bool for each type, NULL = all of the generation. */
 void catalogue_documentation(GString *out, enum api_generation generation);
 void catalogue_samples(GString *out, enum api_generation generation, const bool *types);
 
