@@ -1,7 +1,6 @@
 #include "milter/listener.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <glib.h>
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
