@@ -14,8 +14,8 @@ static void check_texts(const struct row *rows, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		g_autofree char *text = mime_decode_text(slice_str(rows[i].value));
 
-		ck_assert_msg(strcmp(text, rows[i].want) == 0, "%s: %s instead of %s", rows[i].value,
-			text, rows[i].want);
+		ck_assert_msg(strcmp(text, rows[i].want) == 0, "%s: %s instead of %s",
+		        rows[i].value, text, rows[i].want);
 	}
 }
 
@@ -35,7 +35,7 @@ static void check_addresses(const struct row *rows, size_t n)
 
 		mime_each_address(slice_str(rows[i].value), append, all);
 		ck_assert_msg(strcmp(all->str, rows[i].want) == 0, "%s: %s instead of %s",
-			rows[i].value, all->str, rows[i].want);
+		        rows[i].value, all->str, rows[i].want);
 		ck_assert_str_eq(first != NULL ? first : "", want);
 	}
 }
@@ -43,19 +43,19 @@ static void check_addresses(const struct row *rows, size_t n)
 START_TEST(plain_and_encoded_text_is_decoded)
 {
 	static const struct row rows[] = {
-		{"", ""},
-		{"plain", "plain"},
-		{"  blanks \t", "blanks"},
-		{"=?utf-8?Q?Gr=C3=BC=C3=9Fe?=", "Grüße"},
-		{"=?UTF-8?b?R3LDvMOfZQ==?=", "Grüße"},
-		{"=?utf-8?Q?a_b=5F?=", "a b_"},
-		{"a =?utf-8?Q?b_c?= d", "a b c d"},
-		{"=?utf-8*en?Q?language?=", "language"},
-		{"=?iso-8859-15?Q?=A4?=", "€"},
-		{"=?windows-1252?Q?=80?=", "€"},
-		{"=?koi8-r?B?8NLJ18XU?=", "Привет"},
-		{"=?iso-2022-jp?B?GyRCJUYlOSVIGyhC?=", "テスト"},
-		{"=?gb2312?B?xOO6ww==?=", "你好"},
+	        {"", ""},
+	        {"plain", "plain"},
+	        {"  blanks \t", "blanks"},
+	        {"=?utf-8?Q?Gr=C3=BC=C3=9Fe?=", "Grüße"},
+	        {"=?UTF-8?b?R3LDvMOfZQ==?=", "Grüße"},
+	        {"=?utf-8?Q?a_b=5F?=", "a b_"},
+	        {"a =?utf-8?Q?b_c?= d", "a b c d"},
+	        {"=?utf-8*en?Q?language?=", "language"},
+	        {"=?iso-8859-15?Q?=A4?=", "€"},
+	        {"=?windows-1252?Q?=80?=", "€"},
+	        {"=?koi8-r?B?8NLJ18XU?=", "Привет"},
+	        {"=?iso-2022-jp?B?GyRCJUYlOSVIGyhC?=", "テスト"},
+	        {"=?gb2312?B?xOO6ww==?=", "你好"},
 	};
 
 	check_texts(rows, G_N_ELEMENTS(rows));
@@ -65,13 +65,13 @@ END_TEST
 START_TEST(blanks_between_encoded_words_vanish_and_others_stay)
 {
 	static const struct row rows[] = {
-		{"=?iso-8859-1?q?a?= =?iso-8859-1?q?b?=", "ab"},
-		{"=?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"},
-		{"=?utf-8?q?a?= b =?utf-8?q?c?=", "a b c"},
-		{"=?utf-8?q?a?=\n\tb", "a b"},
-		{"=?utf-8?B?4pyT?==?utf-8?B?4pyT?=", "✓✓"},
-		/* One character in two words: wrong, and common. */
-		{"=?utf-8?Q?=E2=9C?= =?utf-8?Q?=93?=", "✓"},
+	        {"=?iso-8859-1?q?a?= =?iso-8859-1?q?b?=", "ab"},
+	        {"=?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"},
+	        {"=?utf-8?q?a?= b =?utf-8?q?c?=", "a b c"},
+	        {"=?utf-8?q?a?=\n\tb", "a b"},
+	        {"=?utf-8?B?4pyT?==?utf-8?B?4pyT?=", "✓✓"},
+	        /* One character in two words: wrong, and common. */
+	        {"=?utf-8?Q?=E2=9C?= =?utf-8?Q?=93?=", "✓"},
 	};
 
 	check_texts(rows, G_N_ELEMENTS(rows));
@@ -81,11 +81,11 @@ END_TEST
 START_TEST(folded_text_becomes_one_line)
 {
 	static const struct row rows[] = {
-		{"one\r\n two", "one two"},
-		{"one\n\ttwo", "one two"},
-		{"\n <id@x>", "<id@x>"},
-		{"one\ntwo", "one two"},
-		{"one\r\n", "one"},
+	        {"one\r\n two", "one two"},
+	        {"one\n\ttwo", "one two"},
+	        {"\n <id@x>", "<id@x>"},
+	        {"one\ntwo", "one two"},
+	        {"one\r\n", "one"},
 	};
 
 	check_texts(rows, G_N_ELEMENTS(rows));
@@ -95,11 +95,11 @@ END_TEST
 START_TEST(broken_encoded_words_stay_as_they_are)
 {
 	static const struct row rows[] = {
-		{"=?utf-8?B?w7w", "=?utf-8?B?w7w"},
-		{"=?UTF-8?Q?open?", "=?UTF-8?Q?open?"},
-		{"=?utf-8?X?abc?=", "=?utf-8?X?abc?="},
-		{"=?=", "=?="},
-		{"=?\?Q?\?=", "=?\?Q?\?="},
+	        {"=?utf-8?B?w7w", "=?utf-8?B?w7w"},
+	        {"=?UTF-8?Q?open?", "=?UTF-8?Q?open?"},
+	        {"=?utf-8?X?abc?=", "=?utf-8?X?abc?="},
+	        {"=?=", "=?="},
+	        {"=?\?Q?\?=", "=?\?Q?\?="},
 	};
 
 	check_texts(rows, G_N_ELEMENTS(rows));
@@ -109,14 +109,14 @@ END_TEST
 START_TEST(raw_bytes_are_utf_8_or_windows_1252)
 {
 	static const struct row rows[] = {
-		{"caf\xc3\xa9", "café"},
-		{"caf\xe9 \x80\x93\xff", "café €“ÿ"},
-		{"undefined \x81", "undefined \xef\xbf\xbd"},
-		/* Cut in the middle of a character by somebody before us. */
-		{"Gr\xc3\xbc\xc3", "Grü"},
-		{"\xe2\x9c", ""},
-		/* Raw beside encoded. */
-		{"\xe4 =?utf-8?Q?=C3=B6?=", "ä ö"},
+	        {"caf\xc3\xa9", "café"},
+	        {"caf\xe9 \x80\x93\xff", "café €“ÿ"},
+	        {"undefined \x81", "undefined \xef\xbf\xbd"},
+	        /* Cut in the middle of a character by somebody before us. */
+	        {"Gr\xc3\xbc\xc3", "Grü"},
+	        {"\xe2\x9c", ""},
+	        /* Raw beside encoded. */
+	        {"\xe4 =?utf-8?Q?=C3=B6?=", "ä ö"},
 	};
 
 	check_texts(rows, G_N_ELEMENTS(rows));
@@ -127,7 +127,8 @@ START_TEST(control_characters_never_come_through)
 {
 	static const char raw[] = "a\0b\x1b[31mc\x07\x7f";
 	static const char *const values[] = {"=?utf-8?Q?x=00=1B[31m=07=0D=0Ay?=",
-		"=?utf-8?B?GxsbGw==?=", "=?utf-8?Q?=C2=9B31m?=", "\x01\x02\x03", "=?us-ascii?Q?=E9?="};
+	        "=?utf-8?B?GxsbGw==?=", "=?utf-8?Q?=C2=9B31m?=", "\x01\x02\x03",
+	        "=?us-ascii?Q?=E9?="};
 	g_autofree char *text = NULL;
 
 	mime_init();
@@ -146,19 +147,19 @@ END_TEST
 START_TEST(addresses_are_found_in_all_forms_of_rfc_5322)
 {
 	static const struct row rows[] = {
-		{"a@b.example", "a@b.example|"},
-		{"Bob <a@b.example>", "a@b.example|"},
-		{"\"Bob, X\" <a@b.example>, c@d.example", "a@b.example|c@d.example|"},
-		{"=?utf-8?q?J=C3=B6rg?= <j@x.example>", "j@x.example|"},
-		{"a@b.example (comment (nested))", "a@b.example|"},
-		{"(c) Bob <a @ b . example>", "a@b.example|"},
-		{"<@r1,@r2:a@b.example>", "a@b.example|"},
-		{"\"q u\"@x.example", "\"q u\"@x.example|"},
-		{"Name <a@[192.0.2.1]>", "a@[192.0.2.1]|"},
-		{"x@\xc3\xbc.example", "x@ü.example|"},
-		{"root", "root|"},
-		{"a@b.example,\r\n\tc@d.example", "a@b.example|c@d.example|"},
-		{"MiXed@Case.Example", "MiXed@Case.Example|"},
+	        {"a@b.example", "a@b.example|"},
+	        {"Bob <a@b.example>", "a@b.example|"},
+	        {"\"Bob, X\" <a@b.example>, c@d.example", "a@b.example|c@d.example|"},
+	        {"=?utf-8?q?J=C3=B6rg?= <j@x.example>", "j@x.example|"},
+	        {"a@b.example (comment (nested))", "a@b.example|"},
+	        {"(c) Bob <a @ b . example>", "a@b.example|"},
+	        {"<@r1,@r2:a@b.example>", "a@b.example|"},
+	        {"\"q u\"@x.example", "\"q u\"@x.example|"},
+	        {"Name <a@[192.0.2.1]>", "a@[192.0.2.1]|"},
+	        {"x@\xc3\xbc.example", "x@ü.example|"},
+	        {"root", "root|"},
+	        {"a@b.example,\r\n\tc@d.example", "a@b.example|c@d.example|"},
+	        {"MiXed@Case.Example", "MiXed@Case.Example|"},
 	};
 
 	check_addresses(rows, G_N_ELEMENTS(rows));
@@ -168,11 +169,11 @@ END_TEST
 START_TEST(groups_are_opened)
 {
 	static const struct row rows[] = {
-		{"undisclosed-recipients:;", ""},
-		{"friends: a@b.example, C <c@d.example>;, e@f.example",
-			"a@b.example|c@d.example|e@f.example|"},
-		{"empty:;, a@b.example", "a@b.example|"},
-		{"open: a@b.example", "a@b.example|"},
+	        {"undisclosed-recipients:;", ""},
+	        {"friends: a@b.example, C <c@d.example>;, e@f.example",
+	                "a@b.example|c@d.example|e@f.example|"},
+	        {"empty:;, a@b.example", "a@b.example|"},
+	        {"open: a@b.example", "a@b.example|"},
 	};
 
 	check_addresses(rows, G_N_ELEMENTS(rows));
@@ -182,13 +183,13 @@ END_TEST
 START_TEST(broken_addresses_harm_nobody)
 {
 	static const struct row rows[] = {
-		{"", ""},
-		{"<>", ""},
-		{",,,", ""},
-		{"\"open <a@b.example>", "a@b.example|"},
-		{"Bob <a@b.example", "a@b.example|"},
-		{"caf\xe9 <x@y.example>", "x@y.example|"},
-		{"<a@b.example> <c@d.example>", "a@b.example|c@d.example|"},
+	        {"", ""},
+	        {"<>", ""},
+	        {",,,", ""},
+	        {"\"open <a@b.example>", "a@b.example|"},
+	        {"Bob <a@b.example", "a@b.example|"},
+	        {"caf\xe9 <x@y.example>", "x@y.example|"},
+	        {"<a@b.example> <c@d.example>", "a@b.example|c@d.example|"},
 	};
 
 	check_addresses(rows, G_N_ELEMENTS(rows));
@@ -198,13 +199,13 @@ END_TEST
 START_TEST(the_display_name_is_decoded)
 {
 	static const struct row rows[] = {
-		{"a@b.example", ""},
-		{"Bob Builder <a@b.example>", "Bob Builder"},
-		{"\"Bob, X\" <a@b.example>", "Bob, X"},
-		{"=?utf-8?q?J=C3=B6rg?= <j@x.example>", "Jörg"},
-		{"caf\xe9 <x@y.example>", "café"},
-		{"=?utf-8?q?=07=1B?= <j@x.example>", ""},
-		{"", ""},
+	        {"a@b.example", ""},
+	        {"Bob Builder <a@b.example>", "Bob Builder"},
+	        {"\"Bob, X\" <a@b.example>", "Bob, X"},
+	        {"=?utf-8?q?J=C3=B6rg?= <j@x.example>", "Jörg"},
+	        {"caf\xe9 <x@y.example>", "café"},
+	        {"=?utf-8?q?=07=1B?= <j@x.example>", ""},
+	        {"", ""},
 	};
 
 	mime_init();
@@ -218,8 +219,8 @@ END_TEST
 
 START_TEST(huge_and_hostile_values_end_soon)
 {
-	static const char *const pieces[] = {"=?utf-8?Q?", "=?utf-8?B?w7w=?= ", "\"", "<", "(", "a:",
-		"<a@b>,", "\\", "=?a?b?", "\xff", "[", "@", "g:a@b;", ",", "\r\n "};
+	static const char *const pieces[] = {"=?utf-8?Q?", "=?utf-8?B?w7w=?= ", "\"", "<", "(",
+	        "a:", "<a@b>,", "\\", "=?a?b?", "\xff", "[", "@", "g:a@b;", ",", "\r\n "};
 
 	mime_init();
 	for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {
@@ -234,14 +235,14 @@ START_TEST(huge_and_hostile_values_end_soon)
 		mime_each_address(slice_make(value->str, value->len), append, all);
 		ck_assert(g_utf8_validate(text, -1, NULL));
 		ck_assert_msg(g_get_monotonic_time() - began < 5 * G_TIME_SPAN_SECOND, "%s: %ld ms",
-			pieces[i], (long)(g_get_monotonic_time() - began) / 1000);
+		        pieces[i], (long)(g_get_monotonic_time() - began) / 1000);
 	}
 }
 END_TEST
 
 UNIT_MAIN("mime", plain_and_encoded_text_is_decoded,
-	blanks_between_encoded_words_vanish_and_others_stay, folded_text_becomes_one_line,
-	broken_encoded_words_stay_as_they_are, raw_bytes_are_utf_8_or_windows_1252,
-	control_characters_never_come_through, addresses_are_found_in_all_forms_of_rfc_5322,
-	groups_are_opened, broken_addresses_harm_nobody, the_display_name_is_decoded,
-	huge_and_hostile_values_end_soon)
+        blanks_between_encoded_words_vanish_and_others_stay, folded_text_becomes_one_line,
+        broken_encoded_words_stay_as_they_are, raw_bytes_are_utf_8_or_windows_1252,
+        control_characters_never_come_through, addresses_are_found_in_all_forms_of_rfc_5322,
+        groups_are_opened, broken_addresses_harm_nobody, the_display_name_is_decoded,
+        huge_and_hostile_values_end_soon)

@@ -10,8 +10,8 @@
 struct record {
 	GString *text;
 	GString *counters;
-	int waits;   /* observations that somebody waited for */
-	int answer;  /* of the hook */
+	int waits;  /* observations that somebody waited for */
+	int answer; /* of the hook */
 	size_t last_recipients;
 };
 
@@ -31,17 +31,27 @@ static void add_envelope(const struct envelope *envelope)
 		const char *name;
 		enum field field;
 	} fields[] = {
-		{"subject", FIELD_SUBJECT}, {"friendly_from", FIELD_FRIENDLY_FROM},
-		{"friendly_name", FIELD_FRIENDLY_NAME}, {"msg_from", FIELD_MSG_FROM},
-		{"header_message_id", FIELD_HEADER_MESSAGE_ID}, {"remote_addr", FIELD_REMOTE_ADDR},
-		{"client", FIELD_CLIENT_HOST}, {"field_helo", FIELD_HELO},
-		{"auth_user", FIELD_AUTH_USER}, {"tls", FIELD_TLS_VERSION},
-		{"cipher", FIELD_TLS_CIPHER}, {"recv_method", FIELD_RECV_METHOD},
-		{"campaign_id", FIELD_CAMPAIGN_ID}, {"transmission_id", FIELD_TRANSMISSION_ID},
-		{"template_id", FIELD_TEMPLATE_ID}, {"ip_pool", FIELD_IP_POOL},
-		{"open_tracking", FIELD_OPEN_TRACKING}, {"click_tracking", FIELD_CLICK_TRACKING},
-		{"transactional", FIELD_TRANSACTIONAL}, {"rcpt_meta", FIELD_RCPT_META},
-		{"rcpt_tags", FIELD_RCPT_TAGS},
+	        {"subject", FIELD_SUBJECT},
+	        {"friendly_from", FIELD_FRIENDLY_FROM},
+	        {"friendly_name", FIELD_FRIENDLY_NAME},
+	        {"msg_from", FIELD_MSG_FROM},
+	        {"header_message_id", FIELD_HEADER_MESSAGE_ID},
+	        {"remote_addr", FIELD_REMOTE_ADDR},
+	        {"client", FIELD_CLIENT_HOST},
+	        {"field_helo", FIELD_HELO},
+	        {"auth_user", FIELD_AUTH_USER},
+	        {"tls", FIELD_TLS_VERSION},
+	        {"cipher", FIELD_TLS_CIPHER},
+	        {"recv_method", FIELD_RECV_METHOD},
+	        {"campaign_id", FIELD_CAMPAIGN_ID},
+	        {"transmission_id", FIELD_TRANSMISSION_ID},
+	        {"template_id", FIELD_TEMPLATE_ID},
+	        {"ip_pool", FIELD_IP_POOL},
+	        {"open_tracking", FIELD_OPEN_TRACKING},
+	        {"click_tracking", FIELD_CLICK_TRACKING},
+	        {"transactional", FIELD_TRANSACTIONAL},
+	        {"rcpt_meta", FIELD_RCPT_META},
+	        {"rcpt_tags", FIELD_RCPT_TAGS},
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
@@ -68,8 +78,8 @@ static int observed(void *ctx, const struct observation *seen, bool wait)
 	(void)ctx;
 	record.waits += wait;
 	g_string_append_printf(record.text, "%s %.*s/%.*s %" G_GINT64_FORMAT "\n",
-		seen->kind == OBSERVATION_ENVELOPE ? "ENVELOPE" : "REJECT",
-		SLICE_ARG(seen->line.node), SLICE_ARG(seen->line.instance), seen->line.time);
+	        seen->kind == OBSERVATION_ENVELOPE ? "ENVELOPE" : "REJECT",
+	        SLICE_ARG(seen->line.node), SLICE_ARG(seen->line.instance), seen->line.time);
 	add("id", seen->queue_id);
 	add("from", seen->from);
 	add("rcpt", seen->to);
@@ -101,9 +111,13 @@ static void counted(void *ctx, const char *counter)
 }
 
 static const struct milter_hooks hooks = {
-	.observed = observed, .now = now, .count = counted,
-	.decode_text = mime_decode_text, .first_address = mime_first_address,
-	.first_name = mime_first_name, .each_address = mime_each_address,
+        .observed = observed,
+        .now = now,
+        .count = counted,
+        .decode_text = mime_decode_text,
+        .first_address = mime_first_address,
+        .first_name = mime_first_name,
+        .each_address = mime_each_address,
 };
 
 static void begin(struct milter_config config)
@@ -111,8 +125,7 @@ static void begin(struct milter_config config)
 	struct error err = {0};
 
 	mime_init();
-	record = (struct record){
-		.text = g_string_new(""), .counters = g_string_new("")};
+	record = (struct record){.text = g_string_new(""), .counters = g_string_new("")};
 	if (config.node == NULL)
 		config.node = "mx1";
 	shared = milter_shared_new(&config, &hooks, &err);
@@ -199,13 +212,13 @@ START_TEST(a_mail_becomes_one_envelope_with_all_that_only_the_milter_knows)
 	header("Message-ID", "\n <1@example.com>");
 	ck_assert_int_eq(finish("4NtLMR5Ylxz1Dy"), 0);
 	ck_assert_str_eq(record.text->str,
-		"ENVELOPE mx1/postfix 1460989507000\nid=4NtLMR5Ylxz1Dy\nfrom=Sender@Example.com\n"
-		"host=client.example\nip=192.0.2.7\nport=40000\nhelo=helo.example\nsize=2000\n"
-		"subject=Grüße\nfriendly_from=joerg@example.com\nfriendly_name=Jörg\n"
-		"msg_from=Sender@Example.com\nheader_message_id=<1@example.com>\n"
-		"remote_addr=192.0.2.7\nclient=client.example\nfield_helo=helo.example\n"
-		"auth_user=alice\ntls=TLSv1.3\ncipher=AES\nrecv_method=esmtp\n"
-		"to Some.Body@Example.net\n");
+	        "ENVELOPE mx1/postfix 1460989507000\nid=4NtLMR5Ylxz1Dy\nfrom=Sender@Example.com\n"
+	        "host=client.example\nip=192.0.2.7\nport=40000\nhelo=helo.example\nsize=2000\n"
+	        "subject=Grüße\nfriendly_from=joerg@example.com\nfriendly_name=Jörg\n"
+	        "msg_from=Sender@Example.com\nheader_message_id=<1@example.com>\n"
+	        "remote_addr=192.0.2.7\nclient=client.example\nfield_helo=helo.example\n"
+	        "auth_user=alice\ntls=TLSv1.3\ncipher=AES\nrecv_method=esmtp\n"
+	        "to Some.Body@Example.net\n");
 	ck_assert_str_eq(record.counters->str, "");
 	ck_assert_int_eq(record.waits, 0);
 	end();
@@ -231,8 +244,8 @@ START_TEST(two_mails_in_a_session_share_the_client_and_nothing_else)
 	rcpt_to("<two@example.net>");
 	finish("id2");
 	ck_assert_str_eq(record.text->str,
-		"ENVELOPE mx1/ 1460989507000\nid=id2\nfrom=\nip=192.0.2.7\nport=1\nmsg_from=\n"
-		"remote_addr=192.0.2.7\nrecv_method=esmtp\nto two@example.net bcc\n");
+	        "ENVELOPE mx1/ 1460989507000\nid=id2\nfrom=\nip=192.0.2.7\nport=1\nmsg_from=\n"
+	        "remote_addr=192.0.2.7\nrecv_method=esmtp\nto two@example.net bcc\n");
 	end();
 }
 END_TEST
@@ -382,11 +395,12 @@ START_TEST(a_refused_recipient_is_told_at_once_and_not_part_of_the_mail)
 	begin((struct milter_config){.see_rejects = true, .on_failure = MILTER_TEMPFAIL});
 	milter_session_connect(session, "c.example", "192.0.2.7", 25);
 	mail_from("<s@lab.example>");
-	milter_session_rcpt(session, bad, NULL, "error", "5.7.1", "Recipient address rejected: policy");
+	milter_session_rcpt(
+	        session, bad, NULL, "error", "5.7.1", "Recipient address rejected: policy");
 	ck_assert_str_eq(record.text->str,
-		"REJECT mx1/ 1460989507000\nfrom=s@lab.example\nrcpt=rej@lab.example\ndsn=5.7.1\n"
-		"reason=Recipient address rejected: policy\nstage=RCPT\nhost=c.example\n"
-		"ip=192.0.2.7\nport=25\n");
+	        "REJECT mx1/ 1460989507000\nfrom=s@lab.example\nrcpt=rej@lab.example\ndsn=5.7.1\n"
+	        "reason=Recipient address rejected: policy\nstage=RCPT\nhost=c.example\n"
+	        "ip=192.0.2.7\nport=25\n");
 	ck_assert_int_eq(record.waits, 0);
 	fresh();
 	rcpt_to("<ok@lab.example>");
@@ -506,11 +520,13 @@ END_TEST
 START_TEST(x_msys_api_tells_campaign_metadata_tags_and_options)
 {
 	begin((struct milter_config){0});
-	send_with("X-MSYS-API",
-		"{ \"campaign_id\": \"my_campaign\",\n\t\"metadata\": {\"has_pets\": true, \"pet_name\":"
-		" \"Sp\n ot\"},\n \"tags\": [\"cat\", \"dog\", \"cat\"], \"options\": {\"open_tracking\":"
-		" false, \"click_tracking\": true, \"transactional\": true, \"ip_pool\": \"shared\"},"
-		" \"transmission_id\": 123 }");
+	send_with("X-MSYS-API", "{ \"campaign_id\": \"my_campaign\",\n\t\"metadata\": "
+	                        "{\"has_pets\": true, \"pet_name\":"
+	                        " \"Sp\n ot\"},\n \"tags\": [\"cat\", \"dog\", \"cat\"], "
+	                        "\"options\": {\"open_tracking\":"
+	                        " false, \"click_tracking\": true, \"transactional\": true, "
+	                        "\"ip_pool\": \"shared\"},"
+	                        " \"transmission_id\": 123 }");
 	said("campaign_id=my_campaign\ntransmission_id=123\nip_pool=shared\nopen_tracking=false\n"
 	     "click_tracking=true\ntransactional=1\n"
 	     "rcpt_meta={\"has_pets\":true,\"pet_name\":\"Sp ot\"}\nrcpt_tags=[\"cat\",\"dog\"]\n");
@@ -528,13 +544,13 @@ START_TEST(x_msys_api_tells_of_single_recipients)
 	rcpt_to("<keeper@example.net>");
 	rcpt_to("<three@example.net>");
 	header("To", "one@example.net, two@example.net, three@example.net");
-	header("x-msys-api",
-		"{\"metadata\":{\"a\":1,\"b\":2},\"tags\":[\"all\"],"
-		"\"cc\":[{\"email\":\"TWO@example.net\",\"name\":\"Two\"}],"
-		"\"archive\":[\"keeper@example.net\"],"
-		"\"recipients\":[{\"address\":{\"email\":\"one@example.net\"},\"metadata\":{\"a\":9},"
-		"\"tags\":[\"own\",\"all\"],\"substitution_data\":{\"n\":\"One\"}},"
-		"{\"address\":\"three@example.net\",\"tags\":[7]}]}");
+	header("x-msys-api", "{\"metadata\":{\"a\":1,\"b\":2},\"tags\":[\"all\"],"
+	                     "\"cc\":[{\"email\":\"TWO@example.net\",\"name\":\"Two\"}],"
+	                     "\"archive\":[\"keeper@example.net\"],"
+	                     "\"recipients\":[{\"address\":{\"email\":\"one@example.net\"},"
+	                     "\"metadata\":{\"a\":9},"
+	                     "\"tags\":[\"own\",\"all\"],\"substitution_data\":{\"n\":\"One\"}},"
+	                     "{\"address\":\"three@example.net\",\"tags\":[7]}]}");
 	finish("id1");
 	said("to One@example.net {\"a\":9,\"b\":2} [\"own\",\"all\"] {\"n\":\"One\"}\n"
 	     "to two@example.net cc\nto keeper@example.net archive\n"
@@ -547,17 +563,18 @@ END_TEST
 START_TEST(bad_x_msys_api_is_counted_and_loses_nothing_else)
 {
 	static const char *const bad[] = {"", "{", "{\"campaign_id\":\"x\"", "nonsense", "[1,2]",
-		"\"text\"", "{\"campaign_id\":[1]}", "{\"tags\":\"x\"}", "{\"tags\":[1]}",
-		"{\"metadata\":[]}", "{\"options\":[]}", "{\"options\":{\"open_tracking\":\"maybe\"}}",
-		"{\"cc\":{}}", "{\"cc\":[{\"name\":\"x\"}]}", "{\"recipients\":[5]}",
-		"{\"recipients\":[{\"address\":\"r@example.net\",\"metadata\":7}]}",
-		"{\"a\":\"\xff\xfe\"}", "{\"a\":\"\\u0000\"}", "{\"a\":1} trailing"};
+	        "\"text\"", "{\"campaign_id\":[1]}", "{\"tags\":\"x\"}", "{\"tags\":[1]}",
+	        "{\"metadata\":[]}", "{\"options\":[]}",
+	        "{\"options\":{\"open_tracking\":\"maybe\"}}", "{\"cc\":{}}",
+	        "{\"cc\":[{\"name\":\"x\"}]}", "{\"recipients\":[5]}",
+	        "{\"recipients\":[{\"address\":\"r@example.net\",\"metadata\":7}]}",
+	        "{\"a\":\"\xff\xfe\"}", "{\"a\":\"\\u0000\"}", "{\"a\":1} trailing"};
 
 	begin((struct milter_config){0});
 	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
 		send_with("X-MSYS-API", bad[i]);
 		ck_assert_msg(strstr(record.counters->str, "milter_bad_attributes") != NULL, "%s",
-			bad[i]);
+		        bad[i]);
 		said("to r@example.net\n");
 		said("from=s@example.com\n");
 	}
@@ -642,7 +659,8 @@ START_TEST(x_msys_api_wins_over_other_headers_and_adds_to_them)
 	header("X-Camp", "other");
 	header("X-MC-Tags", "b, c");
 	header("X-MC-Metadata", "{\"k\":\"other\",\"l\":1}");
-	header("X-MSYS-API", "{\"campaign_id\":\"own\",\"tags\":[\"a\",\"b\"],\"metadata\":{\"k\":\"own\"}}");
+	header("X-MSYS-API",
+	        "{\"campaign_id\":\"own\",\"tags\":[\"a\",\"b\"],\"metadata\":{\"k\":\"own\"}}");
 	finish("id1");
 	said("campaign_id=own\n");
 	said("rcpt_meta={\"k\":\"own\",\"l\":1}\nrcpt_tags=[\"a\",\"b\",\"c\"]\n");
@@ -748,23 +766,21 @@ START_TEST(the_node_is_the_host_without_domain_in_lower_case)
 END_TEST
 
 UNIT_MAIN("session", a_mail_becomes_one_envelope_with_all_that_only_the_milter_knows,
-	two_mails_in_a_session_share_the_client_and_nothing_else,
-	rset_and_a_second_abort_forget_the_mail, mail_without_rset_before_it_begins_anew,
-	steps_out_of_order_are_ignored, a_new_connection_forgets_the_last_client,
-	mail_of_pickup_has_bare_addresses_and_is_local, rcpt_type_comes_from_to_and_cc,
-	a_cut_to_header_makes_nobody_a_bcc,
-	a_refused_recipient_is_told_at_once_and_not_part_of_the_mail,
-	an_error_transport_is_no_refusal, refusals_are_left_to_the_log_where_one_is_followed,
-	the_queue_id_of_an_earlier_stage_helps_when_the_last_has_none,
-	msg_id_stands_in_for_a_missing_header,
-	tempfail_waits_and_answers_451_when_the_commit_failed,
-	accept_lets_the_mail_go_when_the_envelope_was_lost,
-	x_msys_api_tells_campaign_metadata_tags_and_options,
-	x_msys_api_tells_of_single_recipients, bad_x_msys_api_is_counted_and_loses_nothing_else,
-	huge_x_msys_api_is_bounded,
-	x_msys_api_headers_are_counted_for_removal_only_when_asked,
-	x_msys_api_wins_over_other_headers_and_adds_to_them, recipients_past_the_limit_are_counted,
-	headers_past_the_limit_are_counted_and_x_msys_api_still_removed,
-	the_first_from_subject_and_a_hostile_one_count,
-	a_wrong_header_map_is_refused_with_its_row,
-	the_node_is_the_host_without_domain_in_lower_case)
+        two_mails_in_a_session_share_the_client_and_nothing_else,
+        rset_and_a_second_abort_forget_the_mail, mail_without_rset_before_it_begins_anew,
+        steps_out_of_order_are_ignored, a_new_connection_forgets_the_last_client,
+        mail_of_pickup_has_bare_addresses_and_is_local, rcpt_type_comes_from_to_and_cc,
+        a_cut_to_header_makes_nobody_a_bcc,
+        a_refused_recipient_is_told_at_once_and_not_part_of_the_mail,
+        an_error_transport_is_no_refusal, refusals_are_left_to_the_log_where_one_is_followed,
+        the_queue_id_of_an_earlier_stage_helps_when_the_last_has_none,
+        msg_id_stands_in_for_a_missing_header,
+        tempfail_waits_and_answers_451_when_the_commit_failed,
+        accept_lets_the_mail_go_when_the_envelope_was_lost,
+        x_msys_api_tells_campaign_metadata_tags_and_options, x_msys_api_tells_of_single_recipients,
+        bad_x_msys_api_is_counted_and_loses_nothing_else, huge_x_msys_api_is_bounded,
+        x_msys_api_headers_are_counted_for_removal_only_when_asked,
+        x_msys_api_wins_over_other_headers_and_adds_to_them, recipients_past_the_limit_are_counted,
+        headers_past_the_limit_are_counted_and_x_msys_api_still_removed,
+        the_first_from_subject_and_a_hostile_one_count, a_wrong_header_map_is_refused_with_its_row,
+        the_node_is_the_host_without_domain_in_lower_case)
