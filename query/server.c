@@ -218,8 +218,10 @@ static enum MHD_Result exchange_begin(struct exchange *exchange)
 		return MHD_YES;
 	if (found < 0) {
 		exchange->step = EXCHANGE_DONE;
-		return exchange_send(exchange);
+		return MHD_YES;
 	}
+	/* An answer before the body makes libmicrohttpd close the connection: right here, where the
+	 * body may be long. */
 	if (!exchange_peer_may_import(exchange))
 		return exchange_refuse(exchange, 403, "Forbidden.");
 	exchange->step = EXCHANGE_IMPORT;
