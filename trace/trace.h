@@ -11,18 +11,19 @@
 struct trace;
 
 struct trace_config {
-	const char *internal_relays; /* "IP:PORT…" or "IP" separated by blanks or commas, ports may be
-	                      ranges: hops to and clients from them continue a message.
-	                      NULL = "127.0.0.1:10024-10026 [::1]:10024-10026" */
-	const char *customer_id;   /* NULL = "1" */
+	const char
+	        *internal_relays; /* "IP:PORT…" or "IP" separated by blanks or commas, ports may be
+	                   ranges: hops to and clients from them continue a message.
+	                   NULL = "127.0.0.1:10024-10026 [::1]:10024-10026" */
+	const char *customer_id;  /* NULL = "1" */
 	const char *subaccount_id; /* NULL = "0" */
 	const char *sending_ips;   /* "syslog_name/service=IP[,pool] …"; NULL = none */
-	bool log_followed;      /* a log of the instance decides; false: the milter alone */
-	int64_t join_timeout;   /* ms that an envelope waits for the log; 0 = 60 s */
-	int64_t message_age;    /* ms after which an open message ends; 0 = 10 days */
-	size_t max_open;        /* messages in memory, the rest in the state store; 0 = 500000 */
-	bool attempts;          /* make every attempt and refusal an event as logged: hops included,
-	                      expiry not expanded, no injections (postwake parse --attempts) */
+	bool log_followed;         /* a log of the instance decides; false: the milter alone */
+	int64_t join_timeout;      /* ms that an envelope waits for the log; 0 = 60 s */
+	int64_t message_age;       /* ms after which an open message ends; 0 = 10 days */
+	size_t max_open;           /* messages in memory, the rest in the state store; 0 = 500000 */
+	bool attempts; /* make every attempt and refusal an event as logged: hops included,
+	             expiry not expanded, no injections (postwake parse --attempts) */
 };
 
 /* What the correlator needs from outside; `ctx` is handed through. NULL members are not called. */
@@ -33,7 +34,7 @@ struct trace_hooks {
 	/* Birth (ms) of a stored message of this queue id whose life contains `time`, or 0. Asked
 	 * for a message whose beginning was not seen. */
 	int64_t (*find_birth)(void *ctx, struct slice node, struct slice instance,
-		struct slice queue_id, int64_t time);
+	        struct slice queue_id, int64_t time);
 	/* State of a message that is not in memory, as trace_save gave it: fills `value` and
 	 * returns true. Only asked while trace_config.max_open was exceeded once. */
 	bool (*load)(void *ctx, struct slice key, struct slice *value_r);
@@ -41,8 +42,8 @@ struct trace_hooks {
 
 /* NULL with *err set where the configuration makes no sense. Hooks and config are copied. */
 struct error;
-struct trace *trace_new(const struct trace_config *config, const struct trace_hooks *hooks,
-	struct error *err);
+struct trace *trace_new(
+        const struct trace_config *config, const struct trace_hooks *hooks, struct error *err);
 void trace_free(struct trace **trace);
 
 /* Feeds one observation; events come out by the hook during the call. Returns what became of the
@@ -55,8 +56,8 @@ void trace_tick(struct trace *trace, int64_t now);
 
 /* Hands out each open message that changed since the last call (value.p == NULL: it ended, forget
  * it), to be committed together with the positions of the sources. */
-void trace_save(struct trace *trace,
-	void (*put)(void *ctx, struct slice key, struct slice value), void *ctx);
+void trace_save(struct trace *trace, void (*put)(void *ctx, struct slice key, struct slice value),
+        void *ctx);
 
 /* Takes back what trace_save gave in an earlier run. -1: the value is damaged or of an unknown
  * version. */

@@ -1,0 +1,364 @@
+#include "trace/trace-private.h"
+
+guint message_key_hash(gconstpointer p)
+{
+	const struct message_key *key = p;
+	guint hash = 2166136261u ^ key->stream->number;
+
+	for (size_t i = 0; i < key->queue_id.n; i++)
+		hash = (hash ^ (unsigned char)key->queue_id.p[i]) * 16777619u;
+	return hash;
+}
+
+gboolean message_key_equal(gconstpointer a, gconstpointer b)
+{
+	const struct message_key *x = a, *y = b;
+
+	return x->stream == y->stream && slice_eq(x->queue_id, y->queue_id);
+}
+
+/* Value of digits of Postfix's base 52 (src/global/mail_queue.h: digits and consonants), or -1. */
+static int64_t base52(struct slice digits)
+{
+	static const struct slice alphabet = {
+	        "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz", 52};
+	int64_t value = 0;
+
+	for (size_t i = 0; i < digits.n; i++) {
+		ptrdiff_t digit = slice_chr(alphabet, digits.p[i]);
+		if (digit < 0)
+			return -1;
+		value = value * 52 + digit;
+	}
+	return value;
+}
+
+/* Long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. An id of
+ * another kind that looks like one tells an impossible time. */
+int64_t queue_id_birth(struct slice queue_id, int64_t near)
+{
+	if (queue_id.n < 12 || queue_id.p[10] != 'z')
+		return 0;
+	int64_t seconds = base52(slice_head(queue_id, 6));
+	int64_t micros = base52(slice_head(slice_from(queue_id, 6), 4));
+	struct slice inode = slice_from(queue_id, 11);
+
+	if (seconds <= 0 || micros < 0 || micros > 999999 || base52(inode) < 0 ||
+	        slice_chr(inode, 'z') >= 0)
+		return 0;
+	int64_t birth = seconds * CLOCK_SECOND;
+	return birth <= near + CLOCK_DAY && birth >= near - 366 * CLOCK_DAY ? birth : 0;
+}
+
+struct message *message_insert(struct trace *trace, struct stream *stream, struct slice queue_id)
+{
+	struct message *message = g_malloc0(sizeof(*message) + queue_id.n + 1);
+
+	memcpy(message->id, queue_id.p, queue_id.n);
+	message->key.stream = stream;
+	message->key.queue_id = slice_make(message->id, queue_id.n);
+	message->life.data = message->wait.data = message->dirt.data = message;
+	g_hash_table_add(trace->messages, message);
+	g_queue_push_head_link(&trace->open, &message->life);
+	trace->counts.open++;
+	return message;
+}
+
+static struct message *message_new(
+        struct trace *trace, struct stream *stream, struct slice queue_id, int64_t time)
+{
+	struct message *message = message_insert(trace, stream, queue_id);
+
+	message->story = story_new();
+	message->first = message->touched = time;
+	message_changed(trace, message);
+	return message;
+}
+
+void message_changed(struct trace *trace, struct message *message)
+{
+	if (!message->dirty) {
+		message->dirty = true;
+		g_queue_push_tail_link(&trace->dirty, &message->dirt);
+	}
+	GPtrArray *tellers = message->story != NULL ? message->story->tellers : NULL;
+	for (guint i = 0; tellers != NULL && i < tellers->len; i++) {
+		struct message *other = tellers->pdata[i];
+		if (!other->dirty)
+			message_changed(trace, other);
+	}
+}
+
+void message_touch(struct trace *trace, struct message *message, int64_t time)
+{
+	message->touched = time;
+	if (message->ended_at == 0 && trace->open.head != &message->life) {
+		g_queue_unlink(&trace->open, &message->life);
+		g_queue_push_head_link(&trace->open, &message->life);
+	}
+	message_changed(trace, message);
+}
+
+static void message_stop_waiting(struct trace *trace, struct message *message)
+{
+	if (message->waiting) {
+		message->waiting = false;
+		g_queue_unlink(&trace->missing, &message->wait);
+	}
+}
+
+void message_end(struct trace *trace, struct message *message, int64_t time)
+{
+	if (message->ended_at != 0)
+		return;
+	message->ended_at = time != 0 ? time : 1;
+	hop_unindex(trace, message);
+	g_queue_unlink(&trace->open, &message->life);
+	g_queue_push_tail_link(&trace->ended, &message->life);
+	trace->counts.open--;
+	message_changed(trace, message);
+}
+
+void message_reopen(struct trace *trace, struct message *message)
+{
+	message->cancelled = false;
+	if (message->ended_at == 0)
+		return;
+	message->ended_at = 0;
+	g_queue_unlink(&trace->ended, &message->life);
+	g_queue_push_head_link(&trace->open, &message->life);
+	trace->counts.open++;
+	message_changed(trace, message);
+}
+
+static void story_leave(struct trace *trace, struct message *message)
+{
+	if (message->story != NULL && message->story->tellers != NULL)
+		g_ptr_array_remove_fast(message->story->tellers, message);
+	story_unref(trace, message->story);
+	message->story = NULL;
+}
+
+void message_retell(struct trace *trace, struct message *message, struct story *story)
+{
+	story_ref(story);
+	story_leave(trace, message);
+	message->story = story;
+	if (story->tellers == NULL)
+		story->tellers = g_ptr_array_new();
+	g_ptr_array_add(story->tellers, message);
+}
+
+void message_drop(struct trace *trace, struct message *message, bool keep)
+{
+	hop_unindex(trace, message);
+	message_stop_waiting(trace, message);
+	if (message->dirty)
+		g_queue_unlink(&trace->dirty, &message->dirt);
+	if (message->ended_at == 0) {
+		g_queue_unlink(&trace->open, &message->life);
+		trace->counts.open--;
+	} else {
+		g_queue_unlink(&trace->ended, &message->life);
+	}
+	g_hash_table_remove(trace->messages, &message->key);
+	if (message->stored && !keep) {
+		GString *key = g_string_new(NULL);
+		state_message_key(key, message);
+		g_ptr_array_add(trace->gone, key);
+	}
+	story_leave(trace, message);
+	roster_clear(&message->tried);
+	g_free(message);
+}
+
+struct message *message_known(struct trace *trace, struct stream *stream, struct slice queue_id)
+{
+	const struct message_key key = {stream, queue_id};
+	struct message *message = g_hash_table_lookup(trace->messages, &key);
+
+	if (message == NULL && trace->evicted && trace->hooks.load != NULL)
+		message = state_load(trace, stream, queue_id);
+	return message;
+}
+
+static bool is_client_line(const struct observation *seen)
+{
+	return seen->kind == OBSERVATION_CLIENT || seen->kind == OBSERVATION_PICKUP;
+}
+
+/* Whether a line of an ended message is the first of another life of its queue id. */
+static bool begins_after_end(const struct message *message, const struct observation *seen)
+{
+	int64_t second = second_of(seen->line.time), end = second_of(message->ended_at);
+
+	switch (seen->kind) {
+	case OBSERVATION_CLIENT:
+	case OBSERVATION_PICKUP:
+	case OBSERVATION_MESSAGE_ID:
+		/* Each life has one such line before its end, so that it is another life whatever
+		 * the stamps say; but after a restart the last second's lines are read again. */
+		return !message->restored || second > end;
+	case OBSERVATION_ACTIVE:
+	case OBSERVATION_ATTEMPT:
+		return second > end + 1; /* its first line was lost */
+	default:
+		return false;
+	}
+}
+
+/* The same of a message whose end was not seen: removed in silence, or its "removed" was lost. */
+static bool begins_before_end(const struct message *message, const struct observation *seen)
+{
+	int64_t time = seen->line.time;
+
+	if (is_client_line(seen)) {
+		if (message->client)
+			return second_of(time) != second_of(message->first);
+		return time > message->first + TRACE_SKEW || time < message->first - TRACE_SLOW;
+	}
+	if (seen->kind == OBSERVATION_MESSAGE_ID)
+		return message->active_at != 0 && time > message->active_at + 2 * CLOCK_SECOND;
+	return false;
+}
+
+static bool other_life(const struct message *message, const struct observation *seen)
+{
+	if (queue_id_birth(message->key.queue_id, seen->line.time) != 0)
+		return false; /* long ids are never used again */
+	return message->ended_at != 0 ? begins_after_end(message, seen)
+	                              : begins_before_end(message, seen);
+}
+
+/* Birth of a message from the first line that we see of it. Where that may not be its first line,
+ * the store may know of earlier ones. */
+static int64_t birth_of(
+        struct trace *trace, struct stream *stream, const struct observation *seen, bool *born_r)
+{
+	int64_t time = seen->line.time, birth = queue_id_birth(seen->queue_id, time);
+	bool reread = stream->opened >= 0 && time <= stream->opened + TRACE_REREAD;
+
+	*born_r = is_client_line(seen) || seen->kind == OBSERVATION_MESSAGE_ID;
+	if (birth != 0 || is_client_line(seen))
+		return birth != 0 ? birth : time;
+	if (trace->hooks.find_birth != NULL && (!*born_r || reread))
+		birth = trace->hooks.find_birth(
+		        trace->hooks.ctx, stream->node, stream->instance, seen->queue_id, time);
+	if (birth > 0) {
+		*born_r = false;
+		return birth;
+	}
+	return seen->delay_ms > 0 ? time - seen->delay_ms : time;
+}
+
+static void message_begin(
+        struct trace *trace, struct message *message, const struct observation *seen)
+{
+	bool born;
+	int64_t birth = birth_of(trace, message->key.stream, seen, &born);
+
+	message->own = true;
+	message->born = born;
+	message->client = is_client_line(seen);
+	message->first = seen->line.time;
+	if (message->story->birth == 0)
+		story_name(message->story, message->key.stream, message->key.queue_id, birth);
+}
+
+/* Ends a message in favour of another life of its queue id. */
+static void message_supersede(struct trace *trace, struct message *message)
+{
+	message_drop(trace, message, false);
+}
+
+struct message *message_of(
+        struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message = message_known(trace, stream, seen->queue_id);
+
+	if (message != NULL && other_life(message, seen)) {
+		message_supersede(trace, message);
+		message = NULL;
+	}
+	if (message == NULL)
+		message = message_new(trace, stream, seen->queue_id, seen->line.time);
+	if (!message->own)
+		message_begin(trace, message, seen);
+	message_touch(trace, message, seen->line.time);
+	return message;
+}
+
+struct message *message_stub(
+        struct trace *trace, struct stream *stream, struct slice queue_id, int64_t time)
+{
+	struct message *message = message_known(trace, stream, queue_id);
+
+	if (message != NULL && message->ended_at != 0 &&
+	        second_of(time) > second_of(message->ended_at) + 1 &&
+	        queue_id_birth(queue_id, time) == 0) {
+		message_supersede(trace, message);
+		message = NULL;
+	}
+	return message != NULL ? message : message_new(trace, stream, queue_id, time);
+}
+
+static void sweep_ended(struct trace *trace)
+{
+	while (trace->ended.head != NULL) {
+		struct message *message = trace->ended.head->data;
+		/* Times step back far where files are read in the wrong order. */
+		if (message->ended_at + TRACE_LINGER >= trace->clock &&
+		        message->ended_at <= trace->clock + TRACE_LINGER)
+			return;
+		message_drop(trace, message, false);
+	}
+}
+
+static void sweep_old(struct trace *trace)
+{
+	while (trace->open.tail != NULL) {
+		struct message *message = trace->open.tail->data;
+		if (message->touched + trace->config.message_age >= trace->clock)
+			return;
+		message_drop(trace, message, false);
+	}
+}
+
+static void sweep_missing(struct trace *trace)
+{
+	while (trace->missing.head != NULL) {
+		struct message *message = trace->missing.head->data;
+		if (message->deadline >= trace->clock)
+			return;
+		message_stop_waiting(trace, message);
+		trace->counts.milter_missed += message->story->letter == NULL;
+	}
+}
+
+void messages_sweep(struct trace *trace)
+{
+	sweep_ended(trace);
+	sweep_old(trace);
+	sweep_missing(trace);
+}
+
+/* Only what the state store holds as it is may leave the memory; where nobody saves state, what has
+ * been silent for longest is given up. */
+void messages_evict(struct trace *trace)
+{
+	while (trace->counts.open / 2 > trace->config.max_open)
+		message_drop(trace, trace->open.tail->data, false);
+
+	GList *node = trace->open.tail;
+	for (unsigned tries = 0; node != NULL && tries < 64; tries++) {
+		struct message *message = node->data;
+		if (trace->counts.open <= trace->config.max_open)
+			return;
+		node = node->prev;
+		if (message->dirty || !message->stored || message->waiting)
+			continue;
+		trace->evicted = true;
+		message_drop(trace, message, true);
+		tries = 0;
+	}
+}

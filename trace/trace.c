@@ -1,0 +1,310 @@
+#include "trace/trace.h"
+
+#include "trace/trace-private.h"
+
+#define DEFAULT_RELAYS "127.0.0.1:10024-10026 [::1]:10024-10026"
+
+typedef void feed_function(
+        struct trace *trace, struct stream *stream, const struct observation *seen);
+
+static void configure(struct trace *trace, const struct trace_config *config)
+{
+	trace->config = *config;
+	trace->customer_id = g_strdup(config->customer_id != NULL ? config->customer_id : "1");
+	trace->subaccount_id =
+	        g_strdup(config->subaccount_id != NULL ? config->subaccount_id : "0");
+	trace->sending_text = g_strdup(config->sending_ips != NULL ? config->sending_ips : "");
+	if (trace->config.join_timeout == 0)
+		trace->config.join_timeout = CLOCK_MINUTE;
+	if (trace->config.message_age == 0)
+		trace->config.message_age = 10 * CLOCK_DAY;
+	if (trace->config.max_open == 0)
+		trace->config.max_open = 500000;
+}
+
+static int parse_lists(struct trace *trace, const char *internal_relays, struct error *err)
+{
+	if (trace->config.join_timeout < 0 || trace->config.message_age < 0)
+		return error_set(err, "join_timeout and message_age must not be negative");
+	if (relays_parse(trace->relays, internal_relays != NULL ? internal_relays : DEFAULT_RELAYS,
+	            err) < 0)
+		return -1;
+	return sending_ips_parse(trace->sending_ips, trace->sending_text, err);
+}
+
+static void free_key(gpointer key)
+{
+	g_string_free(key, TRUE);
+}
+
+struct trace *trace_new(
+        const struct trace_config *config, const struct trace_hooks *hooks, struct error *err)
+{
+	struct trace *trace = g_new0(struct trace, 1);
+
+	configure(trace, config);
+	trace->hooks = *hooks;
+	trace->relays = g_array_new(FALSE, FALSE, sizeof(struct relay));
+	trace->sending_ips = g_array_new(FALSE, FALSE, sizeof(struct sending_ip));
+	trace->streams = g_ptr_array_new_with_free_func((GDestroyNotify)stream_free);
+	trace->messages = g_hash_table_new(message_key_hash, message_key_equal);
+	trace->stories = g_hash_table_new(g_str_hash, g_str_equal);
+	trace->by_header = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	trace->gone = g_ptr_array_new_with_free_func(free_key);
+	trace->extra = g_ptr_array_new_with_free_func(g_free);
+	trace->reason = g_string_new(NULL);
+	if (parse_lists(trace, config->internal_relays, err) < 0)
+		trace_free(&trace);
+	return trace;
+}
+
+static void free_messages(struct trace *trace)
+{
+	while (trace->open.head != NULL)
+		message_drop(trace, trace->open.head->data, true);
+	while (trace->ended.head != NULL)
+		message_drop(trace, trace->ended.head->data, true);
+	while (trace->orphans.head != NULL) {
+		struct orphan *orphan = trace->orphans.head->data;
+		g_queue_unlink(&trace->orphans, &orphan->node);
+		orphan_free(orphan);
+	}
+}
+
+static void free_list(gpointer key, gpointer list, gpointer unused)
+{
+	(void)key;
+	(void)unused;
+	g_slist_free(list);
+}
+
+void trace_free(struct trace **pointer)
+{
+	struct trace *trace = *pointer;
+
+	if (trace == NULL)
+		return;
+	*pointer = NULL;
+	if (trace->orphan_index != NULL)
+		g_hash_table_foreach(trace->orphan_index, free_list, NULL);
+	free_messages(trace);
+	g_clear_pointer(&trace->orphan_index, g_hash_table_unref);
+	g_hash_table_unref(trace->messages);
+	g_hash_table_unref(trace->stories);
+	g_hash_table_unref(trace->by_header);
+	g_ptr_array_unref(trace->streams);
+	g_ptr_array_unref(trace->gone);
+	g_ptr_array_unref(trace->extra);
+	g_array_unref(trace->relays);
+	g_array_unref(trace->sending_ips);
+	g_string_free(trace->reason, TRUE);
+	g_free(trace->block);
+	g_free(trace->customer_id);
+	g_free(trace->subaccount_id);
+	g_free(trace->sending_text);
+	g_free(trace);
+}
+
+static void set_from(struct story *story, struct slice from)
+{
+	if (from.p == NULL || story->has_from)
+		return;
+	story_set(story, &story->from, from);
+	story->has_from = true;
+}
+
+static void feed_client(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message = message_of(trace, stream, seen);
+
+	message->internal = relays_hold(trace->relays, seen->client_ip, SLICE_NONE);
+	hop_from(trace, message, seen);
+	struct story *story = message->story;
+	if (story->recv_method != NULL || message->joined)
+		return;
+	story->recv_method = "esmtp";
+	story_set(story, &story->client_host, seen->client_host);
+	story_set(story, &story->client_ip, seen->client_ip);
+	story_set(story, &story->client_port, seen->client_port);
+	story_set(story, &story->helo, seen->helo);
+	story_set(story, &story->auth_user, seen->sasl_username);
+}
+
+static void feed_pickup(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message = message_of(trace, stream, seen);
+
+	hop_from(trace, message, seen);
+	if (message->story->recv_method == NULL && !message->joined)
+		message->story->recv_method = "local";
+	set_from(message->story, seen->from);
+}
+
+static void feed_message_id(
+        struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message = message_of(trace, stream, seen);
+	struct story *story = message->story;
+
+	if (story->header_message_id.n == 0 && !seen->resent && seen->message_id.n > 2)
+		story_set(story, &story->header_message_id, seen->message_id);
+}
+
+/* A message of an instance with a milter should have come with an envelope. */
+static void expect_letter(struct trace *trace, struct message *message, int64_t time)
+{
+	if (message->story->letter != NULL || message->waiting || !message->client ||
+	        message->joined || !message->key.stream->has_milter)
+		return;
+	message->waiting = true;
+	message->deadline = time + trace->config.join_timeout;
+	g_queue_push_tail_link(&trace->missing, &message->wait);
+}
+
+static void feed_active(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message = message_of(trace, stream, seen);
+	struct story *story = message->story;
+	bool first = message->active_at == 0;
+
+	if (first)
+		message->active_at = seen->line.time;
+	if (message->cancelled)
+		message_reopen(trace, message);
+	set_from(story, seen->from);
+	if (story->size < 0 && seen->size >= 0)
+		story->size = seen->size;
+	join_settle(trace, message);
+	if (message->joined || hop_like(trace, message) == NULL) {
+		inject_letter(trace, message);
+		if (!message->attempted)
+			hop_index(trace, message);
+	}
+	if (first)
+		expect_letter(trace, message, seen->line.time);
+}
+
+static void feed_attempt(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	attempt_feed(trace, message_of(trace, stream, seen), seen);
+}
+
+static void feed_expired(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message = message_known(trace, stream, seen->queue_id);
+
+	if (message == NULL)
+		return;
+	set_from(message->story, seen->from);
+	message_touch(trace, message, seen->line.time);
+	expired_feed(trace, message, seen);
+}
+
+static void feed_removed(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message = message_known(trace, stream, seen->queue_id);
+
+	if (message == NULL || message->ended_at != 0)
+		return;
+	join_settle(trace, message);
+	if (message->born && message->active_at != 0 && roster_size(&message->tried) == 0)
+		inject_blank(trace, message);
+	message_end(trace, message, seen->line.time);
+}
+
+static void feed_child(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	char id[IDENTITY_MESSAGE_ID_LEN + 1];
+
+	if (seen->queue_id.n == 0 || seen->new_queue_id.n == 0 || seen->link == CHILD_REQUEUED)
+		return;
+	if (message_id_of(trace, stream, seen->queue_id, seen->line.time, id))
+		link_parent(trace, stream, seen->new_queue_id, id, seen->line.time);
+}
+
+static void feed_note(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	struct message *message =
+	        seen->queue_id.n > 0 ? message_known(trace, stream, seen->queue_id) : NULL;
+
+	if (message != NULL && message->ended_at == 0)
+		message_touch(trace, message, seen->line.time);
+}
+
+static void feed_cancel(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	if (seen->queue_id.n == 0)
+		return;
+	struct message *message = message_of(trace, stream, seen);
+	if (message->active_at != 0)
+		return;
+	message->cancelled = true;
+	join_settle(trace, message);
+	message_end(trace, message, seen->line.time);
+}
+
+static feed_function *const feeds[] = {
+        [OBSERVATION_CLIENT] = feed_client,
+        [OBSERVATION_PICKUP] = feed_pickup,
+        [OBSERVATION_MESSAGE_ID] = feed_message_id,
+        [OBSERVATION_ACTIVE] = feed_active,
+        [OBSERVATION_ATTEMPT] = feed_attempt,
+        [OBSERVATION_EXPIRED] = feed_expired,
+        [OBSERVATION_REMOVED] = feed_removed,
+        [OBSERVATION_CHILD] = feed_child,
+        [OBSERVATION_NOTE] = feed_note,
+        [OBSERVATION_CANCEL] = feed_cancel,
+        [OBSERVATION_REJECT] = reject_feed,
+};
+
+/* Facts that need a queue id to mean anything. */
+static bool needs_queue_id(enum observation_kind kind)
+{
+	return kind >= OBSERVATION_CLIENT && kind <= OBSERVATION_REMOVED;
+}
+
+static void sweep(struct trace *trace)
+{
+	join_sweep(trace);
+	messages_sweep(trace);
+}
+
+enum ledger_class trace_feed(struct trace *trace, const struct observation *seen)
+{
+	bool line = seen->kind != OBSERVATION_ENVELOPE;
+
+	if (seen->kind == OBSERVATION_NONE)
+		return LEDGER_IGNORED;
+	if (seen->kind == OBSERVATION_UNPARSED || seen->kind > OBSERVATION_ENVELOPE)
+		return LEDGER_UNPARSED;
+	trace->emitted = 0;
+	/* The log is the clock where one is followed: the milter runs ahead of it. */
+	if (line && (seen->line.text.p != NULL || !trace->config.log_followed)) {
+		trace->clock = seen->line.time;
+		sweep(trace);
+	}
+	if (!line) {
+		if (seen->queue_id.n > 0 && seen->envelope != NULL)
+			join_envelope(trace, seen);
+	} else if (!needs_queue_id(seen->kind) || seen->queue_id.n > 0) {
+		struct stream *stream = stream_of(trace, seen->line.node, seen->line.instance);
+		if (stream->opened < 0)
+			stream->opened = seen->line.time;
+		feeds[seen->kind](trace, stream, seen);
+	}
+	if (trace->counts.open > trace->config.max_open)
+		messages_evict(trace);
+	return trace->emitted > 0 ? LEDGER_EVENT : LEDGER_LINKED;
+}
+
+void trace_tick(struct trace *trace, int64_t now)
+{
+	if (now > trace->clock)
+		trace->clock = now;
+	sweep(trace);
+}
+
+struct trace_counts trace_counts(const struct trace *trace)
+{
+	return trace->counts;
+}
