@@ -1,1 +1,45 @@
-# store
+noinst_LIBRARIES += libstore.a
+libstore_a_SOURCES = \
+	store/arrivals.c \
+	store/batch.c store/batch.h store/batch-private.h \
+	store/birth.c \
+	store/cache.c store/cache.h \
+	store/commit.c \
+	store/control.c store/control.h \
+	store/control_read.c \
+	store/day.c store/day.h \
+	store/day_write.c \
+	store/dict.c store/dict.h \
+	store/fetch.c store/fetch.h \
+	store/helper.c store/helper.h \
+	store/index.c store/index.h \
+	store/like.c store/like.h \
+	store/match.c store/match.h \
+	store/plan.c store/plan.h \
+	store/private.h \
+	store/prune.c \
+	store/record.c store/record.h \
+	store/rollup.c store/rollup.h \
+	store/row.c store/row.h \
+	store/search.c store/search.h \
+	store/seconds.c store/seconds.h \
+	store/sql.c store/sql.h \
+	store/store.c store/store.h \
+	store/terms.c store/terms.h \
+	store/writer.c store/writer.h
+
+# The schema as C strings.
+EXTRA_DIST += schema/day.sql schema/control.sql schema/sql2c.sed
+BUILT_SOURCES += schema/day_sql.inc schema/control_sql.inc
+CLEANFILES += schema/day_sql.inc schema/control_sql.inc
+
+schema/day_sql.inc: $(top_srcdir)/schema/day.sql $(top_srcdir)/schema/sql2c.sed
+	$(AM_V_GEN)$(MKDIR_P) schema && \
+	$(SED) -f $(top_srcdir)/schema/sql2c.sed $(top_srcdir)/schema/day.sql >$@.tmp && mv $@.tmp $@
+schema/control_sql.inc: $(top_srcdir)/schema/control.sql $(top_srcdir)/schema/sql2c.sed
+	$(AM_V_GEN)$(MKDIR_P) schema && \
+	$(SED) -f $(top_srcdir)/schema/sql2c.sed $(top_srcdir)/schema/control.sql >$@.tmp && mv $@.tmp $@
+
+# `make libstore.a` in a fresh tree does not go through BUILT_SOURCES.
+store/day.$(OBJEXT): schema/day_sql.inc
+store/control.$(OBJEXT): schema/control_sql.inc

@@ -1,0 +1,62 @@
+-- The control file: DIR/control.sqlite holds what a commit keeps beside the events. It is written
+-- last, so it may lag behind the day files and never leads.
+
+CREATE TABLE meta (
+	name TEXT PRIMARY KEY,   -- 'mark': highest arrival number that the ledger has counted
+	value INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- How far each source is read, in the words of its follower.
+CREATE TABLE position (
+	source BLOB PRIMARY KEY,
+	value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- Open messages and the like, in the words of the correlator.
+CREATE TABLE state (
+	key BLOB PRIMARY KEY,
+	value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- The line ledger: what became of each line of a source.
+CREATE TABLE ledger (
+	source BLOB PRIMARY KEY,
+	event INTEGER NOT NULL,    -- lines that made at least one new event
+	linked INTEGER NOT NULL,
+	ignored INTEGER NOT NULL,
+	known INTEGER NOT NULL,    -- lines whose events were all there
+	unparsed INTEGER NOT NULL,
+	events INTEGER NOT NULL    -- new events that the lines made
+) WITHOUT ROWID;
+
+CREATE TABLE counter (
+	name TEXT PRIMARY KEY,
+	value INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Times or bytes of a source that nobody read. The last 10,000.
+CREATE TABLE gap (
+	id INTEGER PRIMARY KEY,
+	source BLOB NOT NULL,
+	since INTEGER NOT NULL,    -- ms; 0: unknown
+	until INTEGER NOT NULL,
+	bytes INTEGER NOT NULL,    -- -1: unknown
+	text BLOB NOT NULL
+);
+
+-- Lines that no rule knew. The last 10,000.
+CREATE TABLE unparsed (
+	id INTEGER PRIMARY KEY,
+	source BLOB NOT NULL,
+	offset INTEGER NOT NULL,   -- byte offset in the file; -1: unknown
+	time INTEGER NOT NULL,     -- ms, when the line was read
+	text BLOB NOT NULL
+);
+
+-- Events that are in a day file but whose line the ledger has not counted, since the commit was cut
+-- off between the day file and this file.
+CREATE TABLE uncounted (
+	event_id INTEGER PRIMARY KEY
+);
+
+PRAGMA user_version = 1;

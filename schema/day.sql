@@ -1,0 +1,72 @@
+-- A day file: DIR/YYYY-MM-DD.db holds the events of one UTC day (by the time of the event), with
+-- all that is needed to read them. Rows are only ever added; retention unlinks the whole file.
+
+-- Facts about the file.
+CREATE TABLE meta (
+	name TEXT PRIMARY KEY,   -- 'key': 16 bytes, key of the hashes in this file
+	value BLOB NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta (name, value) VALUES ('key', randomblob(16));
+
+-- Dictionaries: strings that come again and again stand in rows as a number. Three of them, so
+-- that a substring search reads only the strings of its kind.
+CREATE TABLE word (
+	id INTEGER PRIMARY KEY,
+	hash INTEGER NOT NULL,   -- 31 bits of the keyed hash of value
+	value BLOB NOT NULL
+);
+CREATE INDEX word_hash ON word (hash);
+
+-- reason and raw_reason of failures.
+CREATE TABLE reason (
+	id INTEGER PRIMARY KEY,  -- index term: 'x' and this number
+	hash INTEGER NOT NULL,
+	value BLOB NOT NULL
+);
+CREATE INDEX reason_hash ON reason (hash);
+
+CREATE TABLE subject (
+	id INTEGER PRIMARY KEY,  -- index term: 'u' and this number
+	hash INTEGER NOT NULL,
+	value BLOB NOT NULL
+);
+CREATE INDEX subject_hash ON subject (hash);
+
+-- What is the same for all events of a message. Immutable: a message of which more becomes known
+-- gets a new row, older events keep theirs.
+CREATE TABLE message (
+	id INTEGER PRIMARY KEY,
+	body BLOB NOT NULL       -- packed fields, see store/row.c
+);
+
+CREATE TABLE event (
+	id INTEGER PRIMARY KEY,  -- milliseconds since the start of the day << 16 | order
+	arrival INTEGER NOT NULL,-- number in the order of commits over the whole store
+	message INTEGER,         -- message.id; NULL: the event belongs to no message
+	body BLOB NOT NULL       -- packed fields, see store/row.c
+);
+
+-- One row a commit: which arrival numbers it gave, and between which rows they are.
+CREATE TABLE commits (
+	last INTEGER PRIMARY KEY,
+	first INTEGER NOT NULL,
+	low INTEGER NOT NULL,    -- smallest event.id
+	high INTEGER NOT NULL    -- greatest event.id
+);
+
+-- Number of events by minute of the day, type (number in events.def) and bounce class (-1: none).
+CREATE TABLE rollup (
+	minute INTEGER NOT NULL,
+	type INTEGER NOT NULL,
+	class INTEGER NOT NULL,
+	count INTEGER NOT NULL,
+	PRIMARY KEY (minute, type, class)
+) WITHOUT ROWID;
+
+-- The inverted index of all exact filters: a document of terms for each event, see store/terms.c.
+CREATE VIRTUAL TABLE ix USING fts5(t, content='', detail=none, columnsize=0, tokenize="ascii");
+INSERT INTO ix (ix, rank) VALUES ('automerge', 16);
+INSERT INTO ix (ix, rank) VALUES ('crisismerge', 64);
+INSERT INTO ix (ix, rank) VALUES ('usermerge', 2);
+
+PRAGMA user_version = 1;

@@ -1,0 +1,125 @@
+/* Which stored message a queue id meant at some time. Queue ids come again (short ones of Postfix
+ * within hours), so a message takes lines only during its life: from its birth to its last event,
+ * and on for as long as a mail may stay in the queue when a recipient was still open then. */
+#include "store/fetch.h"
+#include "store/private.h"
+#include "store/search.h"
+
+#define QUEUE_DAYS 10                /* that a mail may stay in the queue */
+#define AFTER_END (5 * CLOCK_MINUTE) /* last lines about a message that is done */
+
+struct life {
+	int64_t birth, last;
+	GHashTable *recipients; /* whose last event is known */
+	bool open;
+};
+
+struct looking {
+	struct slice node, instance, queue_id;
+	int64_t time;
+	GHashTable *lives; /* message_id -> struct life */
+};
+
+static void free_life(gpointer p)
+{
+	struct life *life = p;
+
+	g_hash_table_unref(life->recipients);
+	g_free(life);
+}
+
+static struct life *life_of(struct looking *looking, const struct event *event)
+{
+	g_autofree char *id = slice_dup(event->field[FIELD_MESSAGE_ID]);
+	struct life *life = g_hash_table_lookup(looking->lives, id);
+
+	if (life == NULL) {
+		life = g_new0(struct life, 1);
+		life->birth = event->injected;
+		life->recipients = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+		g_hash_table_insert(looking->lives, g_steal_pointer(&id), life);
+	}
+	return life;
+}
+
+static bool says(const struct event *event, enum field field, struct slice value)
+{
+	return slice_eq(event->field[field], value);
+}
+
+/* Events come newest first: the first one of a recipient tells whether it is done. */
+static void look(void *ctx, const struct event *event)
+{
+	struct looking *looking = ctx;
+
+	if (!says(event, FIELD_NODE_NAME, looking->node) ||
+	        !says(event, FIELD_INSTANCE, looking->instance) ||
+	        !says(event, FIELD_QUEUE_ID, looking->queue_id) ||
+	        !event_has(event, FIELD_MESSAGE_ID) || event->injected <= 0)
+		return;
+	struct life *life = life_of(looking, event);
+	char *recipient = slice_dup(event->field[FIELD_RCPT_TO]);
+	bool done = event->type != EVENT_INJECTION && event->type != EVENT_DELAY;
+	life->last = MAX(life->last, event->time);
+	if (g_hash_table_add(life->recipients, recipient != NULL ? recipient : g_strdup("")))
+		life->open |= !done;
+}
+
+/* Whole seconds count: the stamps of logs have no more. */
+static bool contains(const struct life *life, int64_t time)
+{
+	int64_t end = life->last + (life->open ? QUEUE_DAYS * CLOCK_DAY : AFTER_END);
+
+	return life->birth / CLOCK_SECOND <= time / CLOCK_SECOND && time <= end;
+}
+
+static int64_t best(const struct looking *looking)
+{
+	GHashTableIter iter;
+	const struct life *life;
+	int64_t birth = 0;
+
+	g_hash_table_iter_init(&iter, looking->lives);
+	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&life))
+		if (contains(life, looking->time))
+			birth = MAX(birth, life->birth);
+	return birth;
+}
+
+static void look_at_day(struct store *store, struct looking *looking, int64_t number)
+{
+	g_autofree char *id = slice_dup(looking->queue_id);
+	const char *const ids[] = {id, NULL};
+	struct search search = {
+	        .from = number * CLOCK_DAY,
+	        .to = (number + 1) * CLOCK_DAY,
+	        .values[SEARCH_QUEUE_ID] = ids,
+	        .limit = 10000,
+	        .no_total = true,
+	};
+
+	store_search(store, &search, look, looking, NULL, NULL);
+}
+
+int64_t store_find_birth(struct store *store, struct slice node, struct slice instance,
+        struct slice queue_id, int64_t time)
+{
+	struct looking looking = {node, instance, queue_id, time, NULL};
+	int64_t today = clock_day_of(time), birth = 0;
+
+	looking.lives = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_life);
+	/* Back to the day of its birth, where all that it did before `time` is known. */
+	for (int64_t day = today; day >= today - QUEUE_DAYS; day--) {
+		look_at_day(store, &looking, day);
+		birth = best(&looking);
+		if (birth >= day * CLOCK_DAY)
+			break;
+	}
+	/* A log that is read again: what it did later may be all that is known. */
+	for (int64_t day = today + 1; birth == 0 && day <= today + QUEUE_DAYS; day++) {
+		look_at_day(store, &looking, day);
+		birth = best(&looking);
+	}
+	g_hash_table_unref(looking.lives);
+	return birth;
+}

@@ -1,0 +1,347 @@
+/* Commit of a batch: one transaction for each day that it touches, oldest first, then one for the
+ * control file. Arrival numbers ascend in that order, so that the highest number found in any day
+ * file tells what is complete. */
+#include <errno.h>
+
+#include "event/catalogue.h"
+#include "store/batch-private.h"
+#include "store/index.h"
+#include "store/private.h"
+#include "store/record.h"
+#include "store/rollup.h"
+#include "store/row.h"
+#include "store/terms.h"
+
+/* Times outside are mistakes of the source: before 1970, after 2999. */
+#define TIME_END INT64_C(32503680000000)
+
+/* An event that found its row. */
+struct placed {
+	int64_t row;
+	guint event; /* index in the batch */
+};
+
+struct committing {
+	struct store *store;
+	const struct store_batch *batch;
+	int64_t oldest;
+	uint64_t arrival; /* the last number given */
+	bool *fresh;      /* for each event: new, or there but not counted yet */
+	uint64_t too_old, bad_time;
+	GArray *placed; /* of the day at work */
+	GByteArray *body;
+	GString *terms;
+	struct rollup rollup;
+	struct error *err;
+};
+
+int store_fault_at(struct store *store, const char *place, struct error *err)
+{
+	if (store->fault == NULL || store->fault(store->fault_ctx, place) == 0)
+		return 0;
+	return error_errno(err, EIO, "made to fail at %s", place);
+}
+
+static const struct batch_event *event_at(const struct committing *c, guint i)
+{
+	return &g_array_index(c->batch->events, struct batch_event, i);
+}
+
+static bool takes(const struct committing *c, const struct batch_event *event)
+{
+	return event->time >= c->oldest && event->time > 0 && event->time < TIME_END;
+}
+
+static gint compare_days(gconstpointer a, gconstpointer b)
+{
+	gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The days that the batch touches, ascending; counts what belongs to none. */
+static GArray *days_of(struct committing *c)
+{
+	GArray *days = g_array_new(FALSE, FALSE, sizeof(gint64));
+
+	for (guint i = 0; i < c->batch->events->len; i++) {
+		const struct batch_event *event = event_at(c, i);
+		gint64 day = clock_day_of(event->time);
+		bool seen = false;
+		if (!takes(c, event)) {
+			if (event->time > 0 && event->time < c->oldest)
+				c->too_old++;
+			else
+				c->bad_time++;
+			continue;
+		}
+		/* The last one first: most events follow one of their day. */
+		for (guint k = days->len; k-- > 0 && !seen;)
+			seen = g_array_index(days, gint64, k) == day;
+		if (!seen)
+			g_array_append_val(days, day);
+	}
+	g_array_sort(days, compare_days);
+	return days;
+}
+
+/* Finds rows for the events of a day, in the order of the batch, which is that of the log. */
+static int place_all(struct committing *c, struct day_writer *writer)
+{
+	int64_t start = writer->day->number * CLOCK_DAY;
+
+	g_array_set_size(c->placed, 0);
+	for (guint i = 0; i < c->batch->events->len; i++) {
+		const struct batch_event *event = event_at(c, i);
+		struct placed placed = {.event = i};
+		if (!takes(c, event) || event->time < start || event->time >= start + CLOCK_DAY)
+			continue;
+		int result =
+		        seconds_place(writer, event->time - start, event->id, &placed.row, c->err);
+		if (result < 0)
+			return -1;
+		if (result == 1)
+			g_array_append_val(c->placed, placed);
+		else if (g_hash_table_size(c->store->uncounted) > 0)
+			c->fresh[i] |= g_hash_table_contains(c->store->uncounted, &event->id);
+	}
+	return 0;
+}
+
+static gint compare_rows(gconstpointer a, gconstpointer b)
+{
+	const struct placed *x = a, *y = b;
+
+	return (x->row > y->row) - (x->row < y->row);
+}
+
+/* The row of what the event tells of its message: 0 = nothing, -1 = failed. */
+static int64_t put_message(
+        struct committing *c, struct day_writer *writer, const struct event *event)
+{
+	sqlite3_stmt *stmt = writer->sql.stmt[DAY_MESSAGE_ADD];
+
+	if (!row_has_message(event))
+		return 0;
+	uint64_t hash = row_message_hash(event, writer->day->key);
+	int64_t id = cache_get(&writer->message, hash);
+	if (id > 0)
+		return id;
+	g_byte_array_set_size(c->body, 0);
+	if (row_pack_message(c->body, writer, event, c->err) < 0)
+		return -1;
+	sql_bind_slice(stmt, 1, slice_make((const char *)c->body->data, c->body->len));
+	if (sql_run(&writer->sql, stmt, c->err) < 0)
+		return -1;
+	id = sqlite3_last_insert_rowid(writer->sql.db);
+	cache_put(&writer->message, hash, id);
+	return id;
+}
+
+static int text_id(struct committing *c, struct day_writer *writer, const struct event *event,
+        enum field field, enum dict_kind kind, int64_t *id)
+{
+	*id = 0;
+	if (event_has(event, field))
+		*id = dict_id(writer, kind, event->field[field], c->err);
+	return *id < 0 ? -1 : 0;
+}
+
+static int put_index(
+        struct committing *c, struct day_writer *writer, int64_t row, const struct event *event)
+{
+	struct row_texts texts = {0};
+
+	if (text_id(c, writer, event, FIELD_SUBJECT, DICT_SUBJECT, &texts.subject) < 0)
+		return -1;
+	if (row_is_failure(event->type) &&
+	        (text_id(c, writer, event, FIELD_REASON, DICT_REASON, &texts.reason) < 0 ||
+	                text_id(c, writer, event, FIELD_RAW_REASON, DICT_REASON,
+	                        &texts.raw_reason) < 0))
+		return -1;
+	g_string_truncate(c->terms, 0);
+	terms_of(c->terms, event, &texts, writer->day->key);
+	return index_add(writer, row, c->terms, c->err);
+}
+
+static int put_event(struct committing *c, struct day_writer *writer, const struct placed *placed)
+{
+	sqlite3_stmt *stmt = writer->sql.stmt[DAY_EVENT_ADD];
+	struct event event;
+
+	record_get(c->batch->bytes, event_at(c, placed->event)->at, &event);
+	int64_t message = put_message(c, writer, &event);
+	g_byte_array_set_size(c->body, 0);
+	if (message < 0 || row_pack_event(c->body, writer, &event, c->err) < 0)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, placed->row);
+	sqlite3_bind_int64(stmt, 2, (int64_t)++c->arrival);
+	if (message > 0)
+		sqlite3_bind_int64(stmt, 3, message);
+	else
+		sqlite3_bind_null(stmt, 3);
+	sql_bind_slice(stmt, 4, slice_make((const char *)c->body->data, c->body->len));
+	return sql_run(&writer->sql, stmt, c->err) < 0 ||
+	                       put_index(c, writer, placed->row, &event) < 0 ||
+	                       rollup_add(&c->rollup, writer, placed->row, &event, c->err) < 0
+	               ? -1
+	               : 0;
+}
+
+static int put_commit(struct committing *c, struct day_writer *writer)
+{
+	sqlite3_stmt *stmt = writer->sql.stmt[DAY_COMMIT_ADD];
+	guint n = c->placed->len;
+
+	sqlite3_bind_int64(stmt, 1, (int64_t)c->arrival);
+	sqlite3_bind_int64(stmt, 2, (int64_t)(c->arrival - n + 1));
+	sqlite3_bind_int64(stmt, 3, g_array_index(c->placed, struct placed, 0).row);
+	sqlite3_bind_int64(stmt, 4, g_array_index(c->placed, struct placed, n - 1).row);
+	return sql_run(&writer->sql, stmt, c->err);
+}
+
+/* Within the transaction. Rows enter the index in ascending order: it costs half as much. */
+static int write_day(struct committing *c, struct day_writer *writer)
+{
+	if (place_all(c, writer) < 0)
+		return -1;
+	g_array_sort(c->placed, compare_rows);
+	rollup_start(&c->rollup);
+	for (guint i = 0; i < c->placed->len; i++)
+		if (put_event(c, writer, &g_array_index(c->placed, struct placed, i)) < 0)
+			return -1;
+	if (c->placed->len == 0)
+		return 0;
+	return rollup_end(&c->rollup, writer, c->err) < 0 || put_commit(c, writer) < 0 ||
+	                       store_fault_at(c->store, "day", c->err) < 0
+	               ? -1
+	               : 0;
+}
+
+static void set_marks(struct store *store, gint64 number, uint64_t mark)
+{
+	g_mutex_lock(&store->days_lock);
+	g_hash_table_insert(store->day_mark, g_memdup2(&number, sizeof(number)),
+	        g_memdup2(&mark, sizeof(mark)));
+	g_mutex_unlock(&store->days_lock);
+	store->mark = mark;
+}
+
+static int commit_day(struct committing *c, int64_t number)
+{
+	struct day_writer *writer = day_writer_get(c->store, number, c->err);
+
+	if (writer == NULL)
+		return -1;
+	wal_bound(&writer->day->wal, &writer->sql);
+	seconds_trim(&writer->seconds);
+	if (sql_begin(&writer->sql, c->err) < 0 || write_day(c, writer) < 0 ||
+	        sql_commit(&writer->sql, c->err) < 0) {
+		/* With the connection go its caches, which know what was not committed. */
+		day_writer_drop(c->store, number);
+		return -1;
+	}
+	for (guint i = 0; i < c->placed->len; i++)
+		c->fresh[g_array_index(c->placed, struct placed, i).event] = true;
+	if (c->placed->len > 0)
+		set_marks(c->store, number, c->arrival);
+	return store_fault_at(c->store, "day committed", c->err);
+}
+
+static int commit_days(struct committing *c)
+{
+	g_autoptr(GArray) days = days_of(c);
+
+	for (guint i = 0; i < days->len; i++) {
+		c->arrival = c->store->mark;
+		if (commit_day(c, g_array_index(days, gint64, i)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The ids that stay uncounted when this batch is counted; NULL where there were none. */
+static GHashTable *still_uncounted(const struct committing *c)
+{
+	GHashTable *ids;
+	GHashTableIter iter;
+	const gint64 *id;
+
+	if (g_hash_table_size(c->store->uncounted) == 0)
+		return NULL;
+	ids = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	g_hash_table_iter_init(&iter, c->store->uncounted);
+	while (g_hash_table_iter_next(&iter, (gpointer *)&id, NULL))
+		g_hash_table_add(ids, g_memdup2(id, sizeof(*id)));
+	for (guint i = 0; i < c->batch->events->len; i++)
+		if (c->fresh[i])
+			g_hash_table_remove(ids, &event_at(c, i)->id);
+	return ids;
+}
+
+/* What the day files have got and the control file not: it is counted when the batch comes again.
+ */
+static void remember_uncounted(const struct committing *c)
+{
+	for (guint i = 0; i < c->batch->events->len; i++)
+		if (c->fresh[i])
+			g_hash_table_add(c->store->uncounted,
+			        g_memdup2(&event_at(c, i)->id, sizeof(uint64_t)));
+}
+
+static int commit_control(struct committing *c)
+{
+	GHashTable *uncounted = still_uncounted(c);
+	struct control_news news = {
+	        .new_event = c->fresh,
+	        .too_old = c->too_old,
+	        .bad_time = c->bad_time,
+	        .mark = c->store->mark,
+	        .uncounted = uncounted,
+	};
+	int result = control_commit(c->store, c->batch, &news, c->err);
+
+	if (uncounted != NULL && result == 0) {
+		g_hash_table_unref(c->store->uncounted);
+		c->store->uncounted = uncounted;
+	} else if (uncounted != NULL) {
+		g_hash_table_unref(uncounted);
+	}
+	return result;
+}
+
+int store_commit(struct store *store, const struct store_batch *batch, int64_t oldest,
+        struct store_commit_result *result, struct error *err)
+{
+	struct committing c = {
+	        .store = store,
+	        .batch = batch,
+	        .oldest = oldest,
+	        .fresh = g_new0(bool, batch->events->len + 1),
+	        .placed = g_array_new(FALSE, FALSE, sizeof(struct placed)),
+	        .body = g_byte_array_new(),
+	        .terms = g_string_new(NULL),
+	        .err = err,
+	};
+	int done = -1;
+
+	*result = (struct store_commit_result){0};
+	if (store->mode != STORE_WRITE)
+		error_set(err, "the store %s is open for reading only", store->dir);
+	else if (commit_days(&c) == 0 && commit_control(&c) == 0)
+		done = 0;
+	else
+		remember_uncounted(&c);
+	for (guint i = 0; i < batch->events->len; i++)
+		result->inserted += c.fresh[i];
+	result->too_old = c.too_old;
+	result->known = batch->events->len - result->inserted - c.too_old - c.bad_time;
+	result->mark = store->mark;
+	day_writers_idle(store, clock_now());
+	rollup_clear(&c.rollup);
+	g_array_unref(c.placed);
+	g_byte_array_unref(c.body);
+	g_string_free(c.terms, TRUE);
+	g_free(c.fresh);
+	return done;
+}

@@ -1,0 +1,313 @@
+#include "store/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "store/batch-private.h"
+#include "store/private.h"
+
+static const char schema[] =
+#include "schema/control_sql.inc"
+        ;
+
+#define CACHE_KB 1024
+
+enum control_statement {
+	PUT_POSITION,
+	PUT_STATE,
+	DROP_STATE,
+	ADD_LEDGER,
+	ADD_COUNTER,
+	ADD_GAP,
+	ADD_UNPARSED,
+	TRIM_GAPS,
+	TRIM_UNPARSED,
+	CLEAR_UNCOUNTED,
+	ADD_UNCOUNTED,
+	PUT_MARK,
+	WRITE_STATEMENTS
+};
+
+#define KEEP G_STRINGIFY(CONTROL_KEEP)
+
+static const char *const statements[WRITE_STATEMENTS] = {
+        [PUT_POSITION] = "INSERT OR REPLACE INTO position (source, value) VALUES (?1, ?2)",
+        [PUT_STATE] = "INSERT OR REPLACE INTO state (key, value) VALUES (?1, ?2)",
+        [DROP_STATE] = "DELETE FROM state WHERE key = ?1",
+        [ADD_LEDGER] =
+                "INSERT INTO ledger (source, event, linked, ignored, known, unparsed, events) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET "
+                "event = event + excluded.event, linked = linked + excluded.linked, "
+                "ignored = ignored + excluded.ignored, known = known + excluded.known, "
+                "unparsed = unparsed + excluded.unparsed, events = events + excluded.events",
+        [ADD_COUNTER] = "INSERT INTO counter (name, value) VALUES (?1, ?2) "
+                        "ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        [ADD_GAP] = "INSERT INTO gap (source, since, until, bytes, text) "
+                    "VALUES (?1, ?2, ?3, ?4, ?5)",
+        [ADD_UNPARSED] = "INSERT INTO unparsed (source, offset, time, text) "
+                         "VALUES (?1, ?2, ?3, ?4)",
+        [TRIM_GAPS] = "DELETE FROM gap WHERE id <= (SELECT max(id) FROM gap) - " KEEP,
+        [TRIM_UNPARSED] = "DELETE FROM unparsed WHERE id <= (SELECT max(id) FROM unparsed) - " KEEP,
+        [CLEAR_UNCOUNTED] = "DELETE FROM uncounted",
+        [ADD_UNCOUNTED] = "INSERT OR IGNORE INTO uncounted (event_id) VALUES (?1)",
+        [PUT_MARK] = "INSERT OR REPLACE INTO meta (name, value) VALUES ('mark', ?1)",
+};
+
+static int open_writer(struct control *control, bool fast, struct error *err)
+{
+	int fd = open(control->path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return error_errno(err, errno, "cannot create %s", control->path);
+	close(fd);
+	if (sql_open(&control->writer, control->path, SQLITE_OPEN_READWRITE, err) < 0 ||
+	        day_writer_pragmas(&control->writer, fast, CACHE_KB, err) < 0 ||
+	        sql_version(&control->writer, CONTROL_VERSION, schema, err) < 0 ||
+	        sql_prepare(&control->writer, statements, WRITE_STATEMENTS, err) < 0)
+		return -1;
+	wal_watch(&control->wal, &control->writer);
+	return 0;
+}
+
+int control_open(struct control *control, struct store *store, struct error *err)
+{
+	control->path = g_build_filename(store->dir, "control.sqlite", NULL);
+	control->wal.store = store;
+	control->wal.path = control->path;
+	g_mutex_init(&control->lock);
+	if (store->mode == STORE_WRITE && open_writer(control, store->fast_import, err) < 0)
+		return -1;
+	int result = sql_open(&control->reader, control->path, SQLITE_OPEN_READONLY, err);
+	if (result == 0)
+		result = sql_version(&control->reader, CONTROL_VERSION, NULL, err);
+	if (result == 0)
+		return error_errno(err, ENOENT, "there is no store in %s yet", store->dir);
+	return result < 0 ? -1 : 0;
+}
+
+void control_close(struct control *control)
+{
+	if (control->path == NULL)
+		return;
+	sql_close(&control->reader);
+	wal_close(&control->wal);
+	sql_close(&control->writer);
+	g_mutex_clear(&control->lock);
+	g_clear_pointer(&control->path, g_free);
+}
+
+int control_mark(struct control *control, int64_t *mark, struct error *err)
+{
+	g_mutex_lock(&control->lock);
+	int result = sql_number(
+	        &control->reader, "SELECT value FROM meta WHERE name = 'mark'", -1, mark, err);
+	g_mutex_unlock(&control->lock);
+	return result;
+}
+
+int control_uncounted(struct control *control, GHashTable *ids, struct error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int result;
+
+	if (sqlite3_prepare_v2(control->writer.db, "SELECT event_id FROM uncounted", -1, &stmt,
+	            NULL) != SQLITE_OK)
+		return sql_error(&control->writer, err);
+	while ((result = sql_step(&control->writer, stmt, err)) == 1) {
+		gint64 id = sqlite3_column_int64(stmt, 0);
+		g_hash_table_add(ids, g_memdup2(&id, sizeof(id)));
+	}
+	sqlite3_finalize(stmt);
+	return result;
+}
+
+/* One statement with what it binds. */
+struct run {
+	struct sql *sql;
+	const struct store_batch *batch;
+	struct error *err;
+};
+
+static int run_texts(struct run *run, enum control_statement statement, struct batch_text key,
+        struct batch_text value)
+{
+	sqlite3_stmt *stmt = run->sql->stmt[statement];
+
+	sql_bind_slice(stmt, 1, batch_slice(run->batch, key));
+	if (!value.none)
+		sql_bind_slice(stmt, 2, batch_slice(run->batch, value));
+	return sql_run(run->sql, stmt, run->err);
+}
+
+static int put_pairs(struct run *run)
+{
+	const struct store_batch *batch = run->batch;
+
+	for (guint i = 0; i < batch->positions->len; i++) {
+		const struct batch_pair *pair =
+		        &g_array_index(batch->positions, struct batch_pair, i);
+		if (run_texts(run, PUT_POSITION, pair->key, pair->value) < 0)
+			return -1;
+	}
+	for (guint i = 0; i < batch->state->len; i++) {
+		const struct batch_pair *pair = &g_array_index(batch->state, struct batch_pair, i);
+		if (run_texts(run, pair->value.none ? DROP_STATE : PUT_STATE, pair->key,
+		            pair->value) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_counter(struct run *run, struct slice name, int64_t n)
+{
+	sqlite3_stmt *stmt = run->sql->stmt[ADD_COUNTER];
+
+	sqlite3_bind_text(stmt, 1, name.p, (int)name.n, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 2, n);
+	return sql_run(run->sql, stmt, run->err);
+}
+
+static int add_counters(struct run *run, const struct control_news *news)
+{
+	const struct store_batch *batch = run->batch;
+
+	for (guint i = 0; i < batch->counters->len; i++) {
+		const struct batch_counter *counter =
+		        &g_array_index(batch->counters, struct batch_counter, i);
+		if (add_counter(run, batch_slice(batch, counter->name), counter->n) < 0)
+			return -1;
+	}
+	if (news->too_old > 0 && add_counter(run, SLICE("too_old"), (int64_t)news->too_old) < 0)
+		return -1;
+	return news->bad_time > 0 ? add_counter(run, SLICE("bad_time"), (int64_t)news->bad_time)
+	                          : 0;
+}
+
+static int add_gaps(struct run *run)
+{
+	const struct store_batch *batch = run->batch;
+	sqlite3_stmt *stmt = run->sql->stmt[ADD_GAP];
+
+	for (guint i = 0; i < batch->gaps->len; i++) {
+		const struct batch_gap *gap = &g_array_index(batch->gaps, struct batch_gap, i);
+		sql_bind_slice(stmt, 1, batch_slice(batch, gap->source));
+		sqlite3_bind_int64(stmt, 2, gap->from);
+		sqlite3_bind_int64(stmt, 3, gap->to);
+		sqlite3_bind_int64(stmt, 4, gap->bytes);
+		sql_bind_slice(stmt, 5, batch_slice(batch, gap->text));
+		if (sql_run(run->sql, stmt, run->err) < 0)
+			return -1;
+	}
+	return batch->gaps->len > 0 ? sql_run(run->sql, run->sql->stmt[TRIM_GAPS], run->err) : 0;
+}
+
+static int add_unparsed(struct run *run)
+{
+	const struct store_batch *batch = run->batch;
+	sqlite3_stmt *stmt = run->sql->stmt[ADD_UNPARSED];
+	guint from = batch->unparsed->len > CONTROL_KEEP ? batch->unparsed->len - CONTROL_KEEP : 0;
+
+	for (guint i = from; i < batch->unparsed->len; i++) {
+		const struct batch_unparsed *line =
+		        &g_array_index(batch->unparsed, struct batch_unparsed, i);
+		sql_bind_slice(stmt, 1, batch_slice(batch, line->source));
+		sqlite3_bind_int64(stmt, 2, line->offset);
+		sqlite3_bind_int64(stmt, 3, line->time);
+		sql_bind_slice(stmt, 4, batch_slice(batch, line->text));
+		if (sql_run(run->sql, stmt, run->err) < 0)
+			return -1;
+	}
+	return batch->unparsed->len > 0 ? sql_run(run->sql, run->sql->stmt[TRIM_UNPARSED], run->err)
+	                                : 0;
+}
+
+/* New events of each line and of each source; what the ledger gets of both. */
+static void count_lines(
+        const struct store_batch *batch, const bool *new_event, struct store_source *sources)
+{
+	g_autofree uint32_t *made = g_new0(uint32_t, batch->lines->len + 1);
+
+	for (guint i = 0; i < batch->events->len; i++) {
+		uint32_t line = g_array_index(batch->events, struct batch_event, i).line;
+		if (line == BATCH_NO_LINE || !new_event[i])
+			continue;
+		made[line]++;
+		sources[g_array_index(batch->lines, struct batch_line, line).source].events++;
+	}
+	for (guint i = 0; i < batch->lines->len; i++) {
+		const struct batch_line *line = &g_array_index(batch->lines, struct batch_line, i);
+		bool known = line->class == LEDGER_EVENT && made[i] == 0;
+		sources[line->source].count[known ? LEDGER_KNOWN : line->class]++;
+	}
+	for (guint i = 0; i < batch->sources->len; i++)
+		for (unsigned class = 0; class < LEDGER_CLASSES; class ++)
+			sources[i].count[class] +=
+			        g_array_index(batch->sources, struct batch_source, i).count[class];
+}
+
+static int add_ledger(struct run *run, const bool *new_event)
+{
+	const struct store_batch *batch = run->batch;
+	g_autofree struct store_source *sources =
+	        g_new0(struct store_source, batch->sources->len + 1);
+	sqlite3_stmt *stmt = run->sql->stmt[ADD_LEDGER];
+
+	count_lines(batch, new_event, sources);
+	for (guint i = 0; i < batch->sources->len; i++) {
+		struct batch_text name = g_array_index(batch->sources, struct batch_source, i).name;
+		sql_bind_slice(stmt, 1, batch_slice(batch, name));
+		/* The columns stand in the order of enum ledger_class. */
+		for (int class = 0; class < LEDGER_CLASSES; class ++)
+			sqlite3_bind_int64(stmt, 2 + class, (int64_t)sources[i].count[class]);
+		sqlite3_bind_int64(stmt, 2 + LEDGER_CLASSES, (int64_t)sources[i].events);
+		if (sql_run(run->sql, stmt, run->err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int put_uncounted(struct run *run, GHashTable *ids)
+{
+	sqlite3_stmt *stmt = run->sql->stmt[ADD_UNCOUNTED];
+	GHashTableIter iter;
+	const gint64 *id;
+
+	if (ids == NULL)
+		return 0;
+	if (sql_run(run->sql, run->sql->stmt[CLEAR_UNCOUNTED], run->err) < 0)
+		return -1;
+	g_hash_table_iter_init(&iter, ids);
+	while (g_hash_table_iter_next(&iter, (gpointer *)&id, NULL)) {
+		sqlite3_bind_int64(stmt, 1, *id);
+		if (sql_run(run->sql, stmt, run->err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int put_mark(struct run *run, uint64_t mark)
+{
+	sqlite3_stmt *stmt = run->sql->stmt[PUT_MARK];
+
+	sqlite3_bind_int64(stmt, 1, (int64_t)mark);
+	return sql_run(run->sql, stmt, run->err);
+}
+
+int control_commit(struct store *store, const struct store_batch *batch,
+        const struct control_news *news, struct error *err)
+{
+	struct control *control = &store->control;
+	struct run run = {&control->writer, batch, err};
+
+	wal_bound(&control->wal, &control->writer);
+	if (sql_begin(&control->writer, err) == 0 && put_pairs(&run) == 0 &&
+	        add_ledger(&run, news->new_event) == 0 && add_counters(&run, news) == 0 &&
+	        add_gaps(&run) == 0 && add_unparsed(&run) == 0 &&
+	        put_uncounted(&run, news->uncounted) == 0 && put_mark(&run, news->mark) == 0 &&
+	        store_fault_at(store, "control", err) == 0 &&
+	        sql_commit(&control->writer, err) == 0)
+		return 0;
+	sql_rollback(&control->writer);
+	return -1;
+}

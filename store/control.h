@@ -1,0 +1,42 @@
+/* The control file: positions, state, ledger, counters, gaps, unparsed lines. */
+#ifndef PW_STORE_CONTROL_H
+#define PW_STORE_CONTROL_H
+
+#include <glib.h>
+
+#include "store/batch.h"
+#include "store/day.h"
+#include "store/sql.h"
+
+#define CONTROL_VERSION 1
+#define CONTROL_KEEP 10000 /* unparsed lines and gaps */
+
+struct control {
+	char *path;
+	struct sql writer; /* of the committing thread */
+	struct wal wal;
+	GMutex lock; /* of the reading connection */
+	struct sql reader;
+};
+
+/* Opens the file; for writing, makes it where it is missing. */
+int control_open(struct control *control, struct store *store, struct error *err);
+void control_close(struct control *control);
+
+/* The mark up to which the ledger has counted; -1 = the file is new. */
+int control_mark(struct control *control, int64_t *mark_r, struct error *err);
+
+/* Event ids that are in day files and not counted. */
+int control_uncounted(struct control *control, GHashTable *ids, struct error *err);
+
+/* What commits have found out about the events of a batch: for each, whether it was new. */
+struct control_news {
+	const bool *new_event;
+	uint64_t too_old, bad_time;
+	uint64_t mark;
+	GHashTable *uncounted; /* ids that stay uncounted; NULL: as they are in the file */
+};
+int control_commit(struct store *store, const struct store_batch *batch,
+        const struct control_news *news, struct error *err);
+
+#endif

@@ -1,0 +1,358 @@
+#include "store/day.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/private.h"
+
+#define MAX_IDLE 4 /* readers kept for a day */
+
+static const char schema[] =
+#include "schema/day_sql.inc"
+        ;
+
+#define ROW "SELECT e.id, e.arrival, e.body, m.body "
+#define ROW_FROM "event e LEFT JOIN message m ON m.id = e.message "
+
+static const char *const statements[DAY_STATEMENTS] = {
+        [DAY_WORD_TEXT] = "SELECT value FROM word WHERE id = ?1",
+        [DAY_REASON_TEXT] = "SELECT value FROM reason WHERE id = ?1",
+        [DAY_SUBJECT_TEXT] = "SELECT value FROM subject WHERE id = ?1",
+        [DAY_REASON_ALL] = "SELECT id, value FROM reason",
+        [DAY_SUBJECT_ALL] = "SELECT id, value FROM subject",
+        [DAY_EVENT_BY_ID] = ROW "FROM " ROW_FROM "WHERE e.id = ?1",
+        /* Parameters of pages: expression, low, high, as_of, limit, offset. */
+        [DAY_EVENT_PAGE] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?2 AND ?3 AND e.arrival <= ?4 "
+                               "ORDER BY e.id DESC LIMIT ?5 OFFSET ?6",
+        [DAY_MATCH_PAGE] = ROW "FROM ix CROSS JOIN " ROW_FROM
+                               "WHERE ix MATCH ?1 AND ix.rowid BETWEEN ?2 AND ?3 "
+                               "AND e.id = ix.rowid AND e.arrival <= ?4 "
+                               "ORDER BY ix.rowid DESC LIMIT ?5 OFFSET ?6",
+        [DAY_MATCH_IDS] = "SELECT rowid FROM ix WHERE ix MATCH ?1 AND rowid BETWEEN ?2 AND ?3 "
+                          "ORDER BY rowid DESC LIMIT ?4",
+        [DAY_MATCH_COUNT] = "SELECT count(*) FROM ix WHERE ix MATCH ?1 AND rowid BETWEEN ?2 AND ?3",
+        [DAY_EVENT_COUNT] = "SELECT count(*) FROM event WHERE id BETWEEN ?2 AND ?3",
+        [DAY_MATCH_LATE] = "SELECT count(*) FROM ix CROSS JOIN event e ON e.id = ix.rowid "
+                           "WHERE ix MATCH ?1 AND ix.rowid BETWEEN ?2 AND ?3 AND e.arrival > ?4",
+        [DAY_EVENT_LATE] = "SELECT count(*) FROM event WHERE id BETWEEN ?2 AND ?3 AND arrival > ?4",
+        [DAY_ROLLUP] = "SELECT type, class, sum(count) FROM rollup WHERE minute BETWEEN ?1 AND ?2 "
+                       "GROUP BY type, class",
+        [DAY_COMMITS] = "SELECT first, last, low, high FROM commits WHERE last > ?1 ORDER BY last",
+        [DAY_ARRIVED] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?1 AND ?2 "
+                            "AND e.arrival BETWEEN ?3 AND ?4 ORDER BY e.id",
+        [DAY_MARK] = "SELECT max(last) FROM commits",
+        [DAY_WORD_FIND] = "SELECT id, value FROM word WHERE hash = ?1",
+        [DAY_REASON_FIND] = "SELECT id, value FROM reason WHERE hash = ?1",
+        [DAY_SUBJECT_FIND] = "SELECT id, value FROM subject WHERE hash = ?1",
+        [DAY_WORD_ADD] = "INSERT INTO word (hash, value) VALUES (?1, ?2)",
+        [DAY_REASON_ADD] = "INSERT INTO reason (hash, value) VALUES (?1, ?2)",
+        [DAY_SUBJECT_ADD] = "INSERT INTO subject (hash, value) VALUES (?1, ?2)",
+        [DAY_MESSAGE_ADD] = "INSERT INTO message (body) VALUES (?1)",
+        [DAY_EVENT_ADD] = "INSERT INTO event (id, arrival, message, body) VALUES (?1, ?2, ?3, ?4)",
+        [DAY_INDEX_ADD] = "INSERT INTO ix (rowid, t) VALUES (?1, ?2)",
+        [DAY_ROLLUP_ADD] =
+                "INSERT INTO rollup (minute, type, class, count) VALUES (?1, ?2, ?3, ?4) "
+                "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [DAY_COMMIT_ADD] = "INSERT INTO commits (last, first, low, high) VALUES (?1, ?2, ?3, ?4)",
+        [DAY_LAST_ROW] = "SELECT max(id) FROM event",
+        [DAY_SECOND] = "SELECT id, body FROM event WHERE id BETWEEN ?1 AND ?2",
+};
+
+static int open_writer(
+        struct day_writer *writer, const char *path, bool fast, int cache_kb, struct error *err)
+{
+	return sql_open(&writer->sql, path, SQLITE_OPEN_READWRITE, err) < 0 ||
+	                       day_writer_pragmas(&writer->sql, fast, cache_kb, err) < 0 ||
+	                       sql_version(&writer->sql, DAY_VERSION, schema, err) < 0
+	               ? -1
+	               : 0;
+}
+
+/* The words for the case that one meets as another user. */
+static int reading_refused(const char *path, const struct error *cause, struct error *err)
+{
+	if (cause->number != EACCES && cause->number != EROFS && cause->number != EPERM)
+		return error_set(err, "%s", cause->text);
+	return error_errno(err, cause->number,
+	        "store file %s cannot be read by this user: read as the user that the store "
+	        "belongs "
+	        "to, or ask the daemon by its socket",
+	        path);
+}
+
+/* 1, or 0 when the file has no schema yet (the writer is about to make it) or just went away. */
+static int open_reader(struct day_reader *reader, const char *path, int cache_kb, struct error *err)
+{
+	struct error cause = {0};
+	char pragma[64];
+
+	g_snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%d", cache_kb);
+	if (sql_open(&reader->sql, path, SQLITE_OPEN_READONLY, &cause) < 0)
+		return access(path, F_OK) < 0 && errno == ENOENT
+		               ? 0
+		               : reading_refused(path, &cause, err);
+	int version = sql_version(&reader->sql, DAY_VERSION, NULL, &cause);
+	if (version == 1 && sql_exec(&reader->sql, pragma, &cause) == 0 &&
+	        sql_prepare(&reader->sql, statements, DAY_READ_STATEMENTS, &cause) == 0)
+		return 1;
+	sql_close(&reader->sql);
+	if (version == 0)
+		return 0;
+	int result = reading_refused(path, &cause, err);
+	if (err != NULL)
+		err->number = cause.number;
+	return result;
+}
+
+static void free_reader(gpointer p)
+{
+	struct day_reader *reader = p;
+
+	dict_reader_clear(&reader->dict);
+	sql_close(&reader->sql);
+	g_free(reader);
+}
+
+static void free_day(void *arg)
+{
+	struct day *day = arg;
+
+	g_queue_clear_full(&day->idle, free_reader);
+	wal_close(&day->wal);
+	g_free(day->path);
+	g_free(day);
+}
+
+/* Opens a first reader, which also knows the key of the file. */
+static int make_day(
+        struct store *store, int64_t number, ino_t inode, struct day **day_r, struct error *err)
+{
+	g_autofree char *path = store_day_path(store, number);
+	struct day_reader *reader = g_new0(struct day_reader, 1);
+	sqlite3_stmt *stmt = NULL;
+	int result = open_reader(reader, path, store->reader_cache_kb, err);
+
+	if (result <= 0) {
+		g_free(reader);
+		return result;
+	}
+	struct day *day = g_new0(struct day, 1);
+	*day = (struct day){.store = store, .number = number, .inode = inode};
+	day->start = number * CLOCK_DAY << 16;
+	day->path = g_steal_pointer(&path);
+	day->wal.store = store;
+	day->wal.day = day;
+	day->wal.path = day->path;
+	g_queue_push_tail(&day->idle, reader);
+	if (sqlite3_prepare_v2(reader->sql.db, "SELECT value FROM meta WHERE name = 'key'", -1,
+	            &stmt, NULL) == SQLITE_OK &&
+	        sqlite3_step(stmt) == SQLITE_ROW &&
+	        sqlite3_column_bytes(stmt, 0) == sizeof(day->key)) {
+		memcpy(day->key, sqlite3_column_blob(stmt, 0), sizeof(day->key));
+		*day_r = day;
+	} else {
+		result = error_errno(err, EIO, "store file %s has no key", day->path);
+	}
+	sqlite3_finalize(stmt);
+	if (result < 0)
+		free_day(day);
+	return result;
+}
+
+/* Call with the lock held. */
+static void unlist(struct store *store, struct day *day)
+{
+	g_hash_table_remove(store->days, &day->number);
+	day->listed = false;
+	if (day->refs == 0)
+		helper_do(store->helper, free_day, day);
+}
+
+static void unlist_oldest(struct store *store)
+{
+	struct day *oldest = NULL, *day;
+	GHashTableIter iter;
+
+	if (g_hash_table_size(store->days) < store->open_days)
+		return;
+	g_hash_table_iter_init(&iter, store->days);
+	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&day))
+		if (day->refs == 0 && (oldest == NULL || day->used < oldest->used))
+			oldest = day;
+	if (oldest != NULL)
+		unlist(store, oldest);
+}
+
+/* The handle in the table, if it is still one of the file that has this name now. */
+static struct day *find_listed(struct store *store, int64_t number, const struct stat *st)
+{
+	struct day *day = g_hash_table_lookup(store->days, &number);
+
+	if (day == NULL || day->inode == st->st_ino)
+		return day;
+	unlist(store, day);
+	return NULL;
+}
+
+int day_acquire(struct store *store, int64_t number, struct day **day_r, struct error *err)
+{
+	g_autofree char *path = store_day_path(store, number);
+	struct stat st;
+	int result = 1;
+
+	*day_r = NULL;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
+	g_mutex_lock(&store->days_lock);
+	struct day *day = find_listed(store, number, &st);
+	if (day == NULL) {
+		unlist_oldest(store);
+		result = make_day(store, number, st.st_ino, &day, err);
+		if (result == 1) {
+			day->listed = true;
+			g_hash_table_insert(store->days, &day->number, day);
+		}
+	}
+	if (result == 1) {
+		day->refs++;
+		day->used = ++store->use;
+		*day_r = day;
+	}
+	g_mutex_unlock(&store->days_lock);
+	return result;
+}
+
+static int make_file(struct store *store, const char *path, struct error *err)
+{
+	struct day_writer writer = {0};
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return error_errno(err, errno, "cannot create %s", path);
+	close(fd);
+	int result = open_writer(&writer, path, store->fast_import, store->writer_cache_kb, err);
+	sql_close(&writer.sql);
+	return result;
+}
+
+int day_create(struct store *store, int64_t number, struct day **day_r, struct error *err)
+{
+	g_autofree char *path = store_day_path(store, number);
+	int result = day_acquire(store, number, day_r, err);
+
+	if (result == 0 && make_file(store, path, err) == 0)
+		result = day_acquire(store, number, day_r, err);
+	if (result == 0)
+		error_set(err, "store file %s does not stay", path);
+	return result == 1 ? 0 : -1;
+}
+
+struct day *day_ref(struct day *day)
+{
+	g_mutex_lock(&day->store->days_lock);
+	day->refs++;
+	g_mutex_unlock(&day->store->days_lock);
+	return day;
+}
+
+void day_release(struct day *day)
+{
+	struct store *store = day->store;
+
+	g_mutex_lock(&store->days_lock);
+	if (--day->refs == 0 && !day->listed)
+		helper_do(store->helper, free_day, day);
+	g_mutex_unlock(&store->days_lock);
+}
+
+void day_forget(struct store *store, int64_t number)
+{
+	g_mutex_lock(&store->days_lock);
+	struct day *day = g_hash_table_lookup(store->days, &number);
+	if (day != NULL)
+		unlist(store, day);
+	g_hash_table_remove(store->day_mark, &number);
+	g_mutex_unlock(&store->days_lock);
+}
+
+void day_forget_all(struct store *store)
+{
+	struct day *day;
+	GHashTableIter iter;
+
+	g_mutex_lock(&store->days_lock);
+	g_hash_table_iter_init(&iter, store->days);
+	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&day)) {
+		g_hash_table_iter_steal(&iter);
+		day->listed = false;
+		if (day->refs == 0)
+			free_day(day);
+	}
+	g_mutex_unlock(&store->days_lock);
+}
+
+struct day_reader *day_reader_get(struct day *day, struct error *err)
+{
+	g_mutex_lock(&day->store->days_lock);
+	struct day_reader *reader = g_queue_pop_tail(&day->idle);
+	g_mutex_unlock(&day->store->days_lock);
+	if (reader != NULL)
+		return reader;
+	reader = g_new0(struct day_reader, 1);
+	int result = open_reader(reader, day->path, day->store->reader_cache_kb, err);
+	if (result == 1)
+		return reader;
+	if (result == 0)
+		error_errno(err, ENOENT, "store file %s is gone", day->path);
+	g_free(reader);
+	return NULL;
+}
+
+void day_reader_put(struct day *day, struct day_reader *reader)
+{
+	bool keep = false;
+
+	g_mutex_lock(&day->store->days_lock);
+	if (g_queue_get_length(&day->idle) < MAX_IDLE) {
+		g_queue_push_tail(&day->idle, reader);
+		keep = true;
+	}
+	g_mutex_unlock(&day->store->days_lock);
+	if (!keep)
+		free_reader(reader);
+}
+
+void day_close_idle(struct day *day)
+{
+	GQueue idle;
+
+	g_mutex_lock(&day->store->days_lock);
+	idle = day->idle;
+	g_queue_init(&day->idle);
+	g_mutex_unlock(&day->store->days_lock);
+	g_queue_clear_full(&idle, free_reader);
+}
+
+int day_mark(struct day_reader *reader, uint64_t *mark, struct error *err)
+{
+	sqlite3_stmt *stmt = reader->sql.stmt[DAY_MARK];
+	int result = sql_step(&reader->sql, stmt, err);
+
+	*mark = result == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+	sqlite3_reset(stmt);
+	return result < 0 ? -1 : 0;
+}
+
+int day_writer_open(struct day_writer *writer, struct day *day, struct error *err)
+{
+	struct store *store = day->store;
+
+	if (open_writer(writer, day->path, store->fast_import, store->writer_cache_kb, err) < 0 ||
+	        sql_prepare(&writer->sql, statements, DAY_STATEMENTS, err) < 0) {
+		sql_close(&writer->sql);
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,149 @@
+/* Day files: handles, connections, and who may close them. */
+#ifndef PW_STORE_DAY_H
+#define PW_STORE_DAY_H
+
+#include <glib.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "store/cache.h"
+#include "store/dict.h"
+#include "store/seconds.h"
+#include "store/sql.h"
+#include "store/store.h"
+
+#define DAY_VERSION 1
+#define DAY_ROWS ((int64_t)CLOCK_DAY << 16) /* row ids of a day: 0 to this, exclusive */
+#define DAY_KEY_BYTES 16
+
+enum day_statement {
+	DAY_WORD_TEXT, /* in the order of enum dict_kind */
+	DAY_REASON_TEXT,
+	DAY_SUBJECT_TEXT,
+	DAY_REASON_ALL, /* in the order of enum dict_kind */
+	DAY_SUBJECT_ALL,
+	DAY_EVENT_BY_ID,
+	DAY_EVENT_PAGE,
+	DAY_MATCH_PAGE,
+	DAY_MATCH_IDS,
+	DAY_MATCH_COUNT,
+	DAY_EVENT_COUNT,
+	DAY_MATCH_LATE,
+	DAY_EVENT_LATE,
+	DAY_ROLLUP,
+	DAY_COMMITS,
+	DAY_ARRIVED,
+	DAY_MARK,
+	DAY_READ_STATEMENTS,
+	DAY_WORD_FIND = DAY_READ_STATEMENTS, /* in the order of enum dict_kind */
+	DAY_REASON_FIND,
+	DAY_SUBJECT_FIND,
+	DAY_WORD_ADD, /* in the order of enum dict_kind */
+	DAY_REASON_ADD,
+	DAY_SUBJECT_ADD,
+	DAY_MESSAGE_ADD,
+	DAY_EVENT_ADD,
+	DAY_INDEX_ADD,
+	DAY_ROLLUP_ADD,
+	DAY_COMMIT_ADD,
+	DAY_LAST_ROW,
+	DAY_SECOND,
+	DAY_STATEMENTS
+};
+
+/* A connection that reads. Used by one thread at a time. */
+struct day_reader {
+	struct sql sql;
+	struct dict_reader dict;
+};
+
+/* The connection that writes; of the committing thread. */
+struct day_writer {
+	struct sql sql;
+	struct day *day;
+	struct cache dict[DICT_KINDS]; /* hash of the string -> id */
+	struct cache message;          /* hash of the fields -> id */
+	struct seconds seconds;
+	int64_t used; /* ms of the wall clock */
+};
+
+/* The log of a file, which the helper thread checkpoints. */
+struct wal {
+	struct store *store;
+	struct day *day;    /* NULL: of the control file */
+	char *path;         /* of the file */
+	struct sql sql;     /* of the helper thread */
+	_Atomic int pages;  /* length of the log after the last commit */
+	_Atomic bool asked; /* a checkpoint is on its way */
+};
+
+struct day {
+	struct store *store;
+	int64_t number; /* days since 1970-01-01 UTC */
+	int64_t start;  /* ms << 16: what makes a row id absolute */
+	char *path;
+	ino_t inode;
+	uint8_t key[DAY_KEY_BYTES];
+	struct wal wal;
+	struct day_writer *writer; /* of the committing thread */
+
+	/* Under store->days_lock. */
+	unsigned refs;
+	uint64_t used;
+	bool listed; /* in the table; false: free it with the last reference */
+	GQueue idle; /* of struct day_reader */
+};
+
+/* A handle with a reference of the caller: 1 found, 0 there is no such file (yet), -1 failed. */
+int day_acquire(struct store *store, int64_t number, struct day **day_r, struct error *err);
+
+/* The same, making the file where it is missing. Committing thread. */
+int day_create(struct store *store, int64_t number, struct day **day_r, struct error *err);
+void day_release(struct day *day);
+struct day *day_ref(struct day *day);
+
+/* A reading connection from the pool, and back. NULL with *err. */
+struct day_reader *day_reader_get(struct day *day, struct error *err);
+void day_reader_put(struct day *day, struct day_reader *reader);
+
+/* Closes the idle readers of a day. */
+void day_close_idle(struct day *day);
+
+/* Takes a day out of the table: the last reference frees it. */
+void day_forget(struct store *store, int64_t number);
+/* All of them; for store_close. */
+void day_forget_all(struct store *store);
+
+/* The writing connection of a day; opened where needed, the least recently used of several closed.
+ * Committing thread. NULL with *err. */
+struct day_writer *day_writer_get(struct store *store, int64_t number, struct error *err);
+
+/* Closes writers: of one day after a failure or before its file goes, of ended days that nobody
+ * wrote for some time, all. */
+void day_writer_drop(struct store *store, int64_t number);
+void day_writers_idle(struct store *store, int64_t now);
+void day_writers_close(struct store *store);
+
+/* Has the helper thread finish the days before `today` that are not: merges the index of an ended
+ * day in steps and makes its file a plain one without WAL. A day that somebody reads or writes
+ * meanwhile is left for another time. */
+void day_finish_ended(struct store *store, int64_t today);
+
+/* Opens the connection of a writer. */
+int day_writer_open(struct day_writer *writer, struct day *day, struct error *err);
+
+/* Sets the pragmas of a connection that writes. */
+int day_writer_pragmas(struct sql *sql, bool fast, int cache_kb, struct error *err);
+
+/* Has the helper thread checkpoint the log of a connection when it has grown. */
+void wal_watch(struct wal *wal, struct sql *writer);
+/* Starts a log that grew too much from its beginning again; between transactions. */
+void wal_bound(struct wal *wal, struct sql *writer);
+/* Closes the helper's connection. Helper thread, or when there is none. */
+void wal_close(struct wal *wal);
+
+/* Highest arrival number in the file. */
+int day_mark(struct day_reader *reader, uint64_t *mark_r, struct error *err);
+
+#endif

@@ -1,0 +1,276 @@
+#include "store/day.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "store/index.h"
+#include "store/private.h"
+
+#define MAX_WRITERS 4               /* days that an import may jump between */
+#define IDLE_MS (10 * CLOCK_MINUTE) /* after which the writer of an ended day is closed */
+#define DICT_CACHE 4096             /* strings of a dictionary */
+#define MESSAGE_CACHE 65536         /* messages that may get events still */
+#define WAL_CHECKPOINT_PAGES 512    /* 4 MiB: the helper copies them into the file */
+#define WAL_RESTART_PAGES 8192      /* 64 MiB: the writer itself starts the log again */
+#define WAL_RESTART_MS 100          /* and waits that long for readers */
+
+int day_writer_pragmas(struct sql *sql, bool fast, int cache_kb, struct error *err)
+{
+	char cache[64];
+
+	g_snprintf(cache, sizeof(cache), "PRAGMA cache_size = -%d", cache_kb);
+	return sql_exec(sql, "PRAGMA page_size = 8192", err) < 0 ||
+	                       sql_exec(sql, "PRAGMA journal_mode = WAL", err) < 0 ||
+	                       sql_exec(sql,
+	                               fast ? "PRAGMA synchronous = NORMAL"
+	                                    : "PRAGMA synchronous = FULL",
+	                               err) < 0 ||
+	                       sql_exec(sql, "PRAGMA secure_delete = OFF", err) < 0 ||
+	                       sql_exec(sql, "PRAGMA wal_autocheckpoint = 0", err) < 0 ||
+	                       sql_exec(sql, "PRAGMA journal_size_limit = 67108864", err) < 0 ||
+	                       sql_exec(sql, cache, err) < 0
+	               ? -1
+	               : 0;
+}
+
+void wal_close(struct wal *wal)
+{
+	sql_close(&wal->sql);
+}
+
+static int wal_open(struct wal *wal)
+{
+	int64_t tables;
+
+	if (wal->sql.db != NULL)
+		return 0;
+	/* A connection that has not read yet checkpoints nothing, and says so to nobody. */
+	return sql_open(&wal->sql, wal->path, SQLITE_OPEN_READWRITE, NULL) < 0 ||
+	                       sql_number(&wal->sql, "SELECT count(*) FROM sqlite_schema", 0,
+	                               &tables, NULL) < 0
+	               ? -1
+	               : 0;
+}
+
+/* A checkpoint that fails (disk full) is tried again after the next commit; the log keeps all. */
+static void checkpoint(void *arg)
+{
+	struct wal *wal = arg;
+
+	wal->asked = false;
+	if (wal_open(wal) < 0 || sqlite3_wal_checkpoint_v2(wal->sql.db, NULL,
+	                                 SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
+		wal_close(wal);
+	if (wal->day != NULL)
+		day_release(wal->day);
+}
+
+static int committed(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct wal *wal = arg;
+
+	(void)db;
+	(void)name;
+	wal->pages = pages;
+	if (pages < WAL_CHECKPOINT_PAGES || atomic_exchange(&wal->asked, true))
+		return SQLITE_OK;
+	if (wal->day != NULL)
+		day_ref(wal->day);
+	helper_do(wal->store->helper, checkpoint, wal);
+	return SQLITE_OK;
+}
+
+void wal_watch(struct wal *wal, struct sql *writer)
+{
+	sqlite3_wal_hook(writer->db, committed, wal);
+}
+
+void wal_bound(struct wal *wal, struct sql *writer)
+{
+	/* The passive checkpoint never catches up with a writer at full speed. */
+	if (wal->pages < WAL_RESTART_PAGES)
+		return;
+	sqlite3_busy_timeout(writer->db, WAL_RESTART_MS);
+	sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+	sqlite3_busy_timeout(writer->db, SQL_BUSY_MS);
+	wal->pages = 0;
+}
+
+static void close_writer(void *arg)
+{
+	struct day_writer *writer = arg;
+
+	sql_rollback(&writer->sql);
+	sql_close(&writer->sql);
+	wal_close(&writer->day->wal);
+	for (unsigned i = 0; i < DICT_KINDS; i++)
+		cache_free(&writer->dict[i]);
+	cache_free(&writer->message);
+	seconds_free(&writer->seconds);
+	day_release(writer->day);
+	g_free(writer);
+}
+
+static struct day_writer *open_day(struct store *store, int64_t number, struct error *err)
+{
+	struct day *day;
+
+	if (day_create(store, number, &day, err) < 0)
+		return NULL;
+	struct day_writer *writer = g_new0(struct day_writer, 1);
+	writer->day = day;
+	if (day_writer_open(writer, day, err) < 0) {
+		day_release(day);
+		g_free(writer);
+		return NULL;
+	}
+	for (unsigned i = 0; i < DICT_KINDS; i++)
+		cache_init(&writer->dict[i], DICT_CACHE);
+	cache_init(&writer->message, MESSAGE_CACHE);
+	seconds_init(&writer->seconds);
+	wal_watch(&day->wal, &writer->sql);
+	return writer;
+}
+
+/* Takes the writer at an index out of the list. */
+static struct day_writer *take(struct store *store, guint at)
+{
+	return g_ptr_array_steal_index(store->writers, at);
+}
+
+struct day_writer *day_writer_get(struct store *store, int64_t number, struct error *err)
+{
+	struct day_writer *writer = NULL;
+
+	for (guint i = store->writers->len; i-- > 0 && writer == NULL;) {
+		struct day_writer *open = g_ptr_array_index(store->writers, i);
+		if (open->day->number == number)
+			writer = take(store, i);
+	}
+	if (writer == NULL) {
+		if (store->writers->len >= MAX_WRITERS)
+			helper_do(store->helper, close_writer, take(store, 0));
+		writer = open_day(store, number, err);
+		if (writer == NULL)
+			return NULL;
+	}
+	writer->used = clock_now();
+	g_ptr_array_add(store->writers, writer);
+	return writer;
+}
+
+void day_writer_drop(struct store *store, int64_t number)
+{
+	for (guint i = store->writers->len; i-- > 0;) {
+		struct day_writer *writer = g_ptr_array_index(store->writers, i);
+		if (writer->day->number != number)
+			continue;
+		take(store, i);
+		/* At once: what was written and not committed must be gone before the next try. */
+		sql_rollback(&writer->sql);
+		helper_do(store->helper, close_writer, writer);
+	}
+}
+
+void day_writers_close(struct store *store)
+{
+	while (store->writers->len > 0)
+		helper_do(store->helper, close_writer, take(store, 0));
+}
+
+/* Merges in steps, each a transaction of its own between which commits get in. */
+static int merge(struct sql *sql, const struct helper *helper)
+{
+	int more = index_merge(sql, true, NULL);
+
+	while (more == 1 || more == 0) {
+		if (helper_in_hurry(helper))
+			return -1;
+		more = index_merge(sql, false, NULL);
+		if (more == 0)
+			return 0;
+	}
+	return -1;
+}
+
+/* Helper thread. What fails here is done when the store is opened the next time. */
+static void finish(void *arg)
+{
+	struct day *day = arg;
+	struct helper *helper = day->store->helper;
+	struct sql sql;
+
+	if (!helper_in_hurry(helper) &&
+	        sql_open(&sql, day->path, SQLITE_OPEN_READWRITE, NULL) == 0) {
+		sql_exec(&sql, "PRAGMA secure_delete = OFF", NULL);
+		if (merge(&sql, helper) == 0) {
+			wal_close(&day->wal);
+			day_close_idle(day);
+			/* Without waiting: somebody who reads keeps the WAL for now. */
+			sqlite3_busy_timeout(sql.db, 0);
+			sqlite3_wal_checkpoint_v2(
+			        sql.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+			sql_exec(&sql, "PRAGMA journal_mode = DELETE", NULL);
+		}
+		sql_close(&sql);
+	}
+	day_release(day);
+}
+
+/* Bytes 18 and 19 of the header: 2 = WAL (sqlite.org/fileformat2.html, 1.3.3). */
+static bool is_wal(const char *path)
+{
+	char header[20];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool wal = fd >= 0 && pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+	           header[18] == 2;
+
+	if (fd >= 0)
+		close(fd);
+	return wal;
+}
+
+static bool is_written(struct store *store, int64_t number)
+{
+	for (guint i = 0; i < store->writers->len; i++) {
+		const struct day_writer *writer = g_ptr_array_index(store->writers, i);
+		if (writer->day->number == number)
+			return true;
+	}
+	return false;
+}
+
+static void finish_day(struct store *store, int64_t number)
+{
+	g_autofree char *path = store_day_path(store, number);
+	struct day *day;
+
+	if (is_wal(path) && day_acquire(store, number, &day, NULL) == 1)
+		helper_do(store->helper, finish, day);
+}
+
+void day_finish_ended(struct store *store, int64_t today)
+{
+	g_autoptr(GArray) days = store_list_days(store, NULL);
+
+	for (guint i = 0; days != NULL && i < days->len; i++) {
+		int64_t number = g_array_index(days, gint64, i);
+		if (number < today && !is_written(store, number))
+			finish_day(store, number);
+	}
+}
+
+void day_writers_idle(struct store *store, int64_t now)
+{
+	int64_t today = clock_day_of(now);
+
+	for (guint i = store->writers->len; i-- > 0;) {
+		struct day_writer *writer = g_ptr_array_index(store->writers, i);
+		int64_t number = writer->day->number;
+		if (number >= today || now - writer->used < IDLE_MS)
+			continue;
+		helper_do(store->helper, close_writer, take(store, i));
+		finish_day(store, number);
+	}
+}

@@ -1,0 +1,31 @@
+/* The filters of a search as a question to a single event: the truth that the index only
+ * approaches (its values are hashes), and the way of all paths that read rows. */
+#ifndef PW_STORE_MATCH_H
+#define PW_STORE_MATCH_H
+
+#include "store/like.h"
+#include "store/search.h"
+
+struct match;
+
+struct match *match_new(const struct search *search);
+void match_free(struct match **match);
+
+/* Whether no event at all can match: a list is empty, or holds nothing that can be. */
+bool match_nothing(const struct match *match);
+
+/* Whether the event passes all filters but time and arrival. */
+bool match_event(struct match *match, const struct event *event);
+
+/* The same without the substring filters. */
+bool match_values(struct match *match, const struct event *event);
+
+/* The values of a key as they are compared; NULL: no filter. The keys of the table are the values.
+ */
+GHashTable *match_list(const struct match *match, enum search_key key);
+
+/* The substring filters; NULL: none. */
+const struct like *match_reasons(const struct match *match);
+const struct like *match_subjects(const struct match *match);
+
+#endif

@@ -1,0 +1,111 @@
+/* Retention: whole day files go. And what days there are. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/private.h"
+
+/* Helper thread: unlinking a large file takes long. */
+static void unlink_file(void *arg)
+{
+	char *path = arg;
+
+	unlink(path);
+	g_free(path);
+}
+
+static void unlink_beside(const char *path, const char *suffix)
+{
+	g_autofree char *beside = g_strconcat(path, suffix, NULL);
+
+	unlink(beside);
+}
+
+/* Takes the file out of the way at once, under a name that nobody looks for. Who has it open reads
+ * on: SQLite sees that the file was moved and leaves what has its name now alone. */
+static int drop(struct store *store, int64_t number, struct error *err)
+{
+	g_autofree char *path = store_day_path(store, number);
+	g_autofree char *dropped = g_strconcat(path, ".dropped", NULL);
+
+	day_writer_drop(store, number);
+	if (rename(path, dropped) < 0)
+		return error_errno(err, errno, "cannot drop the day file %s", path);
+	day_forget(store, number);
+	unlink_beside(path, "-wal");
+	unlink_beside(path, "-shm");
+	helper_do(store->helper, unlink_file, g_steal_pointer(&dropped));
+	return 0;
+}
+
+int store_prune(struct store *store, int keep_days, int64_t now, struct error *err)
+{
+	int64_t oldest = clock_day_of(now) - keep_days;
+	g_autoptr(GArray) days = NULL;
+	int dropped = 0;
+
+	if (store->mode != STORE_WRITE)
+		return error_set(err, "the store %s is open for reading only", store->dir);
+	days = store_list_days(store, err);
+	if (days == NULL)
+		return -1;
+	for (guint i = 0; i < days->len && g_array_index(days, gint64, i) < oldest; i++) {
+		if (drop(store, g_array_index(days, gint64, i), err) < 0)
+			return -1;
+		dropped++;
+	}
+	return dropped;
+}
+
+static uint64_t size_of(const char *path, const char *suffix)
+{
+	g_autofree char *name = g_strconcat(path, suffix, NULL);
+	struct stat st;
+
+	return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* 1, 0 when the file went away meanwhile, -1. */
+static int look_at(struct store *store, int64_t number, struct store_day *entry, struct error *err)
+{
+	struct day *day;
+	int64_t events = 0;
+	int result = day_acquire(store, number, &day, err);
+
+	if (result <= 0)
+		return result;
+	struct day_reader *reader = day_reader_get(day, err);
+	if (reader == NULL ||
+	        sql_number(&reader->sql, "SELECT sum(count) FROM rollup", 0, &events, err) < 0)
+		result = -1;
+	if (reader != NULL)
+		day_reader_put(day, reader);
+	*entry = (struct store_day){
+	        .day = number,
+	        .events = (uint64_t)events,
+	        .bytes = size_of(day->path, "") + size_of(day->path, "-wal"),
+	};
+	day_release(day);
+	return result;
+}
+
+GArray *store_days(struct store *store, struct error *err)
+{
+	g_autoptr(GArray) numbers = store_list_days(store, err);
+
+	if (numbers == NULL)
+		return NULL;
+	GArray *days = g_array_new(FALSE, TRUE, sizeof(struct store_day));
+	for (guint i = 0; i < numbers->len; i++) {
+		struct store_day day;
+		int result = look_at(store, g_array_index(numbers, gint64, i), &day, err);
+		if (result < 0) {
+			g_array_unref(days);
+			return NULL;
+		}
+		if (result == 1)
+			g_array_append_val(days, day);
+	}
+	return days;
+}

@@ -1,0 +1,112 @@
+#include "store/rollup.h"
+
+#include "event/catalogue.h"
+#include "store/terms.h"
+
+#define NO_CLASS (-1)
+
+struct cell {
+	int64_t type, class, count;
+};
+
+void rollup_start(struct rollup *rollup)
+{
+	rollup->minute = -1;
+	if (rollup->cells == NULL)
+		rollup->cells = g_array_new(FALSE, FALSE, sizeof(struct cell));
+	g_array_set_size(rollup->cells, 0);
+}
+
+void rollup_clear(struct rollup *rollup)
+{
+	g_clear_pointer(&rollup->cells, g_array_unref);
+}
+
+int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *err)
+{
+	sqlite3_stmt *stmt = writer->sql.stmt[DAY_ROLLUP_ADD];
+
+	for (guint i = 0; i < rollup->cells->len; i++) {
+		const struct cell *cell = &g_array_index(rollup->cells, struct cell, i);
+		sqlite3_bind_int64(stmt, 1, rollup->minute);
+		sqlite3_bind_int64(stmt, 2, cell->type);
+		sqlite3_bind_int64(stmt, 3, cell->class);
+		sqlite3_bind_int64(stmt, 4, cell->count);
+		if (sql_run(&writer->sql, stmt, err) < 0)
+			return -1;
+	}
+	g_array_set_size(rollup->cells, 0);
+	return 0;
+}
+
+/* The class as its index term has it, so that both count the same. */
+static int64_t class_of(const struct event *event)
+{
+	struct slice text = event->field[FIELD_BOUNCE_CLASS], value;
+	char digits[TERM_MAX];
+
+	if (text.p == NULL || !terms_value(VALUE_NUMBER, text, NULL, &value))
+		return NO_CLASS;
+	memcpy(digits, value.p, value.n);
+	digits[value.n] = '\0';
+	return (int64_t)g_ascii_strtoull(digits, NULL, 10);
+}
+
+int rollup_add(struct rollup *rollup, struct day_writer *writer, int64_t row,
+        const struct event *event, struct error *err)
+{
+	int64_t minute = (row >> 16) / CLOCK_MINUTE;
+	struct cell one = {event_catalogue[event->type].number, class_of(event), 1};
+
+	if (minute != rollup->minute && rollup_end(rollup, writer, err) < 0)
+		return -1;
+	rollup->minute = minute;
+	for (guint i = 0; i < rollup->cells->len; i++) {
+		struct cell *cell = &g_array_index(rollup->cells, struct cell, i);
+		if (cell->type == one.type && cell->class == one.class) {
+			cell->count++;
+			return 0;
+		}
+	}
+	g_array_append_val(rollup->cells, one);
+	return 0;
+}
+
+bool rollup_knows(const struct match *match)
+{
+	for (unsigned key = 0; key < SEARCH_KEYS; key++)
+		if (key != SEARCH_EVENT && key != SEARCH_BOUNCE_CLASS &&
+		        match_list(match, (enum search_key)key) != NULL)
+			return false;
+	return match_reasons(match) == NULL && match_subjects(match) == NULL;
+}
+
+static bool allows(const struct match *match, enum search_key key, int64_t number)
+{
+	GHashTable *list = match_list(match, key);
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	if (list == NULL)
+		return true;
+	if (key == SEARCH_BOUNCE_CLASS && number == NO_CLASS)
+		return false;
+	g_string_printf(text, "%" G_GUINT64_FORMAT, (guint64)number);
+	return g_hash_table_contains(list, text);
+}
+
+int rollup_count(struct day_reader *reader, const struct match *match, int64_t first, int64_t last,
+        uint64_t *count, struct error *err)
+{
+	sqlite3_stmt *stmt = reader->sql.stmt[DAY_ROLLUP];
+	int result;
+
+	*count = 0;
+	sqlite3_bind_int64(stmt, 1, first);
+	sqlite3_bind_int64(stmt, 2, last);
+	while ((result = sql_step(&reader->sql, stmt, err)) == 1)
+		if (allows(match, SEARCH_EVENT, sqlite3_column_int64(stmt, 0)) &&
+		        allows(match, SEARCH_BOUNCE_CLASS, sqlite3_column_int64(stmt, 1)))
+			*count += (uint64_t)sqlite3_column_int64(stmt, 2);
+	sqlite3_reset(stmt);
+	return result;
+}

@@ -1,0 +1,30 @@
+/* The roll-up of a day: how many events of each type and bounce class each minute holds. */
+#ifndef PW_STORE_ROLLUP_H
+#define PW_STORE_ROLLUP_H
+
+#include <glib.h>
+
+#include "event/event.h"
+#include "store/day.h"
+#include "store/match.h"
+
+/* Gathers the events of a commit, which come in the order of their rows. */
+struct rollup {
+	int64_t minute; /* of the day; -1: none yet */
+	GArray *cells;  /* of that minute */
+};
+void rollup_start(struct rollup *rollup);
+int rollup_add(struct rollup *rollup, struct day_writer *writer, int64_t row,
+        const struct event *event, struct error *err);
+/* Writes what is left. */
+int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *err);
+void rollup_clear(struct rollup *rollup);
+
+/* Whether the filters are such that the roll-up can count what they let through. */
+bool rollup_knows(const struct match *match);
+
+/* Number of events in minutes from `first` to `last` of the day that pass the filters. */
+int rollup_count(struct day_reader *reader, const struct match *match, int64_t first, int64_t last,
+        uint64_t *count_r, struct error *err);
+
+#endif

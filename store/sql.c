@@ -1,0 +1,166 @@
+#include "store/sql.h"
+
+#include <errno.h>
+#include <glib.h>
+
+int sql_error(struct sql *sql, struct error *err)
+{
+	int code = sqlite3_errcode(sql->db), number = sqlite3_system_errno(sql->db);
+
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		number = ENOSPC;
+		break;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		number = EBUSY;
+		break;
+	case SQLITE_READONLY:
+		number = number != 0 ? number : EROFS;
+		break;
+	case SQLITE_CANTOPEN:
+		number = number != 0 ? number : EACCES;
+		break;
+	default:
+		number = number != 0 ? number : EIO;
+	}
+	return error_errno(err, number, "store file %s: %s (%d)", sql->path,
+	        sqlite3_errmsg(sql->db), sqlite3_extended_errcode(sql->db));
+}
+
+int sql_open(struct sql *sql, const char *path, int flags, struct error *err)
+{
+	*sql = (struct sql){.path = g_strdup(path)};
+	if (sqlite3_open_v2(path, &sql->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		sql_error(sql, err);
+		sql_close(sql);
+		return -1;
+	}
+	sqlite3_busy_timeout(sql->db, SQL_BUSY_MS);
+	return 0;
+}
+
+void sql_close(struct sql *sql)
+{
+	for (unsigned i = 0; i < sql->statements; i++)
+		sqlite3_finalize(sql->stmt[i]);
+	g_free(sql->stmt);
+	sqlite3_close(sql->db);
+	g_free(sql->path);
+	*sql = (struct sql){0};
+}
+
+int sql_prepare(struct sql *sql, const char *const *texts, unsigned n, struct error *err)
+{
+	sql->stmt = g_new0(sqlite3_stmt *, n);
+	sql->statements = n;
+	for (unsigned i = 0; i < n; i++)
+		if (sqlite3_prepare_v3(sql->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+		            &sql->stmt[i], NULL) != SQLITE_OK)
+			return sql_error(sql, err);
+	return 0;
+}
+
+int sql_exec(struct sql *sql, const char *text, struct error *err)
+{
+	if (sqlite3_exec(sql->db, text, NULL, NULL, NULL) != SQLITE_OK)
+		return sql_error(sql, err);
+	return 0;
+}
+
+int sql_step(struct sql *sql, sqlite3_stmt *stmt, struct error *err)
+{
+	switch (sqlite3_step(stmt)) {
+	case SQLITE_ROW:
+		return 1;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		return sql_error(sql, err);
+	}
+}
+
+int sql_run(struct sql *sql, sqlite3_stmt *stmt, struct error *err)
+{
+	int result = sql_step(sql, stmt, err);
+
+	sqlite3_reset(stmt);
+	return result < 0 ? -1 : 0;
+}
+
+int sql_number(struct sql *sql, const char *text, int64_t none, int64_t *value_r, struct error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	*value_r = none;
+	if (sqlite3_prepare_v2(sql->db, text, -1, &stmt, NULL) != SQLITE_OK)
+		return sql_error(sql, err);
+	int result = sql_step(sql, stmt, err);
+	if (result == 1 && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+		*value_r = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return result < 0 ? -1 : 0;
+}
+
+int sql_begin(struct sql *sql, struct error *err)
+{
+	return sql_exec(sql, "BEGIN IMMEDIATE", err);
+}
+
+int sql_commit(struct sql *sql, struct error *err)
+{
+	return sql_exec(sql, "COMMIT", err);
+}
+
+void sql_rollback(struct sql *sql)
+{
+	if (sql->db != NULL && !sqlite3_get_autocommit(sql->db))
+		sqlite3_exec(sql->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+void sql_bind_slice(sqlite3_stmt *stmt, int at, struct slice value)
+{
+	sqlite3_bind_blob64(stmt, at, value.n > 0 ? value.p : "", value.n, SQLITE_STATIC);
+}
+
+struct slice sql_column(sqlite3_stmt *stmt, int at)
+{
+	const char *p = sqlite3_column_blob(stmt, at);
+
+	return slice_make(p != NULL ? p : "", (size_t)sqlite3_column_bytes(stmt, at));
+}
+
+static int make_schema(struct sql *sql, const char *schema, struct error *err)
+{
+	int64_t version = 0;
+
+	/* Somebody else may have made it while we waited for the lock. */
+	if (sql_begin(sql, err) < 0)
+		return -1;
+	if (sql_number(sql, "PRAGMA user_version", 0, &version, err) == 0 &&
+	        (version != 0 || sql_exec(sql, schema, err) == 0) && sql_commit(sql, err) == 0)
+		return 0;
+	sql_rollback(sql);
+	return -1;
+}
+
+int sql_version(struct sql *sql, int known, const char *schema, struct error *err)
+{
+	int64_t version = 0;
+
+	if (sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0)
+		return -1;
+	if (version == 0 && schema == NULL)
+		return 0;
+	if (version == 0 && (make_schema(sql, schema, err) < 0 ||
+	                            sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0))
+		return -1;
+	if (version > known) {
+		error_errno(err, ENOTSUP,
+		        "store file %s has version %d and this postwake knows versions up to %d: "
+		        "use a newer postwake, or another store directory",
+		        sql->path, (int)version, known);
+		return -1;
+	}
+	return 1;
+}

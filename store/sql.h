@@ -1,0 +1,59 @@
+/* A thin layer over SQLite: connections, their prepared statements, and errors as sentences. */
+#ifndef PW_STORE_SQL_H
+#define PW_STORE_SQL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sqlite3.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+
+struct sql {
+	sqlite3 *db; /* NULL: not open */
+	sqlite3_stmt **stmt;
+	unsigned statements;
+	char *path;
+};
+
+/* How long a statement waits for a lock of another connection. */
+#define SQL_BUSY_MS 10000
+
+/* Opens a file with the flags of sqlite3_open_v2 (NOMUTEX is added: a connection is used by one
+ * thread at a time). On failure nothing is left open. */
+int sql_open(struct sql *sql, const char *path, int flags, struct error *err);
+void sql_close(struct sql *sql);
+
+/* Prepares the statements of a table of texts, so that a mistake in one fails at once. */
+int sql_prepare(struct sql *sql, const char *const *texts, unsigned n, struct error *err);
+
+/* Runs statements without parameters and results. */
+int sql_exec(struct sql *sql, const char *text, struct error *err);
+
+/* 1: a row, 0: done, -1: failed. The caller resets. */
+int sql_step(struct sql *sql, sqlite3_stmt *stmt, struct error *err);
+
+/* Steps a statement without result and resets it. */
+int sql_run(struct sql *sql, sqlite3_stmt *stmt, struct error *err);
+
+/* The first column of the first row of a text; `none` where there is no row. */
+int sql_number(
+        struct sql *sql, const char *text, int64_t none, int64_t *value_r, struct error *err);
+
+/* Describes the failure that the connection had last. Returns -1. */
+int sql_error(struct sql *sql, struct error *err);
+
+/* Opens a transaction for writing; ends it. */
+int sql_begin(struct sql *sql, struct error *err);
+int sql_commit(struct sql *sql, struct error *err);
+void sql_rollback(struct sql *sql);
+
+/* Binds; positions count from 1. The bytes must live until the statement is reset. */
+void sql_bind_slice(sqlite3_stmt *stmt, int at, struct slice value);
+struct slice sql_column(sqlite3_stmt *stmt, int at);
+
+/* Checks that a file is of a version that we know, or makes its schema where it is empty and
+ * `schema` is given. 1: ready, 0: empty (being made by another process), -1: refused. */
+int sql_version(struct sql *sql, int known, const char *schema, struct error *err);
+
+#endif

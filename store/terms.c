@@ -1,0 +1,190 @@
+/* A term is the letter of the key (schema/search.def) and then
+ *
+ *	TYPE, NUMBER            the number in decimal
+ *	TEXT, CASELESS, ID      the keyed 64-bit hash of the value in base 36
+ *	'x', 'u'                the id of a reason or subject in base 36
+ *
+ * so that any term is one token of letters and digits, for the tokenizer as for a query. */
+#include "store/terms.h"
+
+#include <sodium.h>
+
+#include "event/catalogue.h"
+
+#define LETTER_REASON 'x'
+#define LETTER_SUBJECT 'u'
+
+const struct search_def search_defs[SEARCH_KEYS] = {
+#define SEARCH(ID, LETTER, NAME, FORM, ...) \
+	[SEARCH_##ID] = {LETTER, NAME, VALUE_##FORM, {__VA_ARGS__}, \
+	        sizeof((enum field[]){__VA_ARGS__}) / sizeof(enum field)},
+#include "schema/search.def"
+#undef SEARCH
+};
+
+int search_key_by_name(struct slice name)
+{
+	for (unsigned i = 0; i < SEARCH_KEYS; i++)
+		if (slice_eq(slice_str(search_defs[i].name), name))
+			return (int)i;
+	return -1;
+}
+
+static bool is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+struct slice terms_fold(struct slice text, GString *scratch)
+{
+	if (!is_ascii(text) && g_utf8_validate(text.p, (gssize)text.n, NULL)) {
+		g_autofree char *folded = g_utf8_casefold(text.p, (gssize)text.n);
+		g_string_assign(scratch, folded);
+		return slice_make(scratch->str, scratch->len);
+	}
+	g_string_set_size(scratch, text.n);
+	for (size_t i = 0; i < text.n; i++)
+		scratch->str[i] = g_ascii_tolower(text.p[i]);
+	return slice_make(scratch->str, text.n);
+}
+
+/* Digits only, at most as many as 64 bits need, without leading zeros. */
+static bool plain_digits(struct slice *value)
+{
+	for (size_t i = 0; i < value->n; i++)
+		if (!g_ascii_isdigit(value->p[i]))
+			return false;
+	while (value->n > 1 && value->p[0] == '0')
+		*value = slice_from(*value, 1);
+	return value->n > 0 && value->n <= 20;
+}
+
+static struct slice number_text(uint64_t number, GString *scratch)
+{
+	g_string_printf(scratch, "%" G_GUINT64_FORMAT, number);
+	return slice_make(scratch->str, scratch->len);
+}
+
+bool terms_value(enum value_form form, struct slice value, GString *scratch, struct slice *value_r)
+{
+	*value_r = value;
+	switch (form) {
+	case VALUE_TYPE: {
+		enum event_type type = event_type_by_name(value);
+		if (type == EVENT_TYPES)
+			return false;
+		*value_r = number_text(event_catalogue[type].number, scratch);
+		return true;
+	}
+	case VALUE_NUMBER:
+		return plain_digits(value_r);
+	case VALUE_CASELESS:
+		*value_r = terms_fold(value, scratch);
+		return true;
+	case VALUE_ID:
+		if (value.n >= 2 && value.p[0] == '<' && value.p[value.n - 1] == '>')
+			*value_r = slice_make(value.p + 1, value.n - 2);
+		return true;
+	case VALUE_TEXT:
+		return true;
+	}
+	return false;
+}
+
+bool terms_event_value(const struct event *event, enum search_key key, unsigned i, GString *scratch,
+        struct slice *value)
+{
+	const struct search_def *def = &search_defs[key];
+
+	if (i >= def->fields)
+		return false;
+	switch (def->field[i]) {
+	case FIELD_TYPE:
+		*value = number_text(event_catalogue[event->type].number, scratch);
+		return true;
+	case FIELD_EVENT_ID:
+		*value = number_text(event->id, scratch);
+		return true;
+	default:
+		return event->field[def->field[i]].p != NULL &&
+		       terms_value(def->form, event->field[def->field[i]], scratch, value);
+	}
+}
+
+static void base36(char letter, uint64_t value, char term[TERM_MAX])
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	char *p = term;
+
+	*p++ = letter;
+	do
+		*p++ = digits[value % 36];
+	while ((value /= 36) != 0);
+	*p = '\0';
+}
+
+void terms_term(
+        enum search_key key, struct slice value, const uint8_t *hash_key, char term[TERM_MAX])
+{
+	const struct search_def *def = &search_defs[key];
+	uint64_t hash = 0;
+
+	if (def->form == VALUE_TYPE || def->form == VALUE_NUMBER) {
+		term[0] = def->letter;
+		memcpy(term + 1, value.p, value.n);
+		term[1 + value.n] = '\0';
+		return;
+	}
+	crypto_shorthash((uint8_t *)&hash, (const uint8_t *)value.p, value.n, hash_key);
+	base36(def->letter, GUINT64_FROM_LE(hash), term);
+}
+
+void terms_reason(int64_t id, char term[TERM_MAX])
+{
+	base36(LETTER_REASON, (uint64_t)id, term);
+}
+
+void terms_subject(int64_t id, char term[TERM_MAX])
+{
+	base36(LETTER_SUBJECT, (uint64_t)id, term);
+}
+
+static void append(GString *out, const char *term)
+{
+	if (out->len > 0)
+		g_string_append_c(out, ' ');
+	g_string_append(out, term);
+}
+
+void terms_of(GString *out, const struct event *event, const struct row_texts *texts,
+        const uint8_t *hash_key)
+{
+	/* Reused for each value of each event of a commit: allocated once a thread would be a leak
+	 * at its end, once a call is cheap enough beside the hashes. */
+	g_autoptr(GString) scratch = g_string_sized_new(128);
+	char term[TERM_MAX];
+	struct slice value;
+
+	for (unsigned key = 0; key < SEARCH_KEYS; key++) {
+		for (unsigned i = 0; i < search_defs[key].fields; i++) {
+			if (!terms_event_value(event, (enum search_key)key, i, scratch, &value))
+				continue;
+			terms_term((enum search_key)key, value, hash_key, term);
+			append(out, term);
+		}
+	}
+	const int64_t reasons[] = {texts->reason, texts->raw_reason};
+	for (unsigned i = 0; i < 2; i++) {
+		if (reasons[i] == 0)
+			continue;
+		terms_reason(reasons[i], term);
+		append(out, term);
+	}
+	if (texts->subject != 0) {
+		terms_subject(texts->subject, term);
+		append(out, term);
+	}
+}

@@ -1,0 +1,48 @@
+/* Index terms: what an event is found by. A pure function of the event, its message and the ids of
+ * its strings, so that they can be derived again from the rows. */
+#ifndef PW_STORE_TERMS_H
+#define PW_STORE_TERMS_H
+
+#include <glib.h>
+
+#include "event/event.h"
+#include "store/row.h"
+#include "store/search.h"
+
+/* Forms of the values in schema/search.def. */
+enum value_form { VALUE_TYPE, VALUE_NUMBER, VALUE_TEXT, VALUE_CASELESS, VALUE_ID };
+
+struct search_def {
+	char letter;
+	const char *name;
+	enum value_form form;
+	enum field field[2];
+	unsigned fields;
+};
+extern const struct search_def search_defs[SEARCH_KEYS];
+
+#define TERM_MAX 24
+
+/* The value in the form in which it is compared; false: nothing can be equal to it. The result may
+ * live in scratch. */
+bool terms_value(enum value_form form, struct slice value, GString *scratch, struct slice *value_r);
+
+/* The i-th value of an event under a key, in the form in which it is compared; false: it has none.
+ * The result may live in scratch. */
+bool terms_event_value(const struct event *event, enum search_key key, unsigned i, GString *scratch,
+        struct slice *value_r);
+
+/* The index term of a value (as terms_value gave it); of a reason, of a subject. */
+void terms_term(
+        enum search_key key, struct slice value, const uint8_t *hash_key, char term[TERM_MAX]);
+void terms_reason(int64_t id, char term[TERM_MAX]);
+void terms_subject(int64_t id, char term[TERM_MAX]);
+
+/* All terms of an event, separated by blanks, appended. */
+void terms_of(GString *out, const struct event *event, const struct row_texts *texts,
+        const uint8_t *hash_key);
+
+/* Text with upper and lower case made equal; the result may live in scratch. */
+struct slice terms_fold(struct slice text, GString *scratch);
+
+#endif

@@ -1,0 +1,244 @@
+#include "store/writer.h"
+
+#include "base/clock.h"
+#include "store/store.h"
+
+#define DEFAULT_EVENTS 1000
+#define GROUP (50 * G_TIME_SPAN_MILLISECOND) /* from one commit to the next, when nobody waits */
+#define BACKOFF_FIRST (100 * G_TIME_SPAN_MILLISECOND)
+#define BACKOFF_LAST (5 * G_TIME_SPAN_SECOND)
+#define LOOK_EVERY G_TIME_SPAN_MINUTE /* at the calendar, for retention */
+/* Lines that make no events cost something too: a batch of so many is full as well. */
+#define LINES_AN_EVENT 16
+
+struct store_writer {
+	struct store *store;
+	struct store_writer_config config;
+	GThread *thread;
+
+	GMutex lock; /* held between begin and end */
+	GCond changed;
+	struct store_batch *current; /* being filled */
+	uint64_t ticket;             /* of `current` */
+	uint64_t durable;            /* all up to it are committed */
+	bool urgent, stop;
+
+	/* Of the thread. */
+	struct store_batch *spare;
+	gint64 committed; /* monotonic time of the end of the last commit */
+	int64_t pruned;   /* the day that retention was looked at */
+	int result;       /* of the last commit */
+	struct error err;
+};
+
+static bool is_full(const struct store_writer *writer)
+{
+	return store_batch_events(writer->current) >= writer->config.max_events ||
+	       store_batch_lines(writer->current) >= writer->config.max_events * LINES_AN_EVENT;
+}
+
+static int64_t oldest_kept(const struct store_writer *writer, int64_t now)
+{
+	return writer->config.keep_days < 0
+	               ? 0
+	               : (clock_day_of(now) - writer->config.keep_days) * CLOCK_DAY;
+}
+
+/* Once a day. A failure is told as that of a commit is, and tried again the next minute. */
+static void prune(struct store_writer *writer, int64_t now)
+{
+	struct store_commit_result none = {.mark = store_mark(writer->store)};
+	struct error err = {0};
+
+	if (writer->config.keep_days < 0 || writer->pruned == clock_day_of(now))
+		return;
+	if (store_prune(writer->store, writer->config.keep_days, now, &err) >= 0)
+		writer->pruned = clock_day_of(now);
+	else if (writer->config.after_commit != NULL)
+		writer->config.after_commit(writer->config.ctx, &none, &err);
+}
+
+/* Waits for something to do: 1 a batch, 0 only the clock moved on, -1 the end. Locked. What comes
+ * after a pause is committed at once; in a stream of events small batches grow for a moment. */
+static int wait_for_work(struct store_writer *writer)
+{
+	gint64 until = g_get_monotonic_time() + LOOK_EVERY;
+
+	while (store_batch_empty(writer->current)) {
+		if (writer->stop)
+			return -1;
+		if (!g_cond_wait_until(&writer->changed, &writer->lock, until))
+			return 0;
+	}
+	until = writer->committed + GROUP;
+	while (!writer->urgent && !writer->stop && !is_full(writer))
+		if (!g_cond_wait_until(&writer->changed, &writer->lock, until))
+			break;
+	return 1;
+}
+
+/* Between tries of a commit that failed; ends early when the writer is to stop. */
+static void back_off(struct store_writer *writer, gint64 span)
+{
+	gint64 until = g_get_monotonic_time() + span;
+
+	g_mutex_lock(&writer->lock);
+	while (!writer->stop && g_cond_wait_until(&writer->changed, &writer->lock, until))
+		;
+	g_mutex_unlock(&writer->lock);
+}
+
+static bool stopping(struct store_writer *writer)
+{
+	g_mutex_lock(&writer->lock);
+	bool stop = writer->stop;
+	g_mutex_unlock(&writer->lock);
+	return stop;
+}
+
+/* Until it works, so that nothing is lost; once stop was asked for, one last time. */
+static int commit(struct store_writer *writer, const struct store_batch *batch)
+{
+	struct store_commit_result result;
+	gint64 span = BACKOFF_FIRST;
+
+	for (;;) {
+		bool last = stopping(writer);
+		struct error err = {0};
+		int done = store_commit(
+		        writer->store, batch, oldest_kept(writer, clock_now()), &result, &err);
+		if (writer->config.after_commit != NULL)
+			writer->config.after_commit(writer->config.ctx, &result, &err);
+		if (done == 0)
+			return 0;
+		if (last) {
+			writer->err = err;
+			return -1;
+		}
+		back_off(writer, span);
+		span = MIN(span * 2, BACKOFF_LAST);
+	}
+}
+
+/* Takes the full batch and gives an empty one. Locked. */
+static struct store_batch *swap(struct store_writer *writer)
+{
+	struct store_batch *batch = writer->current;
+
+	if (writer->config.before_commit != NULL)
+		writer->config.before_commit(writer->config.ctx, batch);
+	writer->current = writer->spare;
+	writer->spare = batch;
+	writer->ticket++;
+	writer->urgent = false;
+	return batch;
+}
+
+static gpointer writer_main(gpointer p)
+{
+	struct store_writer *writer = p;
+	int work;
+
+	do {
+		prune(writer, clock_now());
+		g_mutex_lock(&writer->lock);
+		work = wait_for_work(writer);
+		uint64_t ticket = writer->ticket;
+		struct store_batch *batch = work == 1 ? swap(writer) : NULL;
+		g_cond_broadcast(&writer->changed);
+		g_mutex_unlock(&writer->lock);
+		if (batch == NULL)
+			continue;
+		if (commit(writer, batch) < 0) {
+			writer->result = -1;
+			return NULL;
+		}
+		store_batch_reset(batch);
+		writer->committed = g_get_monotonic_time();
+		g_mutex_lock(&writer->lock);
+		writer->durable = ticket;
+		g_cond_broadcast(&writer->changed);
+		g_mutex_unlock(&writer->lock);
+	} while (work >= 0);
+	return NULL;
+}
+
+struct store_writer *store_writer_new(
+        struct store *store, const struct store_writer_config *config, struct error *err)
+{
+	struct store_writer *writer = g_new0(struct store_writer, 1);
+	g_autoptr(GError) failure = NULL;
+
+	writer->store = store;
+	writer->config = *config;
+	if (writer->config.max_events == 0)
+		writer->config.max_events = DEFAULT_EVENTS;
+	g_mutex_init(&writer->lock);
+	g_cond_init(&writer->changed);
+	writer->current = store_batch_new();
+	writer->spare = store_batch_new();
+	writer->ticket = 1;
+	writer->pruned = INT64_MIN;
+	writer->thread = g_thread_try_new("store-writer", writer_main, writer, &failure);
+	if (writer->thread != NULL)
+		return writer;
+	error_set(err, "cannot start the writer thread: %s", failure->message);
+	store_writer_stop(&writer, NULL);
+	return NULL;
+}
+
+int store_writer_stop(struct store_writer **writer_r, struct error *err)
+{
+	struct store_writer *writer = *writer_r;
+
+	if (writer == NULL)
+		return 0;
+	g_mutex_lock(&writer->lock);
+	writer->stop = true;
+	g_cond_broadcast(&writer->changed);
+	g_mutex_unlock(&writer->lock);
+	if (writer->thread != NULL)
+		g_thread_join(writer->thread);
+	int result = writer->result;
+	if (result < 0 && err != NULL && !err->set)
+		*err = writer->err;
+	store_batch_free(&writer->current);
+	store_batch_free(&writer->spare);
+	g_cond_clear(&writer->changed);
+	g_mutex_clear(&writer->lock);
+	g_clear_pointer(writer_r, g_free);
+	return result;
+}
+
+struct store_batch *store_writer_begin(struct store_writer *writer)
+{
+	g_mutex_lock(&writer->lock);
+	while (is_full(writer) && !writer->stop)
+		g_cond_wait(&writer->changed, &writer->lock);
+	return writer->current;
+}
+
+uint64_t store_writer_end(struct store_writer *writer, bool urgent)
+{
+	/* What was added, if anything, is in the current batch; with nothing in it there is only
+	 * what is on its way to wait for. */
+	uint64_t ticket = store_batch_empty(writer->current) ? writer->ticket - 1 : writer->ticket;
+
+	writer->urgent |= urgent;
+	g_cond_broadcast(&writer->changed);
+	g_mutex_unlock(&writer->lock);
+	return ticket;
+}
+
+int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_ms)
+{
+	gint64 until = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
+	bool in_time = true;
+
+	g_mutex_lock(&writer->lock);
+	while (writer->durable < ticket && in_time)
+		in_time = g_cond_wait_until(&writer->changed, &writer->lock, until);
+	int result = writer->durable >= ticket ? 1 : 0;
+	g_mutex_unlock(&writer->lock);
+	return result;
+}
