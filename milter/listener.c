@@ -4,15 +4,13 @@
 #include <glib.h>
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "milter/socket.h"
 
 #define MSYS_HEADER "X-MSYS-API"
 #define BACKLOG 256
-/* How long milter_serve waits for libmilter's listener at most, and how often it wakes it. */
-#define STOP_PATIENCE (900 * G_TIME_SPAN_MILLISECOND)
-#define POKE_INTERVAL (20 * G_TIME_SPAN_MILLISECOND)
 
 /* What we need not see, and answers that we need not give; libmilter gives those in our place when
  * the MTA cannot do without. */
@@ -29,12 +27,12 @@ static struct listener {
 
 	gint closed; /* callbacks must not begin any more */
 	gint active; /* callbacks that began */
-	GMutex lock;
-	GCond changed;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
 	bool stop;  /* milter_stop was called */
 	bool ended; /* smfi_main returned … */
 	int result; /* … this */
-} listener;
+} listener = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* The gate: between enter and leave the hooks may be called. Callbacks run in libmilter's threads,
  * which live on after milter_serve. */
@@ -42,9 +40,9 @@ static void leave(void)
 {
 	if (!g_atomic_int_dec_and_test(&listener.active) || !g_atomic_int_get(&listener.closed))
 		return;
-	g_mutex_lock(&listener.lock);
-	g_cond_broadcast(&listener.changed);
-	g_mutex_unlock(&listener.lock);
+	pthread_mutex_lock(&listener.lock);
+	pthread_cond_broadcast(&listener.changed);
+	pthread_mutex_unlock(&listener.lock);
 }
 
 /* The session of a callback, or NULL when the gate is closed; then no leave. */
@@ -286,67 +284,39 @@ static gpointer run_main(gpointer data)
 	int result = smfi_main();
 
 	(void)data;
-	g_mutex_lock(&listener.lock);
+	pthread_mutex_lock(&listener.lock);
 	listener.ended = true;
 	listener.result = result;
-	g_cond_broadcast(&listener.changed);
-	g_mutex_unlock(&listener.lock);
+	pthread_cond_broadcast(&listener.changed);
+	pthread_mutex_unlock(&listener.lock);
 	return NULL;
 }
 
-/* Blocks until the listener lets go of its lock, up to 5 s. */
-static gpointer run_stop(gpointer data)
-{
-	(void)data;
-	smfi_stop();
-	return NULL;
-}
-
-/* smfi_main looks only each 5 s whether it has to stop, unless a connection wakes it: so we make
- * one. Called with the lock. */
-static void end_main(void)
-{
-	gint64 deadline = g_get_monotonic_time() + STOP_PATIENCE;
-
-	g_thread_unref(g_thread_new("milter-stop", run_stop, NULL));
-	while (!listener.ended && g_get_monotonic_time() < deadline) {
-		g_mutex_unlock(&listener.lock);
-		milter_socket_poke(&listener.socket);
-		g_mutex_lock(&listener.lock);
-		if (!listener.ended)
-			g_cond_wait_until(&listener.changed, &listener.lock,
-			        g_get_monotonic_time() + POKE_INTERVAL);
-	}
-}
-
+/* smfi_stop would need up to 5 s (libmilter's listener looks no more often), and its worker threads
+ * outlive it in any case. So the gate is closed instead, and libmilter goes with the process. */
 int milter_serve(void)
 {
-	GThread *thread = NULL;
 	int result = 0;
 
-	g_mutex_lock(&listener.lock);
+	pthread_mutex_lock(&listener.lock);
 	if (!listener.stop)
-		thread = g_thread_new("milter-main", run_main, NULL);
-	while (thread != NULL && !listener.stop && !listener.ended)
-		g_cond_wait(&listener.changed, &listener.lock);
-	if (thread != NULL && !listener.ended)
-		end_main();
-	else if (!listener.stop)
+		g_thread_unref(g_thread_new("milter", run_main, NULL));
+	while (!listener.stop && !listener.ended)
+		pthread_cond_wait(&listener.changed, &listener.lock);
+	if (!listener.stop)
 		result = listener.result == MI_SUCCESS ? 1 : -1;
 	g_atomic_int_set(&listener.closed, 1);
 	while (g_atomic_int_get(&listener.active) > 0)
-		g_cond_wait(&listener.changed, &listener.lock);
-	g_mutex_unlock(&listener.lock);
+		pthread_cond_wait(&listener.changed, &listener.lock);
+	pthread_mutex_unlock(&listener.lock);
 	milter_socket_remove(&listener.socket);
-	if (thread != NULL)
-		g_thread_unref(thread);
 	return result;
 }
 
 void milter_stop(void)
 {
-	g_mutex_lock(&listener.lock);
+	pthread_mutex_lock(&listener.lock);
 	listener.stop = true;
-	g_cond_broadcast(&listener.changed);
-	g_mutex_unlock(&listener.lock);
+	pthread_cond_broadcast(&listener.changed);
+	pthread_mutex_unlock(&listener.lock);
 }

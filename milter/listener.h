@@ -11,15 +11,18 @@
 int milter_listen(
         const struct milter_config *config, const struct milter_hooks *hooks, struct error *err);
 
-/* Serves until milter_stop; blocks. Then no hook is called any more and the socket file is gone.
- * 0 after milter_stop; 1 when libmilter took a SIGTERM, SIGINT or SIGHUP: a thread of its own waits
- * for them (sigwait), so the program should leave these signals unblocked in its main thread, with
- * a handler; Linux prefers that thread. -1 when libmilter failed (it tells syslog why). */
+/* Serves until milter_stop; blocks. When it returns no hook is called any more and the socket file
+ * is gone. 0 after milter_stop; 1 when libmilter took a SIGTERM, SIGINT or SIGHUP: a thread of its
+ * own waits for them (sigwait), so the program should leave these signals unblocked in its main
+ * thread, with a handler; Linux prefers that thread. -1 when libmilter failed (it tells syslog
+ * why).
+ *
+ * libmilter's threads and open MTA sessions live on until the process exits, which should be soon:
+ * a mail that comes meanwhile passes unrecorded, or gets 451 with MILTER_TEMPFAIL. */
 int milter_serve(void);
 
-/* From another thread, also before milter_serve. Idle sessions do not hold it up: milter_serve
- * returns within a second, or as soon as the last waiting hook has. MTA sessions that are still
- * open stay so until the process exits: exit soon. */
+/* From another thread, also before milter_serve. milter_serve then returns at once, or as soon as
+ * the hooks that are under way have. */
 void milter_stop(void);
 
 #endif

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <glib.h>
 #include <grp.h>
-#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,16 +16,12 @@
 
 static int parse_inet(struct milter_socket *socket, const char *spec, struct error *err)
 {
-	struct slice rest = slice_str(spec);
-	struct slice family = slice_cut(&rest, ':');
-	struct slice port = slice_cut(&rest, '@');
+	struct slice port = slice_str(spec);
 	int64_t number;
 
-	if (!slice_int(port, &number) || number < 1 || number > 65535)
+	slice_cut(&port, ':');
+	if (!slice_int(slice_cut(&port, '@'), &number) || number < 1 || number > 65535)
 		return error_set(err, "%s: the port is a number from 1 to 65535", spec);
-	socket->family = slice_eq(family, SLICE("inet6")) ? AF_INET6 : AF_INET;
-	socket->port = slice_dup(port);
-	socket->host = rest.n > 0 ? slice_dup(rest) : NULL;
 	socket->spec = g_strdup(spec);
 	return 0;
 }
@@ -35,7 +30,7 @@ int milter_socket_parse(struct milter_socket *socket_r, const char *spec, struct
 {
 	struct slice path = slice_str(spec);
 
-	*socket_r = (struct milter_socket){.family = AF_UNIX};
+	*socket_r = (struct milter_socket){0};
 	if (g_str_has_prefix(spec, "inet:") || g_str_has_prefix(spec, "inet6:"))
 		return parse_inet(socket_r, spec, err);
 	if (!slice_skip(&path, SLICE("unix:")))
@@ -54,8 +49,6 @@ void milter_socket_clear(struct milter_socket *socket)
 {
 	g_free(socket->spec);
 	g_free(socket->path);
-	g_free(socket->host);
-	g_free(socket->port);
 	*socket = (struct milter_socket){0};
 }
 
@@ -153,24 +146,4 @@ void milter_socket_remove(const struct milter_socket *socket)
 	if (socket->path != NULL && lstat(socket->path, &info) == 0 &&
 	        info.st_dev == socket->device && info.st_ino == socket->inode)
 		unlink(socket->path);
-}
-
-void milter_socket_poke(const struct milter_socket *socket_)
-{
-	struct addrinfo hints = {.ai_family = socket_->family, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *list = NULL;
-
-	if (socket_->path != NULL) {
-		connect_path(socket_->path);
-		return;
-	}
-	/* Without a host this is the loopback address. */
-	if (getaddrinfo(socket_->host, socket_->port, &hints, &list) != 0)
-		return;
-	int fd = socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd >= 0) {
-		connect(fd, list->ai_addr, list->ai_addrlen);
-		close(fd);
-	}
-	freeaddrinfo(list);
 }

@@ -1,5 +1,5 @@
-/* The milter's socket, as far as libmilter leaves it to us: what stands in its place, who may
- * connect, and how to wake its listener. */
+/* The milter's socket, as far as libmilter leaves it to us: what stands in its place, and who may
+ * connect. */
 #ifndef PW_MILTER_SOCKET_H
 #define PW_MILTER_SOCKET_H
 
@@ -8,10 +8,8 @@
 #include "base/error.h"
 
 struct milter_socket {
-	char *spec;        /* as libmilter takes it */
-	char *path;        /* of a UNIX socket; NULL for inet */
-	char *host, *port; /* of an inet socket; host NULL = all addresses */
-	int family;
+	char *spec;   /* as libmilter takes it */
+	char *path;   /* of a UNIX socket; NULL for inet */
 	dev_t device; /* of the file that we made */
 	ino_t inode;
 };
@@ -30,8 +28,5 @@ int milter_socket_permit(
 
 /* Removes the file when it is still the one that we made. */
 void milter_socket_remove(const struct milter_socket *socket);
-
-/* Connects and hangs up: the listener wakes. */
-void milter_socket_poke(const struct milter_socket *socket);
 
 #endif
