@@ -200,5 +200,5 @@ void line_reader_read(struct line_reader *reader, struct slice line,
 		seen.kind = OBSERVATION_UNPARSED;
 	seen.line.node = slice_str(reader->node != NULL ? reader->node : "");
 	seen.line.instance = slice_str(reader->instance != NULL ? reader->instance : "");
-	give(&seen, NULL, "not a syslog line", observed, ctx);
+	give(&seen, NULL, line.n > 0 ? "not a syslog line" : "empty line", observed, ctx);
 }

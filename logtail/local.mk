@@ -12,11 +12,11 @@ liblogtail_a_SOURCES = \
 
 include logtail/follow.mk
 
-EXTRA_DIST += tests/golden/postfix
+EXTRA_DIST += tests/fuzz/fuzz_lines.c
 
 if HAVE_CHECK
 logtail_tests = tests/unit/test_stamp tests/unit/test_syslog tests/unit/test_postfix \
-	tests/unit/test_lines
+	tests/unit/test_lines tests/unit/test_golden_postfix
 check_PROGRAMS += $(logtail_tests)
 TESTS += $(logtail_tests)
 logtail_test_libs = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
@@ -28,4 +28,7 @@ tests_unit_test_postfix_SOURCES = tests/unit/test_postfix.c tests/support/unit.h
 tests_unit_test_postfix_LDADD = $(logtail_test_libs)
 tests_unit_test_lines_SOURCES = tests/unit/test_lines.c tests/support/unit.h
 tests_unit_test_lines_LDADD = $(logtail_test_libs)
+tests_unit_test_golden_postfix_SOURCES = tests/unit/test_golden_postfix.c tests/support/unit.h
+tests_unit_test_golden_postfix_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
+tests_unit_test_golden_postfix_LDADD = $(logtail_test_libs)
 endif

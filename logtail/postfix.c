@@ -40,21 +40,27 @@ bool postfix_queue_id(struct slice id)
 	return id.n >= 6 && id.n <= 30 && (is_short_id(id) || is_long_id(id));
 }
 
-/* Cuts "ID: " off; false when the text does not begin with a queue id. */
-static bool read_queue_id(struct slice *text, struct slice *id_r)
+/* Cuts "WORD: " off, WORD being letters and digits; false when the text does not begin so. */
+static bool read_word(struct slice *text, struct slice *word_r)
 {
 	size_t n = 0;
 
 	while (n < text->n && n < 32 && g_ascii_isalnum(text->p[n]))
 		n++;
-	if (n + 1 >= text->n || text->p[n] != ':' || text->p[n + 1] != ' ')
+	if (n < 5 || n + 1 >= text->n || text->p[n] != ':' || text->p[n + 1] != ' ')
 		return false;
-	struct slice id = slice_head(*text, n);
-	if (!postfix_queue_id(id))
-		return false;
-	*id_r = id;
+	*word_r = slice_head(*text, n);
 	*text = slice_from(*text, n + 2);
 	return true;
+}
+
+/* Anonymisers write queue ids such as XXXXXXXX: taken for one where what follows is a fact. */
+static bool maybe_queue_id(struct slice id)
+{
+	for (size_t i = 0; i < id.n; i++)
+		if (g_ascii_isupper(id.p[i]) || g_ascii_isdigit(id.p[i]))
+			return true;
+	return false;
 }
 
 /* The first rule that fits, having read the line; NULL when none does. */
@@ -63,14 +69,16 @@ static const struct postfix_rule *apply(
 {
 	if (text.n == 0)
 		return NULL;
-	const struct observation before = *seen;
 	for (const struct postfix_rule *rule = rules; rule->name != NULL; rule++) {
 		if (rule->starts.p[0] != text.p[0] || !slice_starts(text, rule->starts))
 			continue;
 		struct slice rest = slice_from(text, rule->starts.n);
 		if (rule->holds.n > 0 && slice_find(rest, rule->holds) < 0)
 			continue;
-		if (rule->read == NULL || rule->read(rest, seen))
+		if (rule->read == NULL)
+			return rule;
+		const struct observation before = *seen;
+		if (rule->read(rest, seen))
 			return rule;
 		*seen = before;
 	}
@@ -89,33 +97,49 @@ static bool looks_like_fact(struct slice text)
 	return slice_find(text, SLICE(", status=")) >= 0;
 }
 
-static void set_unknown(struct observation *seen, bool fact)
+/* `fact`: what a line is that no rule knows. */
+static void set_rule(struct observation *seen, const struct postfix_rule *rule, bool fact)
 {
-	seen->kind = fact ? OBSERVATION_UNPARSED : OBSERVATION_NONE;
-	seen->rule = fact ? "" : "without queue id and fields";
+	if (rule != NULL) {
+		seen->kind = rule->kind;
+		seen->rule = rule->name;
+	} else {
+		seen->kind = fact ? OBSERVATION_UNPARSED : OBSERVATION_NONE;
+		seen->rule = fact ? "" : "without queue id and fields";
+	}
+}
+
+/* "ID: text"; false when it is no such line. */
+static bool read_message_line(struct slice text, struct observation *seen)
+{
+	struct slice id;
+
+	if (!read_word(&text, &id) || slice_eq(id, SLICE("NOQUEUE")))
+		return false;
+	bool certain = postfix_queue_id(id);
+	if (!certain && !maybe_queue_id(id))
+		return false;
+	seen->queue_id = id;
+	const struct postfix_rule *rule = apply(postfix_message_rules, text, seen);
+	if (!certain && (rule == NULL || rule->kind == OBSERVATION_NOTE)) {
+		seen->queue_id = SLICE_NONE;
+		return false;
+	}
+	set_rule(seen, rule, true);
+	return true;
 }
 
 static void postfix_read(
         const struct syslog_line *line, struct slice daemon, struct observation *seen)
 {
 	struct slice text = slice_trim(line->text);
-	const struct postfix_rule *rule;
-	bool fact = true;
 
 	seen->service = daemon;
-	if (read_queue_id(&text, &seen->queue_id)) {
-		rule = apply(postfix_message_rules, text, seen);
-	} else {
-		fact = slice_skip(&text, SLICE("NOQUEUE: "));
-		rule = apply(postfix_plain_rules, text, seen);
-		fact = fact || looks_like_fact(text);
-	}
-	if (rule == NULL) {
-		set_unknown(seen, fact);
+	if (read_message_line(text, seen))
 		return;
-	}
-	seen->kind = rule->kind;
-	seen->rule = rule->name;
+	bool noqueue = slice_skip(&text, SLICE("NOQUEUE: "));
+	const struct postfix_rule *rule = apply(postfix_plain_rules, text, seen);
+	set_rule(seen, rule, rule == NULL && (noqueue || looks_like_fact(text)));
 }
 
 /* syslog_name/daemon, syslog_name/service/daemon; "postfix" alone where the daemon was cut off, and

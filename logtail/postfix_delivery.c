@@ -61,9 +61,11 @@ static void read_relay(struct slice value, struct observation *seen)
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		if (slice_eq(value, none[i]))
 			return;
-	/* Postfix before 2.3 names the destination host only; pipe(8) names its service, which is
-	 * no host. */
-	if (slice_eq(seen->service, SLICE("smtp")) || slice_eq(seen->service, SLICE("lmtp")))
+	/* Postfix before 2.3 may name the destination host only; pipe(8) names its service, which
+	 * is no host. */
+	bool smtp =
+	        slice_eq(seen->service, SLICE("smtp")) || slice_eq(seen->service, SLICE("lmtp"));
+	if (smtp || (seen->service.p == NULL && slice_chr(value, '.') > 0))
 		seen->relay_host = value;
 }
 

@@ -128,7 +128,7 @@ static void set_text(struct slice s, struct syslog_line *out)
 /* RFC 3164, 4.1.2 and 4.1.3, behind the stamp: HOST TAG: TEXT. */
 static void read_bsd_rest(struct slice s, struct syslog_line *out)
 {
-	struct slice rest = skip_priority(s);
+	struct slice rest = take_blanks(skip_priority(s));
 	struct slice host = slice_cut(&rest, ' ');
 
 	/* Without a host name the tag stands first. */

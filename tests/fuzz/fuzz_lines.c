@@ -1,0 +1,56 @@
+/* libFuzzer target: lines of a log, through syslog header, dialect and rules.
+ *
+ *	clang -g -O1 -fsanitize=fuzzer,address,undefined … tests/fuzz/fuzz_lines.c liblogtail.a
+ *libbase.a
+ *
+ * Seeds: the logs in tests/golden/postfix. */
+
+#include "logtail/lines.h"
+
+#include <glib.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Every byte of every slice must be readable. */
+static void touch(struct slice s)
+{
+	static volatile unsigned char sum;
+
+	for (size_t i = 0; i < s.n; i++)
+		sum ^= (unsigned char)s.p[i];
+}
+
+static void observed(void *ctx, const struct observation *seen)
+{
+	unsigned *calls = ctx;
+
+	(*calls)++;
+	if (seen->rule == NULL)
+		abort();
+	const struct slice slices[] = {seen->queue_id, seen->new_queue_id, seen->orig_queue_id,
+	        seen->from, seen->to, seen->orig_to, seen->service, seen->relay_host,
+	        seen->relay_ip, seen->relay_port, seen->dsn, seen->code, seen->reason, seen->stage,
+	        seen->client_host, seen->client_ip, seen->client_port, seen->sasl_method,
+	        seen->sasl_username, seen->helo, seen->proto, seen->message_id, seen->uid,
+	        seen->line.node, seen->line.instance, seen->line.program, seen->line.pid,
+	        seen->line.text};
+	for (size_t i = 0; i < G_N_ELEMENTS(slices); i++)
+		touch(slices[i]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct line_reader_config config = {.zone = "Europe/Berlin", .not_after = 1795348800000};
+	struct line_reader *reader = line_reader_new(&config, NULL);
+	struct slice rest = slice_make((const char *)data, size);
+
+	while (rest.n > 0) {
+		unsigned calls = 0;
+		line_reader_read(reader, slice_cut(&rest, '\n'), observed, &calls);
+		if (calls != 1)
+			abort();
+	}
+	line_reader_free(&reader);
+	return 0;
+}
