@@ -1,6 +1,7 @@
 #include "logtail/follow.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -292,14 +293,19 @@ static int follow_open(
         struct follow *follow, const char *path, gboolean packed, gint64 offset, struct error *err)
 {
 	struct generation *generation = NULL;
+	struct error why = {0};
 	int got = generation_open(path, packed, &generation, err);
 
 	if (got <= 0)
 		return got;
 	follow_leave(follow);
-	if (generation_seek(generation, offset, follow->split, err) < 0) {
-		generation_free(&generation);
-		return -1;
+	if (generation_seek(generation, offset, follow->split, &why) < 0) {
+		if (!packed) {
+			generation_free(&generation);
+			return error_errno(err, why.number, "cannot read %s", path);
+		}
+		/* It ends where it is damaged. */
+		follow_add_gap(follow, -1, g_strdup(why.text));
 	}
 	follow->generation = generation;
 	return 1;
@@ -367,6 +373,19 @@ static int follow_find(const struct follow *follow, const GPtrArray *rotation,
 	}
 }
 
+/* Whether the log is still the file of the last position, by inode and birth: an inode alone can be
+ * that of a deleted file used again. */
+static gboolean follow_truncated(const struct follow *follow)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, follow->path, 0, STATX_INO | STATX_BTIME, &st) != 0 ||
+	        st.stx_ino != follow->saved.at.ino)
+		return FALSE;
+	gint64 birth = (gint64)st.stx_btime.tv_sec * G_USEC_PER_SEC + st.stx_btime.tv_nsec / 1000;
+	return (st.stx_mask & STATX_BTIME) == 0 || birth <= follow->saved.mtime;
+}
+
 /* Goes on in the file that holds the last position: at it, or where lines are to be read again. */
 static int follow_resume(struct follow *follow, const GPtrArray *rotation, const struct hit *found,
         struct error *err)
@@ -375,25 +394,22 @@ static int follow_resume(struct follow *follow, const GPtrArray *rotation, const
 	struct hit hit = *found;
 	gint64 offset = at->offset;
 	gboolean arrived = TRUE;
-	struct stat st;
 
 	if (follow->again) {
 		gboolean same = again->head.n == at->head.n && again->head.hash == at->head.hash;
-		offset = same ? again->offset : 0;
-		if (!same) {
-			if (follow_find(follow, rotation, again, &hit, err) != 0)
-				return -1;
-			arrived = hit.holds == HOLDS_NOT;
-			offset = arrived ? 0 : again->offset;
-			hit = arrived ? *found : hit;
-		}
+		if (!same && follow_find(follow, rotation, again, &hit, err) != 0)
+			return -1;
+		offset = hit.holds != HOLDS_NOT ? again->offset : 0;
+		if (hit.holds == HOLDS_NOT)
+			hit = *found;
+		arrived = strcmp(hit.path, found->path) == 0;
 	}
 	int got = follow_open(follow, hit.path, hit.packed, offset, err);
 	if (got <= 0)
 		return got;
 	follow->arrived = arrived;
-	follow->window = found->path != follow->path && found->ino != at->ino &&
-	                 stat(follow->path, &st) == 0 && st.st_ino == at->ino;
+	follow->window =
+	        found->path != follow->path && found->ino != at->ino && follow_truncated(follow);
 	return 1;
 }
 

@@ -7,3 +7,11 @@ liblogtail_a_SOURCES += \
 	logtail/position.c logtail/position.h \
 	logtail/rotation.c logtail/rotation.h \
 	logtail/split.c logtail/split.h
+
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_follow
+TESTS += tests/unit/test_follow
+tests_unit_test_follow_SOURCES = tests/unit/test_follow.c \
+	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
+tests_unit_test_follow_LDADD = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+endif

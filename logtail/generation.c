@@ -120,8 +120,8 @@ static int generation_skip(struct generation *generation, gint64 *offset, const 
         GString *before, struct error *err)
 {
 	g_autofree char *block = g_malloc(SPLIT_BLOCK);
-
 	const gint64 goal = *offset;
+
 	for (gint64 at = *offset = 0; at < goal; *offset = at) {
 		size_t want = (size_t)MIN(goal - at, SPLIT_BLOCK);
 		ssize_t n = history_block(generation->history, block, want, err);
@@ -251,8 +251,8 @@ static enum holds holds_place(struct generation *generation, const struct place 
 	if (!generation->packed && !head_fits(generation, place->head))
 		return HOLDS_NOT;
 	/* A damaged archive holds what can be read of it. */
-	int got = seek(
-	        generation, place->offset, &place->head, split, generation->packed ? NULL : err);
+	gint64 reach = MAX(place->offset, place->head.n);
+	int got = seek(generation, reach, &place->head, split, generation->packed ? NULL : err);
 	if (got < 0 && !generation->packed)
 		return HOLDS_FAILED;
 	if (!head_fits(generation, place->head))

@@ -112,8 +112,7 @@ static gboolean parse_pair(struct slice pair, struct position *position)
 
 static gboolean place_valid(const struct place *place)
 {
-	return place->offset >= 0 && place->head.n <= place->offset &&
-	       place->tail.n <= place->offset;
+	return place->offset >= 0 && place->tail.n <= place->offset;
 }
 
 int position_parse(struct slice text, struct position *position_r, struct error *err)
