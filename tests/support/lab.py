@@ -649,7 +649,7 @@ class Daemon:
         return wait_until(f'{count} events for {query}', enough, timeout)
 
     def status(self):
-        return self.get('/api/v1/status')[1]
+        return self.get('/api/v1/status')[1]['results']
 
     def postwake(self, *words, **options):
         """Runs `postwake -s SOCKET …`."""

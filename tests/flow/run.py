@@ -1,0 +1,66 @@
+"""run.py --build DIR [--npm DIR/node_modules] [WORD…]: runs the flow tests, those whose name holds a WORD.
+
+One line a test; the last line reads "N passed, N failed, N skipped". Needs root, for Postfix does.
+"""
+
+import argparse
+import glob
+import importlib
+import os
+import signal
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import flow  # noqa: E402
+
+
+def run_one(environment, sentence, function):
+    started = time.monotonic()
+    try:
+        function(environment)
+        result, detail = 'ok', ''
+    except flow.Skip as reason:
+        result, detail = 'skipped', f': {reason}'
+    except KeyboardInterrupt:
+        raise
+    except Exception:  # pylint: disable=broad-except
+        result, detail = 'FAILED', '\n' + traceback.format_exc()
+    environment.end_test()
+    print(f'{result}: {sentence} ({time.monotonic() - started:.1f} s){detail}', flush=True)
+    return result
+
+
+def chosen(words):
+    for path in sorted(glob.glob(os.path.join(HERE, 'test_*.py'))):
+        importlib.import_module(os.path.basename(path)[:-3])
+    return [(s, f) for s, f in flow.TESTS if not words or any(w in s for w in words)]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--build', required=True)
+    parser.add_argument('--npm')
+    parser.add_argument('words', nargs='*')
+    arguments = parser.parse_args()
+    tests = chosen(arguments.words)
+    counts = {'ok': 0, 'FAILED': 0, 'skipped': 0}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if os.geteuid() != 0:
+        print('skipped: flow tests need root, because Postfix does')
+        counts['skipped'] = len(tests)
+        tests = []
+    environment = flow.Environment(os.path.abspath(arguments.build), arguments.npm)
+    try:
+        for sentence, function in tests:
+            counts[run_one(environment, sentence, function)] += 1
+    finally:
+        environment.end()
+    print(f"{counts['ok']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
+    return 1 if counts['FAILED'] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
