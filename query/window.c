@@ -3,9 +3,10 @@
 #include "base/clock.h"
 #include "query/zone.h"
 
-/* Times outside of these are cut to them: row ids of the store are 48 bits of milliseconds. */
+/* Times outside of these are cut to them: row ids of the store have room for 47 bits of
+ * milliseconds, which is the year 6429. */
 #define WINDOW_MIN INT64_C(0)
-#define WINDOW_MAX (INT64_C(2932897) * CLOCK_DAY) /* 10000-01-01 */
+#define WINDOW_MAX (INT64_C(1) << 47)
 
 /* A moment as the request names it. */
 struct moment {

@@ -624,10 +624,10 @@ static void start_import(struct query_server_config config)
 	start(config);
 }
 
-static int imports_ended(void)
+static int imports(const int *counter)
 {
 	pthread_mutex_lock(&import_lock);
-	int n = import.ended;
+	int n = *counter;
 	pthread_mutex_unlock(&import_lock);
 	return n;
 }
@@ -735,9 +735,9 @@ START_TEST(an_import_whose_client_goes_away_is_aborted)
 	put(fd, "POST /api/v1/import?source=x HTTP/1.1\r\nHost: x\r\nContent-Length: "
 	        "999999\r\n\r\n");
 	put_n(fd, text->str, text->len);
-	WAIT_FOR(import.begun == 1);
+	WAIT_FOR(imports(&import.begun) == 1);
 	close(fd);
-	WAIT_FOR(imports_ended() == 1);
+	WAIT_FOR(imports(&import.ended) == 1);
 	ck_assert_int_eq(import.aborted, 1);
 	stop();
 }
@@ -799,7 +799,7 @@ START_TEST(stopping_aborts_imports)
 	put(fd, "POST /api/v1/import?source=x HTTP/1.1\r\nHost: x\r\nContent-Length: "
 	        "9999999\r\n\r\n");
 	put_n(fd, text->str, text->len);
-	WAIT_FOR(import.begun == 1);
+	WAIT_FOR(imports(&import.begun) == 1);
 	stop();
 	ck_assert_int_eq(import.ended, 1);
 	ck_assert_int_eq(import.aborted, 1);
