@@ -235,10 +235,6 @@ void follow_stamp(struct follow *follow, gint64 time)
 	if (follow->marked && second <= follow->second && second >= follow->second - STEP_BACK)
 		return;
 	struct mark here = {.offset = follow->line_offset};
-	if (follow->again) {
-		here = (struct mark){.left = TRUE, .place = follow->saved.again};
-		follow->marks[0] = here;
-	}
 	/* Lines of neighbouring seconds come mixed: each process writes its own stamps. */
 	gboolean next = follow->marked && second == follow->second + 1;
 	follow->marks[1] = next ? follow->marks[0] : here;
@@ -272,17 +268,11 @@ static void follow_leave(struct follow *follow)
 {
 	if (follow->generation == NULL)
 		return;
-	if (follow->moved) {
-		struct position position = follow_snapshot(follow);
-		for (size_t i = 0; i < G_N_ELEMENTS(follow->marks); i++) {
-			struct mark *mark = &follow->marks[i];
-			if (!follow->marked)
-				continue;
-			mark->place = mark_place(follow, mark);
-			mark->left = TRUE;
-		}
-		follow->saved = position;
-		follow->moved = FALSE;
+	follow->saved = follow_snapshot(follow);
+	follow->moved = FALSE;
+	for (size_t i = 0; i < G_N_ELEMENTS(follow->marks) && follow->marked; i++) {
+		follow->marks[i].place = mark_place(follow, &follow->marks[i]);
+		follow->marks[i].left = TRUE;
 	}
 	generation_free(&follow->generation);
 	follow->quiet_since = 0;
