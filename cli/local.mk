@@ -2,6 +2,7 @@ noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	cli/cli.h \
 	cli/client.c cli/client.h \
+	cli/common.c \
 	cli/events.c \
 	cli/filter.c cli/filter.h \
 	cli/follow.c \

@@ -1,0 +1,46 @@
+/* What the subcommands share. */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int cli_fail(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("postwake: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return CLI_FAILED;
+}
+
+bool cli_options(const GOptionEntry *entries, const char *usage, const char *description, int *argc,
+        char ***argv)
+{
+	g_autoptr(GOptionContext) context = g_option_context_new(usage);
+	g_autoptr(GError) error = NULL;
+
+	g_option_context_add_main_entries(context, entries, NULL);
+	g_option_context_set_description(context, description);
+	if (g_option_context_parse(context, argc, argv, &error))
+		return true;
+	cli_fail("%s (see --help)", error->message);
+	return false;
+}
+
+const struct config *cli_config(struct cli *cli, struct error *err)
+{
+	if (cli->config == NULL && config_load(&cli->config, cli->config_path, err) < 0)
+		return NULL;
+	return cli->config;
+}
+
+const char *cli_socket(struct cli *cli, struct error *err)
+{
+	if (cli->socket != NULL)
+		return cli->socket;
+	const struct config *config = cli_config(cli, err);
+	return config != NULL ? config->query_socket : NULL;
+}
