@@ -117,15 +117,19 @@ static void recall(const struct last_line *last, struct syslog_line *line)
 	line->text = slice_from(bytes, last->pid);
 }
 
-/* The syslog_name, where it tells instances apart. */
+/* The syslog_name, where it tells instances apart. Where the daemon was cut off (RFC 5424 through
+ * rsyslog) "postfix-out" alone is one too. */
 static struct slice instance_of(const struct line_reader *reader, struct slice program)
 {
+	static const char *const plain[] = {"postfix", "sendmail", "postfix-script"};
+
 	if (reader->instance != NULL)
 		return slice_str(reader->instance);
 	struct slice name = slice_cut(&program, '/');
-	if (program.n == 0 || slice_eq(name, SLICE("postfix")) || slice_eq(name, SLICE("sendmail")))
-		return SLICE("");
-	return name;
+	for (size_t i = 0; i < G_N_ELEMENTS(plain); i++)
+		if (slice_eq(name, slice_str(plain[i])))
+			return SLICE("");
+	return program.n > 0 || slice_starts(name, SLICE("postfix-")) ? name : SLICE("");
 }
 
 static const struct dialect *find_dialect(struct slice program, struct slice *daemon_r)

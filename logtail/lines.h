@@ -11,8 +11,8 @@ struct line_reader;
 
 struct line_reader_config {
 	const char *node;     /* NULL: host name of the line without domain, in lower case */
-	const char *instance; /* NULL: the syslog_name before the first '/', when it is not "postfix" or
-	                 "sendmail"; else "" */
+	const char *instance; /* NULL: the syslog_name before the first '/', when it is not
+	                 "postfix" or "sendmail"; else "" */
 	const char *zone;     /* IANA name; NULL = system */
 	int64_t not_after;    /* see syslog_clock_new */
 };
@@ -26,11 +26,11 @@ struct syslog_clock *line_reader_clock(struct line_reader *reader);
  * attempt line with several recipients (Sendmail) gives several observations: `more` is called
  * for each in turn, all of one line. */
 void line_reader_read(struct line_reader *reader, struct slice line,
-	void (*observed)(void *ctx, const struct observation *seen), void *ctx);
+        void (*observed)(void *ctx, const struct observation *seen), void *ctx);
 
 /* The same for an entry that has no syslog header, such as one of the journal. */
 void line_reader_entry(struct line_reader *reader, const struct syslog_line *entry,
-	void (*observed)(void *ctx, const struct observation *seen), void *ctx);
+        void (*observed)(void *ctx, const struct observation *seen), void *ctx);
 
 /* What a dialect is: a table of them is in lines.c. */
 struct dialect {

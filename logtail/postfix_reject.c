@@ -9,6 +9,8 @@
 
 #include "logtail/postfix.h"
 
+#include <stddef.h>
+
 /* Places at which the last fields are looked for: more is somebody's attempt to keep us busy. */
 #define MOST_PLACES 32
 
@@ -42,36 +44,58 @@ static struct slice read_word(struct slice *s)
 	return word;
 }
 
+/* An address of the last fields. One that swallowed another field is none: what is read here is the
+ * copy of such fields in somebody's text. One that syslog cut off stays absent and ends the line.
+ */
+static bool read_last_address(struct slice *s, const char *ends, struct slice *address_r)
+{
+	struct slice address = SLICE_NONE;
+
+	if (s->n > 0 && s->p[0] == '<' && slice_chr(*s, '>') < 0) {
+		*s = slice_from(*s, s->n);
+		return true;
+	}
+	if (!postfix_read_address(s, ends, &address))
+		return false;
+	if (slice_chr(address, '"') < 0 && slice_find(address, SLICE("=<")) >= 0)
+		return false;
+	*address_r = address;
+	return true;
+}
+
+struct last_field {
+	struct slice name;
+	size_t member; /* of struct observation */
+};
+
+static const struct last_field last_fields[] = {
+        {WORD("from="), offsetof(struct observation, from)},
+        {WORD("to="), offsetof(struct observation, to)},
+        {WORD("proto="), offsetof(struct observation, proto)},
+        {WORD("helo="), offsetof(struct observation, helo)},
+        {WORD("sasl_username="), offsetof(struct observation, sasl_username)},
+};
+
 /* "from=<a> to=<b> proto=ESMTP helo=<c> sasl_username=<d>", each of them optional but one; in the
  * header form followed by ": text", which is left in *s, else by nothing. */
 static bool read_last_fields(struct slice *s, struct observation *seen, bool header)
 {
+	const char *ends = header ? " ,:" : " ,";
 	struct observation got = *seen;
 	struct slice rest = *s;
 	bool first = true;
-	bool ok = true;
 
-	if (skip_name(&rest, SLICE("from="), first)) {
-		ok = postfix_read_address(&rest, " ,:", &got.from);
+	for (size_t i = 0; i < sizeof(last_fields) / sizeof(last_fields[0]); i++) {
+		struct slice *value = (struct slice *)((char *)&got + last_fields[i].member);
+		if (!skip_name(&rest, last_fields[i].name, first))
+			continue;
 		first = false;
+		if (last_fields[i].member == offsetof(struct observation, proto))
+			*value = read_word(&rest);
+		else if (!read_last_address(&rest, ends, value))
+			return false;
 	}
-	if (ok && skip_name(&rest, SLICE("to="), first)) {
-		ok = postfix_read_address(&rest, " ,:", &got.to);
-		first = false;
-	}
-	if (ok && skip_name(&rest, SLICE("proto="), first)) {
-		got.proto = read_word(&rest);
-		first = false;
-	}
-	if (ok && skip_name(&rest, SLICE("helo="), first)) {
-		ok = postfix_read_address(&rest, header ? " ,:" : " ,", &got.helo);
-		first = false;
-	}
-	if (ok && skip_name(&rest, SLICE("sasl_username="), first)) {
-		ok = postfix_read_address(&rest, " ,:", &got.sasl_username);
-		first = false;
-	}
-	if (!ok || first || (rest.n > 0 && !(header && slice_starts(rest, SLICE(":")))))
+	if (first || (rest.n > 0 && !(header && rest.p[0] == ':')))
 		return false;
 	*seen = got;
 	*s = rest;

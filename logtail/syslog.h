@@ -13,7 +13,8 @@
 struct syslog_clock;
 
 /* `zone`: IANA name, NULL = the system's. `not_after` (ms): the first stamp without a year is the
- * latest valid date not after this. NULL with *err for an unknown zone. */
+ * latest valid date not after this (a few minutes of grace); 0 = the present at that moment, which
+ * is right for a log that is followed live. NULL with *err for an unknown zone. */
 struct syslog_clock *syslog_clock_new(const char *zone, int64_t not_after, struct error *err);
 void syslog_clock_free(struct syslog_clock **clock);
 
@@ -26,9 +27,10 @@ struct syslog_line {
 	struct slice host;    /* as logged */
 	struct slice program; /* the tag without pid: postfix/smtpd, postfix-out/submission/smtpd */
 	struct slice pid;
-	struct slice text;    /* behind the tag, one leading blank removed; "[ID 123 mail.info]" too */
-	unsigned repeat;      /* of "message repeated N times: [ text ]": N, with text inside; else 1 */
-	bool repeats_last;    /* "last message repeated N times": the last line of this host, N times */
+	struct slice text; /* behind the tag, one leading blank removed; "[ID 123 mail.info]" too */
+	unsigned repeat; /* of "message repeated N times: [ text ]": N, with text inside; else 1 */
+	bool repeats_last; /* "last message repeated N times": the last line of this host, N times
+	                    */
 };
 
 /* 1 and *out filled; 0 when the line has no syslog header that we know (BSD RFC 3164, RFC 3339

@@ -178,6 +178,9 @@ static void check_log(const char *file, const char *run)
 			g_hash_table_add(explained, slice_dup(seen->new_queue_id));
 			continue;
 		}
+		/* postsuper -r gave a scenario's message a new id. */
+		if (seen->kind == OBSERVATION_PICKUP && seen->orig_queue_id.p != NULL)
+			g_hash_table_add(explained, slice_dup(seen->queue_id));
 		/* Probes are no mail: no scenario sent them. */
 		if (seen->kind != OBSERVATION_ATTEMPT || seen->status == ATTEMPT_PROBE)
 			continue;
