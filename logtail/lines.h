@@ -21,10 +21,9 @@ struct line_reader *line_reader_new(const struct line_reader_config *config, str
 void line_reader_free(struct line_reader **reader);
 struct syslog_clock *line_reader_clock(struct line_reader *reader);
 
-/* Reads one line (without its newline). Always fills *seen (kind NONE with a rule, or UNPARSED,
- * where the line tells nothing); its slices live until the next call and while `line` does. An
- * attempt line with several recipients (Sendmail) gives several observations: `more` is called
- * for each in turn, all of one line. */
+/* Reads one line (without its newline) and calls `observed` once (Sendmail: once for each recipient
+ * of the line) with what it tells: where it tells nothing, kind NONE and the name of the rule that
+ * says so, or UNPARSED. Its slices live during the call. */
 void line_reader_read(struct line_reader *reader, struct slice line,
         void (*observed)(void *ctx, const struct observation *seen), void *ctx);
 
