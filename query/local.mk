@@ -28,6 +28,15 @@ tests_unit_test_zone_SOURCES = tests/unit/test_zone.c tests/support/unit.h
 tests_unit_test_zone_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_params_SOURCES = tests/unit/test_params.c tests/support/unit.h
 tests_unit_test_params_LDADD = $(QUERY_TEST_LDADD)
+
+QUERY_STORE_TESTS = tests/unit/test_query tests/unit/test_server
+check_PROGRAMS += $(QUERY_STORE_TESTS)
+TESTS += $(QUERY_STORE_TESTS)
+QUERY_STORE_TEST_LDADD = libquery.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_query_SOURCES = tests/unit/test_query.c tests/support/unit.h
+tests_unit_test_query_LDADD = $(QUERY_STORE_TEST_LDADD)
+tests_unit_test_server_SOURCES = tests/unit/test_server.c tests/support/unit.h
+tests_unit_test_server_LDADD = $(QUERY_STORE_TEST_LDADD)
 endif
 
 # See event/local.mk for FUZZ_CC and how to run.
