@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "event/json.h"
 #include "logtail/follow.h"
-#include "logtail/history.h"
 #include "logtail/journal.h"
 
 /* Lines taken under one lock: bounds what the milter waits for, and what is read again after a
@@ -176,11 +175,11 @@ static int source_open(
 	g_autoptr(GString) text = g_string_new(NULL);
 	bool known = store_position(store, slice_str(source->name), text);
 	struct slice position = known ? slice_make(text->str, text->len) : SLICE_NONE;
+	/* No `not_after`: the first line of a quiet log comes later than anything known now. */
 	const struct line_reader_config reader = {
 	        .node = config->node != NULL ? config->node : node,
 	        .instance = config->instance,
-	        .zone = config->zone,
-	        .not_after = config->file != NULL ? history_not_after(config->file) : clock_now()};
+	        .zone = config->zone};
 
 	source->capture =
 	        capture_source_new(capture_live(source->all->capture), source->name, &reader, err);
