@@ -47,8 +47,9 @@ static bool parse_relay(struct slice word, struct relay *relay)
 {
 	*relay = (struct relay){.first = 0, .last = 65535};
 	if (slice_skip(&word, SLICE("["))) {
+		bool closed = slice_chr(word, ']') >= 0;
 		struct slice ip = slice_cut(&word, ']');
-		if (!parse_ip(ip, relay->ip))
+		if (!closed || !parse_ip(ip, relay->ip))
 			return false;
 		return word.n == 0 || (slice_skip(&word, SLICE(":")) && parse_ports(word, relay));
 	}

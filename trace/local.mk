@@ -14,3 +14,20 @@ libtrace_a_SOURCES = \
 	trace/story.c \
 	trace/stream.c \
 	trace/trace.c trace/trace.h trace/trace-private.h
+
+if HAVE_CHECK
+TRACE_TESTS = \
+	tests/unit/test_trace \
+	tests/unit/test_trace_join \
+	tests/unit/test_trace_state
+check_PROGRAMS += $(TRACE_TESTS)
+TESTS += $(TRACE_TESTS)
+TRACE_TEST_LDADD = libtrace.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+TRACE_TEST_FRAME = tests/unit/trace_script.h tests/support/unit.h
+tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(TRACE_TEST_FRAME)
+tests_unit_test_trace_LDADD = $(TRACE_TEST_LDADD)
+tests_unit_test_trace_join_SOURCES = tests/unit/test_trace_join.c $(TRACE_TEST_FRAME)
+tests_unit_test_trace_join_LDADD = $(TRACE_TEST_LDADD)
+tests_unit_test_trace_state_SOURCES = tests/unit/test_trace_state.c $(TRACE_TEST_FRAME)
+tests_unit_test_trace_state_LDADD = $(TRACE_TEST_LDADD)
+endif

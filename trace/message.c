@@ -355,7 +355,7 @@ void messages_evict(struct trace *trace)
 		if (trace->counts.open <= trace->config.max_open)
 			return;
 		node = node->prev;
-		if (message->dirty || !message->stored || message->waiting)
+		if (message->dirty || !message->stored)
 			continue;
 		trace->evicted = true;
 		message_drop(trace, message, true);

@@ -1,0 +1,463 @@
+#include "base/error.h"
+#include "tests/unit/trace_script.h"
+
+#define BIRTH "10 A1 client ip=192.0.2.1 port=4711", "10 A1 mid id=<m1@x.example>"
+#define ACTIVE "10 A1 active from=S@x.example size=321"
+#define SENT(TIME, TO) \
+	TIME " A1 sent to=" TO \
+	     " relay=192.0.2.9:25 host=mx.y.example service=smtp dsn=2.0.0 code=250 " \
+	     "reason=250_ok delay=1500"
+#define DEFERRED(TIME, TO) \
+	TIME " A1 deferred to=" TO " relay=192.0.2.9:25 service=smtp dsn=4.2.1 code=450 " \
+	     "reason=450_4.2.1_busy"
+
+static const struct trace_config no_log = {.log_followed = false};
+
+START_TEST(a_mail_is_injected_before_it_is_delivered)
+{
+	struct outcome *o =
+	        script_run(NULL, SCRIPT(BIRTH, ACTIVE, SENT("12", "B@Y.example"), "12 A1 removed"));
+
+	check_events(o, WANT("injection b@y.example", "delivery b@y.example"));
+	for (unsigned i = 0; i < 2; i++) {
+		check_field(o, i, "rcpt_to", "b@y.example");
+		check_field(o, i, "raw_rcpt_to", "B@Y.example");
+		check_field(o, i, "recipient_domain", "y.example");
+		check_field(o, i, "routing_domain", "y.example");
+		check_field(o, i, "msg_from", "S@x.example");
+		check_field(o, i, "msg_size", "321");
+		check_field(o, i, "recv_method", "esmtp");
+		check_field(o, i, "remote_addr", "192.0.2.1:4711");
+		check_field(o, i, "header_message_id", "m1@x.example");
+		check_field(o, i, "queue_id", "A1");
+		check_field(o, i, "node_name", "mx");
+		check_field(o, i, "customer_id", "1");
+		check_field(o, i, "subaccount_id", "0");
+		check_field(o, i, "template_version", "0");
+		ck_assert_ptr_nonnull(strstr(o->events->pdata[i], " of 2026-11-22T00:00:10.000Z"));
+	}
+	ck_assert_ptr_nonnull(strstr(o->events->pdata[0], " at 2026-11-22T00:00:10.000Z"));
+	ck_assert_ptr_nonnull(strstr(o->events->pdata[1], " at 2026-11-22T00:00:12.000Z"));
+	check_same(o, 0, 1, "message_id");
+	check_same(o, 0, 1, "transmission_id");
+	check_field(o, 1, "num_retries", "0");
+	check_field(o, 1, "queue_time", "1500");
+	check_field(o, 1, "delv_method", "esmtp");
+	check_field(o, 1, "ip_address", "192.0.2.9");
+	check_field(o, 1, "mx_host", "mx.y.example");
+	check_field(o, 1, "raw_reason", "250 ok");
+	check_field(o, 1, "reason", "");
+	check_field(o, 1, "bounce_class", "");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(retries_are_counted_for_each_recipient)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT(BIRTH, ACTIVE, DEFERRED("12", "b@y.example"), DEFERRED("12", "c@y.example"),
+	                "300 A1 active from=S@x.example size=321", DEFERRED("301", "b@y.example"),
+	                SENT("301", "c@y.example"), "900 A1 active from=S@x.example size=321",
+	                SENT("901", "b@y.example"), "901 A1 removed"));
+
+	check_events(o, WANT("injection b@y.example", "delay b@y.example", "injection c@y.example",
+	                        "delay c@y.example", "delay b@y.example", "delivery c@y.example",
+	                        "delivery b@y.example"));
+	check_field(o, 1, "num_retries", "0");
+	check_field(o, 4, "num_retries", "1");
+	check_field(o, 5, "num_retries", "1");
+	check_field(o, 6, "num_retries", "2");
+	check_field(o, 4, "bounce_class", "70");
+	check_field(o, 4, "error_code", "450");
+	check_field(o, 4, "dsn", "4.2.1");
+	check_field(o, 4, "reason", "450 4.2.1 busy");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(without_the_first_line_retries_are_unknown_and_birth_comes_from_the_delay)
+{
+	struct outcome *o = script_run(NULL, SCRIPT(SENT("100", "b@y.example")));
+
+	check_events(o, WANT("injection b@y.example", "delivery b@y.example"));
+	check_field(o, 1, "num_retries", "");
+	ck_assert_ptr_nonnull(strstr(o->events->pdata[1], " of 2026-11-22T00:01:38.500Z"));
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_long_queue_id_tells_the_birth)
+{
+	/* 4jX9Ts = 1795308625 = 2026-11-22T00:50:25Z (corpora/mta-lab/postfix-expire.log). */
+	struct outcome *o = script_run(NULL, SCRIPT("4000 4jX9Ts01Cnz1d9C6 sent to=b@y.example",
+	                                             "4001 4jX9Ts01Cnz1d9C6 removed"));
+
+	check_events(o, WANT("injection b@y.example", "delivery b@y.example"));
+	ck_assert_ptr_nonnull(strstr(o->events->pdata[0], " at 2026-11-22T00:50:25.000Z"));
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_soft_bounce_is_a_delay_and_a_probe_is_nothing)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT(BIRTH, ACTIVE, "11 A1 softbounce to=b@y.example dsn=5.1.1 code=550",
+	                "12 P1 mid id=<p@x>", "12 P1 active from=double-bounce@x.example size=1",
+	                "12 P1 probe to=b@y.example", "12 P1 removed"));
+
+	check_events(o, WANT("injection b@y.example", "delay b@y.example"));
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(an_alias_is_injected_once_under_the_name_that_the_sender_used)
+{
+	struct outcome *o = script_run(
+	        NULL, SCRIPT(BIRTH, ACTIVE, "11 A1 sent to=a@y.example orig=List@x.example",
+	                      "11 A1 sent to=b@y.example orig=List@x.example", "11 A1 removed"));
+
+	check_events(o,
+	        WANT("injection list@x.example", "delivery a@y.example", "delivery b@y.example"));
+	check_field(o, 0, "raw_rcpt_to", "List@x.example");
+	check_field(o, 1, "orig_rcpt_to", "List@x.example");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_line_with_37_recipients_gives_37_events)
+{
+	g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+
+	g_ptr_array_add(lines, g_strdup("10 A1 client ip=192.0.2.1"));
+	for (unsigned i = 0; i < 37; i++)
+		g_ptr_array_add(lines, g_strdup_printf("11 A1 sent to=r%u@y.example", i));
+	g_ptr_array_add(lines, NULL);
+	struct outcome *o = script_run(NULL, (const char *const *)lines->pdata);
+	ck_assert_uint_eq(o->events->len, 74);
+	ck_assert_uint_eq(o->repeated, 0);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(equal_lines_of_one_second_are_told_apart)
+{
+	struct outcome *o = script_run(
+	        NULL, SCRIPT(BIRTH, DEFERRED("11", "b@y.example"), DEFERRED("11", "b@y.example"),
+	                      "20 - reject stage=CONNECT ip=192.0.2.5 code=554 repeat=3",
+	                      "20 - reject stage=CONNECT ip=192.0.2.5 code=554"));
+
+	ck_assert_uint_eq(o->repeated, 0);
+	check_events(o, WANT("injection b@y.example", "delay b@y.example", "delay b@y.example",
+	                        "policy_rejection -", "policy_rejection -", "policy_rejection -",
+	                        "policy_rejection -"));
+	check_field(o, 2, "num_retries", "1");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(expiry_bounces_who_was_still_deferred)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT(BIRTH, ACTIVE, DEFERRED("12", "b@y.example"), SENT("12", "c@y.example"),
+	                "12 A1 bounced to=d@y.example dsn=5.1.1 code=550 reason=550_no",
+	                "500 A1 expired from=S@x.example", "500 A1 removed"));
+
+	check_events(o, WANT("injection b@y.example", "delay b@y.example", "injection c@y.example",
+	                        "delivery c@y.example", "injection d@y.example",
+	                        "bounce d@y.example", "bounce b@y.example"));
+	check_field(o, 6, "raw_reason",
+	        "554 5.4.7 [internal] message timeout (last transfail: 450 4.2.1 busy)");
+	check_field(o, 6, "error_code", "554");
+	check_field(o, 6, "dsn", "5.4.7");
+	check_field(o, 6, "bounce_class", "70");
+	check_field(o, 6, "num_retries", "1");
+	check_field(o, 5, "bounce_class", "10");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(the_expiry_of_an_unknown_mail_invents_nobody)
+{
+	struct outcome *o =
+	        script_run(NULL, SCRIPT("500 A1 expired from=S@x.example", "500 A1 removed"));
+
+	check_events(o, WANT(NULL));
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_mail_removed_unsent_has_one_injection_without_recipient)
+{
+	struct outcome *o = script_run(
+	        NULL, SCRIPT(BIRTH, ACTIVE, "13 A1 removed", "14 A2 client", "14 A2 removed"));
+
+	check_events(o, WANT("injection -"));
+	check_field(o, 0, "msg_from", "S@x.example");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_short_queue_id_used_again_within_a_second_is_another_mail)
+{
+	struct outcome *o =
+	        script_run(NULL, SCRIPT(BIRTH, ACTIVE, SENT("10", "b@y.example"), "10 A1 removed",
+	                                 "11 A1 client ip=192.0.2.2", "11 A1 mid id=<m2@x.example>",
+	                                 "11 A1 active from=T@x.example size=5",
+	                                 SENT("11", "b@y.example"), "11 A1 removed"));
+
+	check_events(o, WANT("injection b@y.example", "delivery b@y.example",
+	                        "injection b@y.example", "delivery b@y.example"));
+	check_field(o, 3, "msg_from", "T@x.example");
+	check_field(o, 3, "header_message_id", "m2@x.example");
+	check_field(o, 3, "num_retries", "0");
+	g_autofree char *first = event_field(o->events->pdata[1], "message_id");
+	g_autofree char *second = event_field(o->events->pdata[3], "message_id");
+	ck_assert_str_ne(first, second);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_queue_id_whose_removal_was_lost_starts_anew_at_its_next_client)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT(BIRTH, ACTIVE, DEFERRED("10", "b@y.example"), "5000 A1 client ip=192.0.2.2",
+	                "5000 A1 mid id=<m2@x.example>", SENT("5001", "b@y.example")));
+
+	check_events(o, WANT("injection b@y.example", "delay b@y.example", "injection b@y.example",
+	                        "delivery b@y.example"));
+	check_field(o, 3, "num_retries", "0");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(lines_that_come_after_the_end_still_belong_to_the_mail)
+{
+	struct outcome *o = script_run(NULL, SCRIPT(BIRTH, ACTIVE, SENT("12", "b@y.example"),
+	                                             "12 A1 removed", SENT("11", "c@y.example")));
+
+	check_events(o, WANT("injection b@y.example", "delivery b@y.example",
+	                        "injection c@y.example", "delivery c@y.example"));
+	check_same(o, 3, 1, "message_id");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_bounce_names_the_mail_that_it_tells_of)
+{
+	const char *const *orders[] = {
+	        SCRIPT(BIRTH, ACTIVE, "12 A1 bounced to=b@y.example dsn=5.1.1",
+	                "12 N1 mid id=<n@x>", "12 N1 active from= size=2",
+	                "12 A1 bounce-child new=N1", "12 A1 removed",
+	                "13 N1 sent to=S@x.example service=local", "13 N1 removed"),
+	        SCRIPT(BIRTH, ACTIVE, "12 A1 bounced to=b@y.example dsn=5.1.1",
+	                "12 A1 bounce-child new=N1", "12 A1 removed", "12 N1 mid id=<n@x>",
+	                "12 N1 active from= size=2", "13 N1 sent to=S@x.example service=local",
+	                "13 N1 removed"),
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(orders); i++) {
+		struct outcome *o = script_run(NULL, orders[i]);
+		check_events(o, WANT("injection b@y.example", "bounce b@y.example",
+		                        "injection s@x.example", "delivery s@x.example"));
+		g_autofree char *parent = event_field(o->events->pdata[1], "message_id");
+		check_field(o, 2, "parent_message_id", parent);
+		check_field(o, 3, "parent_message_id", parent);
+		check_field(o, 2, "recv_method", "local");
+		ck_assert_ptr_nonnull(strstr(o->events->pdata[3], " msg_from= "));
+		check_field(o, 3, "delv_method", "local");
+		check_field(o, 3, "num_retries", "0");
+		outcome_free(o);
+	}
+}
+END_TEST
+
+START_TEST(a_forwarded_alias_is_delivered_and_goes_on_as_a_mail_of_its_own)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT(BIRTH, ACTIVE, "11 F1 mid id=<m1@x.example>",
+	                "11 A1 forwarded to=alias@x.example new=F1", "11 A1 removed",
+	                "11 F1 active from=owner@x.example size=5", "12 F1 sent to=c@y.example"));
+
+	check_events(o, WANT("injection alias@x.example", "delivery alias@x.example",
+	                        "injection c@y.example", "delivery c@y.example"));
+	g_autofree char *parent = event_field(o->events->pdata[1], "message_id");
+	check_field(o, 3, "parent_message_id", parent);
+	g_autofree char *own = event_field(o->events->pdata[3], "message_id");
+	ck_assert_str_ne(own, parent);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_refusal_of_one_recipient_does_not_cancel_the_mail)
+{
+	struct outcome *o = script_run(
+	        NULL, SCRIPT("10 A1 client ip=192.0.2.1",
+	                      "10 A1 reject stage=RCPT from=S@x.example to=Bad@y.example "
+	                      "ip=192.0.2.1 code=550 "
+	                      "dsn=5.1.1 reason=550_5.1.1_no",
+	                      "10 A1 mid id=<m1@x.example>", ACTIVE, SENT("12", "b@y.example")));
+
+	check_events(o, WANT("policy_rejection bad@y.example", "injection b@y.example",
+	                        "delivery b@y.example"));
+	check_same(o, 0, 2, "message_id");
+	check_field(o, 0, "bounce_class", "25");
+	check_field(o, 0, "smtp_stage", "RCPT");
+	check_field(o, 0, "error_code", "550");
+	check_field(o, 0, "queue_id", "A1");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_refusal_without_queue_id_has_a_message_id_of_its_own)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT("10 - reject stage=RCPT from= to=c@y.example ip=192.0.2.1 port=99 code=450 "
+	               "dsn=4.7.1 reason=450_4.7.1_Greylisted"));
+	g_autofree char *id = NULL;
+
+	check_events(o, WANT("policy_rejection c@y.example"));
+	id = event_field(o->events->pdata[0], "message_id");
+	ck_assert_uint_eq(strlen(id), 20);
+	check_field(o, 0, "queue_id", "");
+	check_field(o, 0, "remote_addr", "192.0.2.1:99");
+	check_field(o, 0, "bounce_class", "25");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_refusal_that_only_the_milter_saw_counts_where_no_log_is_followed)
+{
+	static const struct trace_config *const configs[] = {NULL, &no_log};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct outcome *o = outcome_new();
+		struct trace_hooks hooks = outcome_hooks(o);
+		struct trace *trace = trace_new(script_config(configs[i]), &hooks, NULL);
+		struct step step;
+
+		step_read(&step, "10 - reject stage=RCPT to=c@y.example code=550");
+		step.seen.line.text = SLICE_NONE;
+		ck_assert_int_eq(
+		        trace_feed(trace, &step.seen), i == 0 ? LEDGER_LINKED : LEDGER_EVENT);
+		ck_assert_uint_eq(o->events->len, i);
+		g_strfreev(step.words);
+		trace_free(&trace);
+		outcome_free(o);
+	}
+}
+END_TEST
+
+START_TEST(every_attempt_as_logged_is_what_attempts_gives)
+{
+	static const struct trace_config attempts = {.log_followed = true, .attempts = true};
+	struct outcome *o = script_run(
+	        &attempts, SCRIPT(BIRTH, ACTIVE, "11 B1 client ip=127.0.0.1 old=A1",
+	                           "11 A1 sent to=b@y.example relay=127.0.0.1:10025 new=B1",
+	                           "11 A1 removed", "12 B1 deferred to=b@y.example",
+	                           "13 B1 expired from=S@x.example", "13 - reject stage=CONNECT"));
+
+	check_events(o, WANT("delivery b@y.example", "delay b@y.example", "policy_rejection -"));
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(each_kind_of_line_has_its_class_in_the_ledger)
+{
+	static const struct {
+		const char *line;
+		enum ledger_class class;
+	} rows[] = {{"1 - none", LEDGER_IGNORED}, {"1 - unparsed", LEDGER_UNPARSED},
+	        {"2 A1 client ip=192.0.2.1", LEDGER_LINKED},
+	        {"2 A1 active from=a@b", LEDGER_LINKED}, {"2 A1 note", LEDGER_LINKED},
+	        {"2 A1 sent to=c@d", LEDGER_EVENT}, {"2 A1 probe to=c@d", LEDGER_LINKED},
+	        {"2 A1 removed", LEDGER_LINKED}, {"3 - reject stage=MAIL", LEDGER_EVENT},
+	        {"3 - client", LEDGER_LINKED}, {"3 - sent to=a@b", LEDGER_LINKED},
+	        {"3 - bounce-child new=X1", LEDGER_LINKED}, {"4 - cancel", LEDGER_LINKED},
+	        {"4 C1 cancel", LEDGER_LINKED}};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+		ck_assert_msg(
+		        script_feed(trace, rows[i].line) == rows[i].class, "%s", rows[i].line);
+	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(sending_ips_and_accounts_come_from_the_configuration)
+{
+	static const struct trace_config config = {.log_followed = true,
+	        .customer_id = "77",
+	        .subaccount_id = "8",
+	        .sending_ips = "postfix-bulk/smtp=192.0.2.50,bulk\npostfix/smtp=192.0.2.51,main"};
+	struct outcome *o = script_run(&config, SCRIPT(BIRTH, SENT("12", "b@y.example")));
+
+	check_field(o, 1, "sending_ip", "192.0.2.51");
+	check_field(o, 1, "ip_pool", "main");
+	check_field(o, 1, "customer_id", "77");
+	check_field(o, 1, "subaccount_id", "8");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_configuration_that_makes_no_sense_is_refused)
+{
+	static const struct trace_config rows[] = {{.internal_relays = "127.0.0.1:0"},
+	        {.internal_relays = "127.0.0.1:10026-10024"}, {.internal_relays = "localhost:25"},
+	        {.internal_relays = "[::1"}, {.internal_relays = "[::1]25"},
+	        {.internal_relays = "1.2.3.4:99999"}, {.sending_ips = "postfix/smtp"},
+	        {.sending_ips = "postfix/smtp=host"}, {.sending_ips = "=1.2.3.4"},
+	        {.join_timeout = -1}};
+	const struct trace_hooks hooks = {0};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct error err = {0};
+		ck_assert_ptr_null(trace_new(&rows[i], &hooks, &err));
+		ck_assert_msg(err.set, "row %zu", i);
+	}
+}
+END_TEST
+
+START_TEST(old_mails_end_when_their_age_is_reached)
+{
+	static const struct trace_config config = {
+	        .log_followed = true, .message_age = 100 * CLOCK_SECOND};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(&config, &hooks, NULL);
+
+	script_feed(trace, "10 A1 client");
+	script_feed(trace, "60 A2 client");
+	ck_assert_uint_eq(trace_counts(trace).open, 2);
+	script_feed(trace, "111 - tick");
+	ck_assert_uint_eq(trace_counts(trace).open, 1);
+	script_feed(trace, "300 - none");
+	script_feed(trace, "300 - reject stage=MAIL");
+	ck_assert_uint_eq(trace_counts(trace).open, 0);
+	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
+UNIT_MAIN("trace", a_mail_is_injected_before_it_is_delivered,
+        retries_are_counted_for_each_recipient,
+        without_the_first_line_retries_are_unknown_and_birth_comes_from_the_delay,
+        a_long_queue_id_tells_the_birth, a_soft_bounce_is_a_delay_and_a_probe_is_nothing,
+        an_alias_is_injected_once_under_the_name_that_the_sender_used,
+        a_line_with_37_recipients_gives_37_events, equal_lines_of_one_second_are_told_apart,
+        expiry_bounces_who_was_still_deferred, the_expiry_of_an_unknown_mail_invents_nobody,
+        a_mail_removed_unsent_has_one_injection_without_recipient,
+        a_short_queue_id_used_again_within_a_second_is_another_mail,
+        a_queue_id_whose_removal_was_lost_starts_anew_at_its_next_client,
+        lines_that_come_after_the_end_still_belong_to_the_mail,
+        a_bounce_names_the_mail_that_it_tells_of,
+        a_forwarded_alias_is_delivered_and_goes_on_as_a_mail_of_its_own,
+        a_refusal_of_one_recipient_does_not_cancel_the_mail,
+        a_refusal_without_queue_id_has_a_message_id_of_its_own,
+        a_refusal_that_only_the_milter_saw_counts_where_no_log_is_followed,
+        every_attempt_as_logged_is_what_attempts_gives,
+        each_kind_of_line_has_its_class_in_the_ledger,
+        sending_ips_and_accounts_come_from_the_configuration,
+        a_configuration_that_makes_no_sense_is_refused, old_mails_end_when_their_age_is_reached)

@@ -1,0 +1,363 @@
+/* The state of open messages: restarts, bounds, damage. */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "tests/unit/trace_script.h"
+
+/* All that can happen to mails, over some time. */
+static const char *const story[] = {
+        "10 A1 client ip=192.0.2.1 port=4711",
+        "10 A1 mid id=<m1@x.example>",
+        "10 A1 env rcpt=B@y.example,c@y.example subject=Hello",
+        "10 A2 client ip=192.0.2.1",
+        "11 A1 active from=s@x.example size=321",
+        "11 A2 mid id=<m2@x.example>",
+        "11 A2 active from=s@x.example size=322",
+        "11 A1 sent to=B@y.example relay=192.0.2.9:25",
+        "11 A1 deferred to=c@y.example code=450 dsn=4.2.1 reason=450_4.2.1_busy",
+        "12 A2 deferred to=d@y.example code=450 dsn=4.2.1 reason=450_4.2.1_busy",
+        "12 A2 deferred to=d@y.example code=450 dsn=4.2.1 reason=450_4.2.1_busy",
+        "12 A2 deferred to=e@y.example orig=List@x.example code=451",
+        "12 - reject stage=RCPT to=z@y.example ip=192.0.2.3 code=550",
+        "12 - reject stage=RCPT to=z@y.example ip=192.0.2.3 code=550",
+        /* refused after our milter */
+        "13 R1 client ip=192.0.2.1",
+        "13 R1 env rcpt=q@y.example subject=Bad",
+        "13 R1 mid id=<r@x.example>",
+        "13 R1 reject stage=END-OF-MESSAGE to=q@y.example code=550",
+        /* through a filter that speaks XFORWARD */
+        "20 F1 client ip=192.0.2.1",
+        "20 F1 mid id=<f@x.example>",
+        "20 F1 env rcpt=f@y.example subject=Filtered",
+        "20 F1 active from=s@x.example size=10",
+        "21 G1 client ip=127.0.0.1 old=F1",
+        "21 G1 mid id=<f@x.example>",
+        "21 G1 active from=s@x.example size=20",
+        "21 F1 sent to=f@y.example relay=127.0.0.1:10024 new=G1",
+        "21 F1 removed",
+        "22 G1 deferred to=f@y.example code=450",
+        /* through one that does not */
+        "30 H1 client ip=192.0.2.1",
+        "30 H1 mid id=<h@x.example>",
+        "30 H1 active from=s@x.example size=10",
+        "31 I1 client ip=127.0.0.1",
+        "31 I1 mid id=<h@x.example>",
+        "31 I1 active from=s@x.example size=20",
+        "31 H1 sent to=h@y.example relay=127.0.0.1:10024 new=I1",
+        "31 H1 removed",
+        "31 I1 sent to=h@y.example relay=192.0.2.9:25",
+        "31 I1 removed",
+        /* a bounce and its notification */
+        "40 A2 bounced to=d@y.example dsn=5.1.1 code=550 reason=550_no",
+        "40 N1 mid id=<n1@x.example>",
+        "40 N1 active from= size=5",
+        "40 A2 bounce-child new=N1",
+        "41 N1 sent to=s@x.example service=local",
+        "41 N1 removed",
+        /* a short id again, within a second */
+        "42 N1 client ip=192.0.2.1",
+        "42 N1 active from=t@x.example size=6",
+        "42 N1 sent to=u@y.example",
+        "42 N1 removed",
+        /* requeued, then too old; a recipient that was told of late */
+        "50 P1 pickup from=s@x.example old=A1",
+        "50 P1 mid id=<m1@x.example>",
+        "50 P1 active from=s@x.example size=321",
+        "51 P1 deferred to=c@y.example code=450 dsn=4.2.1 reason=450_4.2.1_busy",
+        "60 A2 expired from=s@x.example",
+        "60 A2 removed",
+        "61 P1 expired from=s@x.example",
+        "61 P1 removed",
+        "62 G1 sent to=f@y.example relay=192.0.2.9:25",
+        "62 G1 removed",
+        /* the log never tells of this one */
+        "63 L1 env rcpt=l@y.example subject=Lost",
+        "70 U1 client ip=192.0.2.1",
+        "70 U1 active from=s@x.example size=5",
+        "70 U1 removed",
+        "150 - tick",
+        NULL,
+};
+
+static gint by_text(gconstpointer a, gconstpointer b)
+{
+	return g_strcmp0(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void check_same_events(
+        const struct outcome *have, const struct outcome *want, const char *when, unsigned cut)
+{
+	g_autoptr(GPtrArray) a = g_ptr_array_copy(have->events, NULL, NULL);
+	g_autoptr(GPtrArray) b = g_ptr_array_copy(want->events, NULL, NULL);
+
+	g_ptr_array_set_free_func(a, NULL);
+	g_ptr_array_set_free_func(b, NULL);
+	g_ptr_array_sort(a, by_text);
+	g_ptr_array_sort(b, by_text);
+	for (guint i = 0; i < MAX(a->len, b->len); i++) {
+		const char *x = i < a->len ? a->pdata[i] : "(none)";
+		const char *y = i < b->len ? b->pdata[i] : "(none)";
+		ck_assert_msg(strcmp(x, y) == 0, "%s before line %u (%s)\nhave %s\nwant %s", when,
+		        cut, story[cut] != NULL ? story[cut] : "end", x, y);
+	}
+}
+
+static bool of_log(unsigned i)
+{
+	return strstr(story[i], " env ") == NULL;
+}
+
+/* The first line of the second of the last line before `cut`: where a follower starts again. */
+static unsigned reread_from(unsigned cut)
+{
+	unsigned last = cut;
+
+	while (last > 0 && !of_log(last - 1))
+		last--;
+	if (last == 0)
+		return 0;
+	for (unsigned i = 0;; i++)
+		if (of_log(i) && atoi(story[i]) == atoi(story[last - 1]))
+			return i;
+}
+
+/* Runs the story with an end of the process at `cut`; with `often`, state is saved after each line
+ * before, as a live daemon does, else only at the end, as an import does. */
+static struct outcome *run_cut(const struct trace_config *config, unsigned cut, bool often)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(config, &hooks, NULL);
+
+	for (unsigned i = 0; i < cut; i++) {
+		script_feed(trace, story[i]);
+		if (often)
+			trace_save(trace, outcome_put, o);
+	}
+	trace_save(trace, outcome_put, o);
+	trace_free(&trace);
+
+	trace = trace_new(config, &hooks, NULL);
+	outcome_restore(o, trace);
+	for (unsigned i = reread_from(cut); i < cut; i++)
+		if (of_log(i))
+			script_feed(trace, story[i]);
+	for (unsigned i = cut; story[i] != NULL; i++)
+		script_feed(trace, story[i]);
+	trace_free(&trace);
+	return o;
+}
+
+START_TEST(the_story_holds_what_the_other_tests_rely_on)
+{
+	struct outcome *o = script_run(NULL, story);
+	unsigned types[EVENT_TYPES] = {0};
+
+	for (guint i = 0; i < o->events->len; i++) {
+		struct slice text = slice_str(o->events->pdata[i]);
+		types[event_type_by_name(slice_cut(&text, ' '))]++;
+	}
+	ck_assert_uint_eq(o->repeated, 0);
+	ck_assert_uint_eq(types[EVENT_INJECTION], 10);
+	ck_assert_uint_eq(types[EVENT_DELIVERY], 5);
+	ck_assert_uint_eq(types[EVENT_DELAY], 6);
+	ck_assert_uint_eq(types[EVENT_BOUNCE], 3);
+	ck_assert_uint_eq(types[EVENT_POLICY_REJECTION], 3);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_restart_between_any_two_lines_changes_no_event)
+{
+	const struct trace_config *config = script_config(NULL);
+	struct outcome *whole = script_run(config, story);
+
+	for (unsigned cut = 0; cut < G_N_ELEMENTS(story); cut++)
+		for (unsigned often = 0; often < 2; often++) {
+			struct outcome *o = run_cut(config, cut, often);
+			check_same_events(o, whole, often ? "often saved" : "saved once", cut);
+			outcome_free(o);
+		}
+	outcome_free(whole);
+}
+END_TEST
+
+START_TEST(a_line_fed_twice_adds_nothing_but_its_own_event)
+{
+	struct outcome *whole = script_run(NULL, story);
+
+	for (unsigned twice = 0; story[twice] != NULL; twice++) {
+		const char *lines[G_N_ELEMENTS(story) + 1];
+		unsigned n = 0;
+		for (unsigned i = 0; story[i] != NULL; i++) {
+			lines[n++] = story[i];
+			/* An equal line within the second is another fact: those have no place
+			 * here. */
+			if (i == twice && strstr(story[i], "to=") == NULL &&
+			        strstr(story[i], "expired") == NULL)
+				lines[n++] = story[i];
+		}
+		lines[n] = NULL;
+		struct outcome *o = script_run(NULL, lines);
+		check_same_events(o, whole, "twice", twice);
+		outcome_free(o);
+	}
+	outcome_free(whole);
+}
+END_TEST
+
+START_TEST(messages_beyond_the_bound_wait_in_the_state_store)
+{
+	static const struct trace_config small = {.log_followed = true, .max_open = 1};
+	struct outcome *whole = script_run(NULL, story), *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(&small, &hooks, NULL);
+
+	for (unsigned i = 0; story[i] != NULL; i++) {
+		script_feed(trace, story[i]);
+		trace_save(trace, outcome_put, o);
+		ck_assert_uint_le(trace_counts(trace).open, 2);
+	}
+	check_same_events(o, whole, "bounded", G_N_ELEMENTS(story) - 1);
+	trace_free(&trace);
+	outcome_free(o);
+	outcome_free(whole);
+}
+END_TEST
+
+START_TEST(memory_is_bounded_where_nobody_saves_state)
+{
+	static const struct trace_config small = {.log_followed = true, .max_open = 100};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(&small, &hooks, NULL);
+
+	for (unsigned i = 0; i < 1000; i++) {
+		g_autofree char *line =
+		        g_strdup_printf("%u Q%u client ip=192.0.2.1", 10 + i / 10, i);
+		script_feed(trace, line);
+		ck_assert_uint_le(trace_counts(trace).open, 202);
+	}
+	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(ended_messages_leave_no_state_behind)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+
+	for (unsigned i = 0; story[i] != NULL; i++) {
+		script_feed(trace, story[i]);
+		trace_save(trace, outcome_put, o);
+	}
+	script_feed(trace, "500 - tick");
+	trace_save(trace, outcome_put, o);
+	/* What only the milter saw stays open for late lines. */
+	ck_assert_uint_eq(trace_counts(trace).open, 1);
+	ck_assert_uint_eq(g_hash_table_size(o->state), 1);
+	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(a_mail_that_comes_and_goes_between_two_saves_is_never_written)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+
+	script_feed(trace, "10 A1 client ip=192.0.2.1");
+	script_feed(trace, "10 A1 active from=a@b size=1");
+	script_feed(trace, "10 A1 sent to=c@d");
+	script_feed(trace, "10 A1 removed");
+	trace_save(trace, outcome_put, o);
+	ck_assert_uint_eq(o->puts, 0);
+	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
+/* Restores a changed copy of a value; whatever comes, nothing may break. */
+static void try_damaged(struct slice key, const char *value, gsize n)
+{
+	const struct trace_hooks hooks = {0};
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+	g_autofree char *copy = g_memdup2(value, n);
+
+	trace_restore(trace, key, slice_make(copy, n), NULL);
+	script_feed(trace, "90 A2 sent to=e@y.example");
+	script_feed(trace, "90 A2 expired from=x");
+	script_feed(trace, "90 A2 removed");
+	script_feed(trace, "400 - tick");
+	trace_free(&trace);
+}
+
+START_TEST(damaged_state_is_refused_and_breaks_nothing)
+{
+	struct outcome *o = run_cut(script_config(NULL), 30, true);
+	const struct trace_hooks hooks = {0};
+	GHashTableIter iter;
+	gpointer key, value;
+
+	ck_assert_uint_gt(g_hash_table_size(o->state), 0);
+	g_hash_table_iter_init(&iter, o->state);
+	while (g_hash_table_iter_next(&iter, &key, &value)) {
+		struct slice name, text;
+		name.p = g_bytes_get_data(key, &name.n);
+		text.p = g_bytes_get_data(value, &text.n);
+		struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+		for (size_t n = 0; n < text.n; n++) {
+			struct error err = {0};
+			ck_assert_int_eq(trace_restore(trace, name, slice_head(text, n), &err), -1);
+			ck_assert(err.set);
+		}
+		ck_assert_int_eq(
+		        trace_restore(trace, slice_head(name, name.n - 1), text, NULL), -1);
+		ck_assert_int_eq(trace_restore(trace, SLICE(""), text, NULL), -1);
+		trace_free(&trace);
+		g_autofree char *copy = g_memdup2(text.p, text.n);
+		for (size_t i = 0; i < text.n; i++)
+			for (unsigned bit = 0; bit < 8; bit++) {
+				copy[i] ^= (char)(1 << bit);
+				try_damaged(name, copy, text.n);
+				copy[i] ^= (char)(1 << bit);
+			}
+	}
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(state_of_another_version_is_refused)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+	GHashTableIter iter;
+	gpointer key, value;
+
+	script_feed(trace, story[0]);
+	trace_save(trace, outcome_put, o);
+	g_hash_table_iter_init(&iter, o->state);
+	ck_assert(g_hash_table_iter_next(&iter, &key, &value));
+	struct slice name, text;
+	name.p = g_bytes_get_data(key, &name.n);
+	text.p = g_bytes_get_data(value, &text.n);
+	g_autofree char *copy = g_memdup2(text.p, text.n);
+	copy[0] = 99;
+	ck_assert_int_eq(trace_restore(trace, name, slice_make(copy, text.n), NULL), -1);
+	ck_assert_int_eq(trace_restore(trace, name, text, NULL), 0); /* known already: ignored */
+	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
+UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
+        a_restart_between_any_two_lines_changes_no_event,
+        a_line_fed_twice_adds_nothing_but_its_own_event,
+        messages_beyond_the_bound_wait_in_the_state_store,
+        memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
+        a_mail_that_comes_and_goes_between_two_saves_is_never_written,
+        damaged_state_is_refused_and_breaks_nothing, state_of_another_version_is_refused)
