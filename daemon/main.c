@@ -170,7 +170,8 @@ static void daemon_tick(struct daemon *d)
 	int64_t now = clock_now();
 	uint64_t dropped = handover_dropped(d->handover);
 
-	capture_tick(d->capture, now);
+	if (sources_at_end(d->sources))
+		capture_tick(d->capture, now);
 	if (dropped > d->dropped) {
 		capture_count(d->capture, "milter_dropped", (int64_t)(dropped - d->dropped));
 		log_warning("milter", "%llu envelope(s) dropped: the store does not keep up",

@@ -26,6 +26,7 @@ struct source {
 	GThread *thread;
 	struct log_damper damper;
 	bool locked; /* capture_begin was called */
+	gint at_end; /* the last look found nothing more to read */
 	GMutex lock; /* of trouble */
 	struct error trouble;
 };
@@ -132,6 +133,8 @@ static gpointer source_run(gpointer data)
 		struct error err = {0};
 		int more = g_atomic_int_get(&source->all->paused) ? 0 : source_read(source, &err);
 		source_commit(source, position);
+		g_atomic_int_set(
+		        &source->at_end, more == 0 && !g_atomic_int_get(&source->all->paused));
 		source_trouble(source, &err);
 		if (more < 0)
 			g_usleep(200 * 1000);
@@ -263,6 +266,16 @@ void sources_stop(struct sources **sources)
 void sources_pause(struct sources *sources, bool pause)
 {
 	g_atomic_int_set(&sources->paused, pause);
+}
+
+bool sources_at_end(struct sources *sources)
+{
+	for (guint i = 0; i < sources->each->len; i++) {
+		struct source *source = sources->each->pdata[i];
+		if (!g_atomic_int_get(&source->at_end))
+			return false;
+	}
+	return true;
 }
 
 void sources_status(struct sources *sources, GString *out)

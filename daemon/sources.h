@@ -18,7 +18,11 @@ void sources_stop(struct sources **sources);
  * them go on. */
 void sources_pause(struct sources *sources, bool pause);
 
-/* Appends `"sources":[…]`: name, kind and the trouble that each has. */
+/* Whether all that the logs hold has been read: only then may the wall clock say that a line did
+ * not come. True where no log is followed. */
+bool sources_at_end(struct sources *sources);
+
+/* Appends `"following":[…]`: name, kind and the trouble that each has. */
 void sources_status(struct sources *sources, GString *out);
 
 #endif
