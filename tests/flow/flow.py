@@ -59,7 +59,13 @@ class Environment:
     def once(self, name, make):
         """What several tests share: made by the first, stopped at the very end."""
         if name not in self.shared:
-            self.shared[name] = make()
+            try:
+                self.shared[name] = make()
+            except Exception as error:
+                self.shared[name] = error
+                raise
+        if isinstance(self.shared[name], Exception):
+            raise lab.LabError(f'{name} could not be made, see the first test that needed it')
         return self.shared[name]
 
     def end_test(self):
@@ -72,4 +78,7 @@ class Environment:
         for thing in self.shared.values():
             if hasattr(thing, 'stop'):
                 thing.stop()
-        shutil.rmtree(self.base, ignore_errors=True)
+        if os.environ.get('PW_KEEP'):
+            print(f'kept: {self.base}')
+        else:
+            shutil.rmtree(self.base, ignore_errors=True)

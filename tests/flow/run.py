@@ -1,6 +1,7 @@
 """run.py --build DIR [--npm DIR/node_modules] [WORD…]: runs the flow tests, those whose name holds a WORD.
 
-One line a test; the last line reads "N passed, N failed, N skipped". Needs root, for Postfix does.
+One line a test; the last line reads "N passed, N failed, N skipped". Needs root, for Postfix does. With PW_KEEP=1 in the
+environment the directory of the run stays.
 """
 
 import argparse

@@ -78,14 +78,21 @@ def check_logs(count):
     judge(count, 'logs', scores)
 
 
+def scored(case):
+    """Not what the corpus calls ambiguous, nor lines whose publisher told recipient and dsn of an attempt while
+    the corpus's reader knew them not (Postfix 3.11 puts tls=… between delays= and dsn=)."""
+    expect = case['expect']
+    unread = expect.get('kind') == 'none' and 'to' in expect and 'dsn' in expect
+    return not case.get('ambiguous') and expect.get('mta') == 'postfix' and not unread
+
+
 def check_lines(count):
     """Single lines: each alone, for one line must not explain another."""
     scores = {kind: [0, 0, 0] for kind in KINDS}
     cases = []
     for path in sorted(glob.glob(os.path.join(SHARED, 'corpora', 'loglines', '*', 'cases.jsonl'))):
         with open(path, encoding='utf-8') as file:
-            cases += [c for c in map(json.loads, file)
-                      if not c.get('ambiguous') and c['expect'].get('mta') == 'postfix']
+            cases += [c for c in map(json.loads, file) if scored(c)]
     with tempfile.TemporaryDirectory() as directory:
         for number, case in enumerate(cases):
             expect = case['expect']

@@ -94,6 +94,12 @@ def expired(path):
     return {m.group(1) for _, text in texts(path) if (m := _EXPIRED.match(text))}
 
 
+def requeued(path):
+    """{queue id: the one that postsuper -r gave the mail}."""
+    return {m.group(2): m.group(1) for _, text in texts(path)
+            if (m := re.match(r'^(\w+): uid=\d+ from=<.*> orig_id=(\w+)$', text))}
+
+
 def continued_as(attempt):
     """The queue id under which a reply says that the mail goes on, or None."""
     match = _CLIENT_ID.search(attempt.text)
