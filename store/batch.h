@@ -34,7 +34,7 @@ void store_batch_no_line(struct store_batch *batch);
 
 /* Keeps a line that no rule knew. Does not count it. */
 void store_batch_unparsed(struct store_batch *batch, struct slice source, int64_t offset,
-	int64_t time, struct slice text);
+        int64_t time, struct slice text);
 
 /* The last value given for a source or key wins. Values are opaque to the store. */
 void store_batch_position(struct store_batch *batch, struct slice source, struct slice value);
@@ -52,9 +52,9 @@ struct store_commit_result {
 	uint64_t inserted; /* events that were new */
 	uint64_t known;    /* events that were there */
 	uint64_t too_old;
-	uint64_t mark;     /* arrival mark after the commit */
+	uint64_t mark; /* arrival mark after the commit */
 };
 int store_commit(struct store *store, const struct store_batch *batch, int64_t oldest,
-	struct store_commit_result *result_r, struct error *err);
+        struct store_commit_result *result_r, struct error *err);
 
 #endif

@@ -294,6 +294,13 @@ static int put_mark(struct run *run, uint64_t mark)
 	return sql_run(run->sql, stmt, run->err);
 }
 
+int control_set_mark(struct control *control, uint64_t mark, struct error *err)
+{
+	struct run run = {&control->writer, NULL, err};
+
+	return put_mark(&run, mark);
+}
+
 int control_commit(struct store *store, const struct store_batch *batch,
         const struct control_news *news, struct error *err)
 {

@@ -25,6 +25,8 @@ void control_close(struct control *control);
 
 /* The mark up to which the ledger has counted; -1 = the file is new. */
 int control_mark(struct control *control, int64_t *mark_r, struct error *err);
+/* Writes it, outside of a commit. */
+int control_set_mark(struct control *control, uint64_t mark, struct error *err);
 
 /* Event ids that are in day files and not counted. */
 int control_uncounted(struct control *control, GHashTable *ids, struct error *err);

@@ -43,3 +43,23 @@ schema/control_sql.inc: $(top_srcdir)/schema/control.sql $(top_srcdir)/schema/sq
 # `make libstore.a` in a fresh tree does not go through BUILT_SOURCES.
 store/day.$(OBJEXT): schema/day_sql.inc
 store/control.$(OBJEXT): schema/control_sql.inc
+
+if HAVE_CHECK
+store_tests = \
+	tests/unit/test_store \
+	tests/unit/test_store_commit \
+	tests/unit/test_store_search \
+	tests/unit/test_store_writer
+check_PROGRAMS += $(store_tests)
+TESTS += $(store_tests)
+store_test_support = tests/support/unit.h tests/unit/store_support.c tests/unit/store_support.h
+store_test_libs = libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
+tests_unit_test_store_LDADD = $(store_test_libs)
+tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
+tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_search_SOURCES = tests/unit/test_store_search.c $(store_test_support)
+tests_unit_test_store_search_LDADD = $(store_test_libs)
+tests_unit_test_store_writer_SOURCES = tests/unit/test_store_writer.c $(store_test_support)
+tests_unit_test_store_writer_LDADD = $(store_test_libs)
+endif

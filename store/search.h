@@ -20,15 +20,15 @@ struct search {
 	              which store_search then fills in */
 	const char *const *values[SEARCH_KEYS]; /* NULL-ended lists; NULL = no filter; a list that
 	              is empty matches nothing */
-	/* LIKE-style patterns, '%' = any text, ASCII and Unicode case ignored, '_' is itself; each a
-	 * NULL-ended list of which one must match; NULL = no filter. */
+	/* LIKE-style patterns, '%' = any text, ASCII and Unicode case ignored, '_' is itself; each
+	 * a NULL-ended list of which one must match; NULL = no filter. */
 	const char *const *reasons;  /* on reason or raw_reason of failures */
 	const char *const *subjects; /* on subject */
-	uint64_t before;   /* only rows with a smaller row id; 0 = no bound */
-	uint64_t offset;   /* matches to skip */
-	unsigned limit;    /* matches to return; 0 = only count */
-	bool no_total;     /* spare the exact total */
-	int64_t deadline_ms; /* time that a scan may take; 0 = 10 s */
+	uint64_t before;             /* only rows with a smaller row id; 0 = no bound */
+	uint64_t offset;             /* matches to skip */
+	unsigned limit;              /* matches to return; 0 = only count */
+	bool no_total;               /* spare the exact total */
+	int64_t deadline_ms;         /* time that a scan may take; 0 = 10 s */
 };
 
 /* Called for each match, newest first (store_search) or in arrival order (store_arrivals). The
@@ -38,13 +38,13 @@ typedef void search_found(void *ctx, const struct event *event);
 /* 0; or -1 with *err, where number ETIME means: the filter is too broad for a scan, narrow the
  * window. *total_r counts all matches of the snapshot. */
 int store_search(struct store *store, struct search *search, search_found *found, void *ctx,
-	uint64_t *total_r, struct error *err);
+        uint64_t *total_r, struct error *err);
 
 /* Events with an arrival number above `since`, in arrival order, that match the filters of
  * `search` (from, to and the values; offset, before and total do not apply). Returns through
  * *next_r the arrival number to go on from; 0, or -1 with *err. */
 int store_arrivals(struct store *store, const struct search *search, uint64_t since,
-	search_found *found, void *ctx, uint64_t *next_r, struct error *err);
+        search_found *found, void *ctx, uint64_t *next_r, struct error *err);
 
 /* The filter of a key by its name in schema/search.def, or -1. */
 int search_key_by_name(struct slice name);

@@ -158,7 +158,6 @@ static int scan_day(struct store *store, gint64 number, int64_t counted, struct 
 	return result;
 }
 
-/* A day file that is damaged must not hide the others from readers; a writer has to know. */
 static int find_mark(struct store *store, struct error *err)
 {
 	int64_t counted;
@@ -173,6 +172,9 @@ static int find_mark(struct store *store, struct error *err)
 	for (guint i = 0; i < days->len; i++)
 		if (scan_day(store, g_array_index(days, gint64, i), counted, err) < 0)
 			return -1;
+	/* A new control file beside old days (the old one was lost): they count as counted. */
+	if (store->mode == STORE_WRITE && counted < 0)
+		return control_set_mark(&store->control, store->mark, err);
 	return 0;
 }
 

@@ -17,7 +17,8 @@ struct store;
 
 enum store_mode {
 	STORE_READ,
-	STORE_WRITE, /* creates the directory's files where missing; fails when another process writes */
+	STORE_WRITE, /* creates the directory's files where missing; fails when another process
+	                writes */
 };
 
 struct store_options {
@@ -29,7 +30,7 @@ struct store_options {
 /* Opens the store in `dir`; options may be NULL. 0, or -1 with *err: number EWOULDBLOCK when
  * another process holds the store for writing. */
 int store_open(struct store **store_r, const char *dir, enum store_mode mode,
-	const struct store_options *options, struct error *err);
+        const struct store_options *options, struct error *err);
 void store_close(struct store **store);
 
 /* The highest arrival number that is committed. Readers never look past it. */
@@ -38,16 +39,16 @@ uint64_t store_mark(struct store *store);
 /* Position of a source as the last commit left it; false where there is none. */
 bool store_position(struct store *store, struct slice source, GString *value_r);
 
-/* Each saved state entry (trace_save), and a single one. -1 with *err on failure; the single look-up
- * returns 1 when found and 0 when not. */
+/* Each saved state entry (trace_save), and a single one. -1 with *err on failure; the single
+ * look-up returns 1 when found and 0 when not. */
 int store_each_state(struct store *store,
-	int (*entry)(void *ctx, struct slice key, struct slice value, struct error *err), void *ctx,
-	struct error *err);
+        int (*entry)(void *ctx, struct slice key, struct slice value, struct error *err), void *ctx,
+        struct error *err);
 int store_state(struct store *store, struct slice key, GString *value_r, struct error *err);
 
 /* Birth (ms) of the stored message with this queue id whose life contains `time`; 0 = none. */
 int64_t store_find_birth(struct store *store, struct slice node, struct slice instance,
-	struct slice queue_id, int64_t time);
+        struct slice queue_id, int64_t time);
 
 /* Retention: unlinks the day files older than `keep_days` before the UTC day of `now` (today and
  * keep_days days stay). Writers only. Returns the number of days dropped, or -1. */
@@ -66,8 +67,8 @@ GArray *store_days(struct store *store, struct error *err);
 struct store_source {
 	char *name; /* owned by the array */
 	uint64_t lines;
-	uint64_t count[5];  /* by enum ledger_class; their sum is `lines` */
-	uint64_t events;    /* new events that its lines made */
+	uint64_t count[5]; /* by enum ledger_class; their sum is `lines` */
+	uint64_t events;   /* new events that its lines made */
 };
 /* The ledger as a GArray of struct store_source with a clear function. NULL with *err. */
 GArray *store_ledger(struct store *store, struct error *err);
@@ -80,11 +81,11 @@ GHashTable *store_counters(struct store *store, struct error *err);
 struct store_gap {
 	struct slice source;
 	int64_t from, to;  /* ms; 0 = unknown */
-	int64_t bytes;   /* -1 = unknown */
+	int64_t bytes;     /* -1 = unknown */
 	struct slice text; /* what happened */
 };
 int store_each_gap(struct store *store, unsigned limit,
-	void (*gap)(void *ctx, const struct store_gap *gap), void *ctx, struct error *err);
+        void (*gap)(void *ctx, const struct store_gap *gap), void *ctx, struct error *err);
 
 /* The lines that no rule knew, newest first, at most `limit` (the store keeps the last 10,000). */
 struct store_unparsed {
@@ -94,6 +95,6 @@ struct store_unparsed {
 	struct slice text;
 };
 int store_each_unparsed(struct store *store, unsigned limit,
-	void (*line)(void *ctx, const struct store_unparsed *line), void *ctx, struct error *err);
+        void (*line)(void *ctx, const struct store_unparsed *line), void *ctx, struct error *err);
 
 #endif

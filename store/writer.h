@@ -15,14 +15,14 @@ struct store_writer_config {
 	void (*before_commit)(void *ctx, struct store_batch *batch);
 	/* After each commit, in the writer thread, unlocked; err->set tells that it failed (it is
 	 * tried again until it works, so that nothing is lost). May be NULL. */
-	void (*after_commit)(void *ctx, const struct store_commit_result *result,
-		const struct error *err);
+	void (*after_commit)(
+	        void *ctx, const struct store_commit_result *result, const struct error *err);
 	void *ctx;
 };
 
 /* The store must be open for writing and outlive the writer. */
-struct store_writer *store_writer_new(struct store *store, const struct store_writer_config *config,
-	struct error *err);
+struct store_writer *store_writer_new(
+        struct store *store, const struct store_writer_config *config, struct error *err);
 
 /* Commits what is there, ends the thread. -1 with *err when the last commit failed. */
 int store_writer_stop(struct store_writer **writer, struct error *err);

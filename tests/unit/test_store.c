@@ -1,0 +1,518 @@
+/* The store as a whole: files, locks, versions, retention, control file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/private.h"
+#include "tests/support/unit.h"
+#include "tests/unit/store_support.h"
+
+static char *dir;
+
+static void setup(void)
+{
+	dir = scratch_make();
+}
+
+static void teardown(void)
+{
+	scratch_remove(&dir);
+}
+
+static struct event full_event(void)
+{
+	static const struct {
+		enum field field;
+		const char *value;
+	} values[] = {
+	        {FIELD_MESSAGE_ID, "0000e0c9e165a1b2c3d4"},
+	        {FIELD_RCPT_TO, "john.doe@example.com"},
+	        {FIELD_RAW_RCPT_TO, "John.Doe@Example.com"},
+	        {FIELD_RECIPIENT_DOMAIN, "example.com"},
+	        {FIELD_ROUTING_DOMAIN, "google.com"},
+	        {FIELD_ORIG_RCPT_TO, "alias"},
+	        {FIELD_SUBJECT, "Gr\xc3\xbc\xc3\x9f Gott"},
+	        {FIELD_MSG_FROM, ""},
+	        {FIELD_FRIENDLY_FROM, "news@shop.example"},
+	        {FIELD_SENDING_DOMAIN, "shop.example"},
+	        {FIELD_REASON, "550 5.1.1 unknown user"},
+	        {FIELD_RAW_REASON, "550 5.1.1 unknown user <john>"},
+	        {FIELD_BOUNCE_CLASS, "10"},
+	        {FIELD_ERROR_CODE, "0550"},
+	        {FIELD_QUEUE_TIME, "-1"},
+	        {FIELD_MSG_SIZE, "123456789012345678"},
+	        {FIELD_TRANSMISSION_ID, "9223372036854775807"},
+	        {FIELD_RCPT_META, "{\"a\":1}"},
+	        {FIELD_PARENT_MESSAGE_ID, "ABC"},
+	        {FIELD_QUEUE_ID, "4NtLMR5Ylxz1Dy"},
+	        {FIELD_MX_HOST, "mx\x80.example"},
+	};
+	struct event event = {.type = EVENT_BOUNCE, .time = DAY1 + 3723456, .id = 77};
+
+	event.injected = DAY1 + 3600000;
+	for (size_t i = 0; i < G_N_ELEMENTS(values); i++)
+		set_field(&event, values[i].field, values[i].value);
+	return event;
+}
+
+static void compare_full(void *ctx, const struct event *event)
+{
+	struct event want = full_event();
+
+	++*(int *)ctx;
+	ck_assert_int_eq(event->type, want.type);
+	ck_assert_uint_eq(event->id, want.id);
+	ck_assert_int_eq(event->time, want.time);
+	ck_assert_int_eq(event->injected, want.injected);
+	ck_assert_uint_eq(event->row >> 16, (uint64_t)want.time);
+	ck_assert_uint_eq(event->arrival, 1);
+	for (unsigned i = 0; i < FIELDS; i++) {
+		ck_assert_int_eq(event->field[i].p != NULL, want.field[i].p != NULL);
+		ck_assert_msg(slice_eq(event->field[i], want.field[i]), "field %u: '%.*s'", i,
+		        SLICE_ARG(event->field[i]));
+	}
+}
+
+START_TEST(an_event_comes_back_as_it_was)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event event = full_event();
+	struct search search = SEARCH_ALL;
+	uint64_t total;
+	int calls = 0;
+
+	ck_assert_uint_eq(commit_events(store, &event, 1), 1);
+	ck_assert_int_eq(store_search(store, &search, compare_full, &calls, &total, NULL), 0);
+	store_close(&store);
+	store = open_store(dir, STORE_READ);
+	ck_assert_int_eq(store_search(store, &search, compare_full, &calls, &total, NULL), 0);
+	ck_assert_int_eq(calls, 2);
+	ck_assert_uint_eq(total, 1);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_second_process_cannot_write)
+{
+	struct store *store = open_store(dir, STORE_WRITE), *other;
+	struct error err = {0};
+
+	/* flock belongs to the open file: a second handle of this process stands for another. */
+	ck_assert_int_eq(store_open(&other, dir, STORE_WRITE, NULL, &err), -1);
+	ck_assert_int_eq(err.number, EWOULDBLOCK);
+	ck_assert_ptr_null(other);
+	pid_t child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		_exit(store_open(&other, dir, STORE_WRITE, NULL, NULL) == -1 ? 0 : 1);
+	int status;
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	store_close(&store);
+	store = open_store(dir, STORE_WRITE);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_reader_needs_a_store)
+{
+	struct store *store = NULL;
+	struct error err = {0};
+	g_autofree char *none = g_build_filename(dir, "none", NULL);
+
+	ck_assert_int_eq(store_open(&store, none, STORE_READ, NULL, &err), -1);
+	ck_assert_int_eq(err.number, ENOENT);
+	error_clear(&err);
+	ck_assert_int_eq(store_open(&store, dir, STORE_READ, NULL, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, dir));
+}
+END_TEST
+
+static void set_version(const char *file, int version)
+{
+	g_autofree char *path = g_build_filename(dir, file, NULL);
+	g_autofree char *text = g_strdup_printf("PRAGMA user_version = %d", version);
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+START_TEST(a_newer_store_is_refused_and_told_by_name)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event event = full_event();
+	struct error err = {0};
+
+	commit_events(store, &event, 1);
+	store_close(&store);
+	set_version("2024-03-01.db", 7);
+	for (int mode = STORE_READ; mode <= STORE_WRITE; mode++) {
+		ck_assert_int_eq(store_open(&store, dir, mode, NULL, &err), -1);
+		ck_assert_ptr_nonnull(strstr(err.text, "2024-03-01.db has version 7"));
+		ck_assert_ptr_nonnull(strstr(err.text, "up to 1"));
+		error_clear(&err);
+	}
+	set_version("2024-03-01.db", 1);
+	set_version("control.sqlite", 2);
+	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, NULL, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "control.sqlite has version 2"));
+}
+END_TEST
+
+static void check_pragmas(struct sql *sql, int synchronous)
+{
+	static const struct {
+		const char *text;
+		int64_t want;
+	} table[] = {
+	        {"PRAGMA page_size", 8192},
+	        {"PRAGMA secure_delete", 0},
+	        {"PRAGMA wal_autocheckpoint", 0},
+	        {"PRAGMA busy_timeout", SQL_BUSY_MS},
+	        {"PRAGMA user_version", 1},
+	        {"PRAGMA journal_size_limit", 67108864},
+	        {"SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'", 1},
+	        {"SELECT cache_size < 0 FROM pragma_cache_size", 1},
+	};
+	int64_t value;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+		ck_assert_int_eq(sql_number(sql, table[i].text, -9, &value, NULL), 0);
+		ck_assert_msg(value == table[i].want, "%s: %lld", table[i].text, (long long)value);
+	}
+	ck_assert_int_eq(sql_number(sql, "PRAGMA synchronous", -9, &value, NULL), 0);
+	ck_assert_int_eq(value, synchronous);
+}
+
+START_TEST(pragmas_are_what_was_asked_for)
+{
+	for (int fast = 0; fast <= 1; fast++) {
+		struct store_options options = {.fast_import = fast == 1};
+		struct store *store;
+		struct event event = full_event();
+		ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, &options, NULL), 0);
+		commit_events(store, &event, 1);
+		struct day_writer *writer = day_writer_get(store, 19783, NULL);
+		check_pragmas(&writer->sql, fast ? 1 : 2);
+		check_pragmas(&store->control.writer, fast ? 1 : 2);
+		struct day_reader *reader = day_reader_get(writer->day, NULL);
+		int64_t timeout;
+		ck_assert_int_eq(
+		        sql_number(&reader->sql, "PRAGMA busy_timeout", 0, &timeout, NULL), 0);
+		ck_assert_int_eq(timeout, SQL_BUSY_MS);
+		ck_assert_int_eq(
+		        sql_number(&reader->sql,
+		                "SELECT count(*) FROM ix_config WHERE (k, v) IN (VALUES "
+		                "('automerge', 16), ('crisismerge', 64), ('usermerge', 2))",
+		                0, &timeout, NULL),
+		        0);
+		ck_assert_int_eq(timeout, 3);
+		day_reader_put(writer->day, reader);
+		store_close(&store);
+	}
+}
+END_TEST
+
+START_TEST(files_are_not_for_everybody)
+{
+	static const char *const names[] = {"lock", "control.sqlite", "2024-03-01.db"};
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event event = full_event();
+	struct stat st;
+
+	commit_events(store, &event, 1);
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *path = g_build_filename(dir, names[i], NULL);
+		ck_assert_int_eq(stat(path, &st), 0);
+		ck_assert_int_eq(st.st_mode & 07, 0);
+	}
+	store_close(&store);
+}
+END_TEST
+
+static void copy_text(void *ctx, const struct store_unparsed *line)
+{
+	g_string_append_printf(ctx, "%.*s@%d:%.*s ", SLICE_ARG(line->source), (int)line->offset,
+	        SLICE_ARG(line->text));
+}
+
+static void copy_gap(void *ctx, const struct store_gap *gap)
+{
+	g_string_append_printf(ctx, "%.*s[%d,%d]%d:%.*s ", SLICE_ARG(gap->source), (int)gap->from,
+	        (int)gap->to, (int)gap->bytes, SLICE_ARG(gap->text));
+}
+
+static int copy_state(void *ctx, struct slice key, struct slice value, struct error *err)
+{
+	(void)err;
+	g_string_append_printf(ctx, "%.*s=%.*s ", SLICE_ARG(key), SLICE_ARG(value));
+	return 0;
+}
+
+static void fill_control(struct store_batch *batch)
+{
+	struct store_gap gap = {SLICE("mail.log"), 1, 2, -1, SLICE("rate limit")};
+
+	store_batch_position(batch, SLICE("mail.log"), SLICE("one"));
+	store_batch_position(batch, SLICE("mail.log"), SLICE("a longer one"));
+	store_batch_position(batch, SLICE("mail.log"), SLICE("two"));
+	store_batch_state(batch, SLICE("A"), SLICE("1"));
+	store_batch_state(batch, SLICE("B"), SLICE("2"));
+	store_batch_state(batch, SLICE("A"), SLICE_NONE);
+	store_batch_state(batch, SLICE("C"), SLICE(""));
+	store_batch_count(batch, "milter_missed", 3);
+	store_batch_count(batch, "milter_missed", 4);
+	store_batch_gap(batch, &gap);
+	store_batch_unparsed(batch, SLICE("mail.log"), 12, 99, SLICE("what?"));
+	store_batch_unparsed(batch, SLICE("mail.log"), 34, 99, SLICE("huh\0"));
+}
+
+START_TEST(positions_state_counters_gaps_and_unparsed_lines_are_kept)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	ck_assert(store_batch_empty(batch));
+	fill_control(batch);
+	ck_assert(!store_batch_empty(batch));
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), 0);
+	ck_assert(store_position(store, SLICE("mail.log"), text));
+	ck_assert_str_eq(text->str, "two");
+	ck_assert(!store_position(store, SLICE("other"), text));
+	ck_assert_int_eq(store_state(store, SLICE("B"), text, NULL), 1);
+	ck_assert_int_eq(store_state(store, SLICE("A"), text, NULL), 0);
+	g_string_truncate(text, 0);
+	ck_assert_int_eq(store_each_state(store, copy_state, text, NULL), 0);
+	ck_assert_str_eq(text->str, "B=2 C= ");
+	g_string_truncate(text, 0);
+	ck_assert_int_eq(store_each_gap(store, 1, copy_gap, text, NULL), 0);
+	ck_assert_str_eq(text->str, "mail.log[1,2]-1:rate limit ");
+	g_string_truncate(text, 0);
+	ck_assert_int_eq(store_each_unparsed(store, 3, copy_text, text, NULL), 0);
+	ck_assert(g_str_has_prefix(text->str, "mail.log@34:huh"));
+	g_autoptr(GHashTable) counters = store_counters(store, NULL);
+	ck_assert_int_eq(*(gint64 *)g_hash_table_lookup(counters, "milter_missed"), 14);
+	store_batch_reset(batch);
+	ck_assert(store_batch_empty(batch));
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
+static void count_unparsed(void *ctx, const struct store_unparsed *line)
+{
+	(void)line;
+	++*(int *)ctx;
+}
+
+START_TEST(only_the_last_ten_thousand_unparsed_lines_stay)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+	int n = 0;
+
+	for (int i = 0; i < 7000; i++)
+		store_batch_unparsed(batch, SLICE("x"), i, 0, SLICE("line"));
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), 0);
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), 0);
+	ck_assert_int_eq(store_each_unparsed(store, 20000, count_unparsed, &n, NULL), 0);
+	ck_assert_int_eq(n, 10000);
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(retention_keeps_today_and_the_days_asked_for)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event events[5];
+
+	for (int i = 0; i < 5; i++)
+		events[i] = make_event(
+		        EVENT_DELIVERY, DAY1 + i * CLOCK_DAY + 5, (uint64_t)i + 1, "m", "a@b");
+	commit_events(store, events, 5);
+	ck_assert_int_eq(store_prune(store, 2, DAY1 + 4 * CLOCK_DAY + 99, NULL), 2);
+	g_autoptr(GArray) days = store_days(store, NULL);
+	ck_assert_uint_eq(days->len, 3);
+	ck_assert_int_eq(g_array_index(days, struct store_day, 0).day, 19785);
+	ck_assert_uint_eq(g_array_index(days, struct store_day, 0).events, 1);
+	ck_assert_uint_gt(g_array_index(days, struct store_day, 0).bytes, 8192);
+	ck_assert_int_eq(store_prune(store, 2, DAY1 + 4 * CLOCK_DAY + 99, NULL), 0);
+	/* A day that was dropped may come again. */
+	ck_assert_uint_eq(commit_events(store, events, 1), 1);
+	store_close(&store);
+	store = open_store(dir, STORE_READ);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "m"), 4);
+	ck_assert_int_eq(store_prune(store, 0, DAY1, NULL), -1);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_day_may_go_while_somebody_reads_it)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store *reading = open_store(dir, STORE_READ);
+	struct event event = make_event(EVENT_DELIVERY, DAY1 + 5, 1, "m", "a@b");
+	struct day *day;
+
+	commit_events(store, &event, 1);
+	ck_assert_uint_eq(count_key(reading, SEARCH_MESSAGE, "m"), 1);
+	ck_assert_int_eq(day_acquire(reading, 19783, &day, NULL), 1);
+	struct day_reader *reader = day_reader_get(day, NULL);
+	ck_assert_int_eq(sql_exec(&reader->sql, "BEGIN; SELECT * FROM event", NULL), 0);
+	ck_assert_int_eq(store_prune(store, 0, DAY2, NULL), 1);
+	int64_t rows;
+	ck_assert_int_eq(sql_number(&reader->sql, "SELECT count(*) FROM event", 0, &rows, NULL), 0);
+	ck_assert_int_eq(rows, 1);
+	ck_assert_uint_eq(count_key(reading, SEARCH_MESSAGE, "m"), 0);
+	/* The same day again, a new file: the old reader must not harm it. */
+	event.id = 2;
+	commit_events(store, &event, 1);
+	sql_rollback(&reader->sql);
+	day_reader_put(day, reader);
+	day_release(day);
+	ck_assert_uint_eq(count_key(reading, SEARCH_EVENT_ID, "2"), 1);
+	ck_assert_uint_eq(count_key(reading, SEARCH_EVENT_ID, "1"), 0);
+	store_close(&reading);
+	ck_assert_uint_eq(count_key(store, SEARCH_EVENT_ID, "2"), 1);
+	store_close(&store);
+	store = open_store(dir, STORE_WRITE);
+	ck_assert_uint_eq(count_key(store, SEARCH_EVENT_ID, "2"), 1);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_reader_of_another_process_sees_new_days_and_new_events)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store *reading = open_store(dir, STORE_READ);
+	struct event event = make_event(EVENT_DELIVERY, DAY1 + 5, 1, "m", "a@b");
+
+	ck_assert_uint_eq(count_key(reading, SEARCH_MESSAGE, "m"), 0);
+	commit_events(store, &event, 1);
+	ck_assert_uint_eq(count_key(reading, SEARCH_MESSAGE, "m"), 1);
+	event.time = DAY2;
+	event.id = 2;
+	commit_events(store, &event, 1);
+	ck_assert_uint_eq(count_key(reading, SEARCH_MESSAGE, "m"), 2);
+	ck_assert_uint_eq(store_mark(reading), 2);
+	store_close(&store);
+	ck_assert_uint_eq(count_key(reading, SEARCH_MESSAGE, "m"), 2);
+	store_close(&reading);
+}
+END_TEST
+
+START_TEST(ended_days_become_plain_files_and_take_late_events_still)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event event = make_event(EVENT_DELIVERY, DAY1 + 5, 1, "m", "a@b");
+	g_autofree char *wal = g_build_filename(dir, "2024-03-01.db-wal", NULL);
+	g_autofree char *path = g_build_filename(dir, "2024-03-01.db", NULL);
+	g_autofree char *bytes = NULL;
+
+	for (int i = 0; i < 50; i++) {
+		event.id = (uint64_t)i + 1;
+		commit_events(store, &event, 1);
+	}
+	store_close(&store);
+	struct store_options options = {.fast_import = true};
+	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, &options, NULL), 0);
+	store_close(&store);
+	ck_assert(!g_file_test(wal, G_FILE_TEST_EXISTS));
+	ck_assert(g_file_get_contents(path, &bytes, NULL, NULL));
+	ck_assert_int_eq(bytes[18], 1);
+	store = open_store(dir, STORE_WRITE);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "m"), 50);
+	event.id = 1000;
+	ck_assert_uint_eq(commit_events(store, &event, 1), 1);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "m"), 51);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(many_days_are_read_through_few_open_files)
+{
+	struct store_options options = {.open_days = 2};
+	struct store *store;
+	struct event event = make_event(EVENT_DELIVERY, DAY1, 1, "m", "a@b");
+	const char *const list[] = {"m", NULL};
+	struct search search = SEARCH_ALL;
+	uint64_t total;
+
+	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, &options, NULL), 0);
+	for (uint64_t i = 0; i < 12; i++) {
+		event.time = DAY1 + (int64_t)(i * 7 % 12) * CLOCK_DAY;
+		event.id = i + 1;
+		ck_assert_uint_eq(commit_events(store, &event, 1), 1);
+	}
+	search.values[SEARCH_MESSAGE] = list;
+	g_autoptr(GArray) ids = search_ids(store, &search, &total);
+	ck_assert_uint_eq(total, 12);
+	ck_assert_uint_eq(ids->len, 12);
+	day_writers_close(store);
+	g_array_unref(g_steal_pointer(&ids));
+	ids = search_ids(store, &search, &total);
+	ck_assert_uint_eq(total, 12);
+	ck_assert_uint_le(g_hash_table_size(store->days), 2 + 4);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event events[3];
+	struct slice node = SLICE("mx1"), instance = SLICE("postfix"), id = SLICE("A1B2C3");
+
+	for (int i = 0; i < 3; i++) {
+		events[i] = make_event(EVENT_INJECTION, DAY1 + 1000, (uint64_t)i + 1, "m1", "a@b");
+		events[i].injected = DAY1 + 1000;
+		set_field(&events[i], FIELD_QUEUE_ID, "A1B2C3");
+		set_field(&events[i], FIELD_NODE_NAME, "mx1");
+		set_field(&events[i], FIELD_INSTANCE, "postfix");
+	}
+	events[1].type = EVENT_DELIVERY;
+	events[1].time = DAY1 + 5000;
+	/* The id again, ten hours later, for a mail that stays in the queue. */
+	events[2].time = events[2].injected = DAY1 + 10 * CLOCK_HOUR;
+	set_field(&events[2], FIELD_MESSAGE_ID, "m2");
+	commit_events(store, events, 3);
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 999), 0);
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 1000), DAY1 + 1000);
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 6000), DAY1 + 1000);
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 5 * CLOCK_HOUR), 0);
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY2 + CLOCK_DAY),
+	        DAY1 + 10 * CLOCK_HOUR);
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 30 * CLOCK_DAY), 0);
+	ck_assert_int_eq(store_find_birth(store, SLICE("mx2"), instance, id, DAY1 + 6000), 0);
+	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 6000), 0);
+	ck_assert_int_eq(store_find_birth(store, node, instance, SLICE("A1B2C4"), DAY1 + 6000), 0);
+	store_close(&store);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const list[] = {an_event_comes_back_as_it_was, a_second_process_cannot_write,
+	        a_reader_needs_a_store, a_newer_store_is_refused_and_told_by_name,
+	        pragmas_are_what_was_asked_for, files_are_not_for_everybody,
+	        positions_state_counters_gaps_and_unparsed_lines_are_kept,
+	        only_the_last_ten_thousand_unparsed_lines_stay,
+	        retention_keeps_today_and_the_days_asked_for, a_day_may_go_while_somebody_reads_it,
+	        a_reader_of_another_process_sees_new_days_and_new_events,
+	        ended_days_become_plain_files_and_take_late_events_still,
+	        many_days_are_read_through_few_open_files,
+	        the_birth_of_a_message_is_found_by_its_queue_id, NULL};
+	return run_store_tests("store", setup, teardown, list);
+}
