@@ -107,7 +107,6 @@ static void answer_page(const struct query_request *request, struct message_quer
 	struct error err = {0};
 	uint64_t total = 0;
 
-	search->limit = query->per_page;
 	if (!g_uint64_checked_mul(&search->offset, query->page - 1, query->per_page))
 		search->offset = G_MAXUINT64;
 	/* A mark of the future would be no snapshot: more can arrive below it. */
@@ -129,7 +128,6 @@ static void answer_arrivals(const struct query_request *request, struct message_
 	struct error err = {0};
 	uint64_t next = query->since;
 
-	search->limit = query->per_page;
 	if (store_arrivals(request->store, search, query->since, sink_event, &sink, &next, &err) <
 	        0) {
 		answer_failure(answer, query, &err);
@@ -154,6 +152,8 @@ void message_events_search(const struct query_request *request, struct query_ans
 		faults_answer(&faults, answer_r);
 	} else {
 		answer_r->body = g_string_new("[");
+		query.search.limit = query.per_page;
+		query.search.deadline_ms = config->scan_ms;
 		if (query.since_given)
 			answer_arrivals(request, &query, answer_r);
 		else

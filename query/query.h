@@ -19,6 +19,7 @@ struct query_budget {
 
 struct query_config {
 	int64_t default_window; /* ms before `to` when `from` is absent; 0 = 24 h */
+	int64_t scan_ms;        /* time that a search without index may take; 0 = 10 s */
 	int64_t (*now)(void);   /* wall clock, ms; NULL = clock_now */
 	/* Appends members to the object of GET /api/v1/status with json_key and the like (no
 	 * braces); may be NULL. */

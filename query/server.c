@@ -354,6 +354,9 @@ static void server_defaults(
 	server->budget.limit =
 	        config->answer_budget != 0 ? config->answer_budget : (size_t)256 * 1024 * 1024;
 	config->query.budget = &server->budget;
+	/* Half of the deadline may go by in the queue; the rest is for the answer's way out. */
+	if (config->query.scan_ms == 0)
+		config->query.scan_ms = MIN(10 * 1000, config->deadline_ms / 3);
 }
 
 static int server_start_http(struct query_server *server, struct error *err)

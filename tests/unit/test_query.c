@@ -491,6 +491,32 @@ START_TEST(results_stand_between_links_and_total)
 }
 END_TEST
 
+START_TEST(a_scan_that_takes_too_long_says_so)
+{
+	char subject[64];
+	struct query_answer answer;
+
+	for (uint64_t id = 1; id <= 20000; id++) {
+		struct event event = make(EVENT_INJECTION, id, NOW - CLOCK_HOUR, "a@example.com");
+
+		g_snprintf(subject, sizeof(subject), "subject %" G_GUINT64_FORMAT, id);
+		event.field[FIELD_SUBJECT] = slice_str(subject);
+		add(&event);
+	}
+	commit();
+	config.scan_ms = 1;
+	query_answer(store, &config, "GET", SLICE(BASE "?subjects=subject"), &answer);
+	ck_assert_uint_eq(answer.status, 400);
+	ck_assert_str_eq(answer.body->str,
+	        "{\"errors\":[{\"param\":\"subjects\",\"message\":\"subjects takes too long in "
+	        "this "
+	        "window: narrow the window with from and to\",\"value\":\"subject\"}]}");
+	query_answer_clear(&answer);
+	config.scan_ms = 60000;
+	json_decref(search("subjects=subject"));
+}
+END_TEST
+
 /* --- since --- */
 
 START_TEST(since_gives_what_arrived_later_in_that_order)
@@ -672,9 +698,9 @@ int main(void)
 	        pages_are_one_snapshot_whatever_arrives_meanwhile,
 	        traversals_hold_while_a_thread_writes, filters_find_and_lists_are_unions,
 	        reason_is_a_pattern_on_both_texts_of_failures, the_window_holds_its_last_minute,
-	        results_are_v1_events, results_stand_between_links_and_total,
-	        since_gives_what_arrived_later_in_that_order, since_takes_all_filters,
-	        documentation_and_samples_are_pairs, samples_can_be_chosen,
+	        a_scan_that_takes_too_long_says_so, results_are_v1_events,
+	        results_stand_between_links_and_total, since_gives_what_arrived_later_in_that_order,
+	        since_takes_all_filters, documentation_and_samples_are_pairs, samples_can_be_chosen,
 	        status_tells_days_ledger_and_counters, what_is_wrong_has_its_status,
 	        answers_beyond_the_budget_are_a_503_and_give_it_back};
 	Suite *suite = suite_create("query");
