@@ -13,6 +13,8 @@ struct mail {
 	int commit_timeout; /* ms */
 	GThread *thread;
 	gint stopping;
+	GMutex lock;
+	GHashTable *counts; /* counter, static text -> how many since mail_counted */
 };
 
 static int mail_observed(void *ctx, const struct observation *seen, bool wait)
@@ -26,6 +28,31 @@ static int64_t mail_now(void *ctx)
 {
 	(void)ctx;
 	return clock_now();
+}
+
+/* Kept here until the next tick: the store's lock must not hold up a mail. */
+static void mail_count(void *ctx, const char *counter)
+{
+	struct mail *mail = ctx;
+
+	g_mutex_lock(&mail->lock);
+	gsize n = GPOINTER_TO_SIZE(g_hash_table_lookup(mail->counts, counter));
+	g_hash_table_insert(mail->counts, (gpointer)counter, GSIZE_TO_POINTER(n + 1));
+	g_mutex_unlock(&mail->lock);
+}
+
+void mail_counted(struct mail *mail, struct capture *capture)
+{
+	GHashTableIter iter;
+	gpointer counter, n;
+
+	g_mutex_lock(&mail->lock);
+	g_autoptr(GHashTable) counts = mail->counts;
+	mail->counts = g_hash_table_new(g_str_hash, g_str_equal);
+	g_mutex_unlock(&mail->lock);
+	g_hash_table_iter_init(&iter, counts);
+	while (g_hash_table_iter_next(&iter, &counter, &n))
+		capture_count(capture, counter, (int64_t)GPOINTER_TO_SIZE(n));
 }
 
 static gpointer mail_run(gpointer data)
@@ -58,16 +85,32 @@ static void mail_configure(struct mail *mail, const struct config *config)
 		        ((const struct config_source *)config->sources->pdata[0])->instance;
 }
 
+static void mail_free(struct mail *mail)
+{
+	g_hash_table_unref(mail->counts);
+	g_mutex_clear(&mail->lock);
+	g_free(mail);
+}
+
 struct mail *mail_start(const struct config *config, struct handover *handover, struct error *err)
 {
 	struct mail *mail = g_new0(struct mail, 1);
-	const struct milter_hooks hooks = {.ctx = mail, .observed = mail_observed, .now = mail_now};
+	const struct milter_hooks hooks = {.ctx = mail,
+	        .observed = mail_observed,
+	        .now = mail_now,
+	        .count = mail_count,
+	        .decode_text = mime_decode_text,
+	        .first_address = mime_first_address,
+	        .first_name = mime_first_name,
+	        .each_address = mime_each_address};
 
 	mime_init();
+	g_mutex_init(&mail->lock);
+	mail->counts = g_hash_table_new(g_str_hash, g_str_equal);
 	mail->handover = handover;
 	mail_configure(mail, config);
 	if (milter_listen(&mail->milter, &hooks, err) < 0) {
-		g_free(mail);
+		mail_free(mail);
 		return NULL;
 	}
 	mail->thread = g_thread_new("milter", mail_run, mail);
@@ -85,7 +128,7 @@ void mail_stop(struct mail **mail)
 	g_atomic_int_set(&(*mail)->stopping, 1);
 	milter_stop();
 	g_thread_join((*mail)->thread);
-	g_clear_pointer(mail, g_free);
+	g_clear_pointer(mail, mail_free);
 }
 
 /* ---- what Postfix does while we are not there ---- */

@@ -2,6 +2,7 @@
 #ifndef PW_DAEMON_MAIL_H
 #define PW_DAEMON_MAIL_H
 
+#include "capture/capture.h"
 #include "capture/handover.h"
 #include "daemon/config.h"
 
@@ -9,6 +10,9 @@ struct mail;
 
 /* Opens the socket and starts serving. NULL with *err. */
 struct mail *mail_start(const struct config *config, struct handover *handover, struct error *err);
+
+/* Gives what the milter counted since the last call to the store's counters. */
+void mail_counted(struct mail *mail, struct capture *capture);
 
 /* Stops serving; idle SMTP sessions do not hold it up. */
 void mail_stop(struct mail **mail);

@@ -172,6 +172,8 @@ static void daemon_tick(struct daemon *d)
 
 	if (sources_at_end(d->sources))
 		capture_tick(d->capture, now);
+	if (d->mail != NULL)
+		mail_counted(d->mail, d->capture);
 	if (dropped > d->dropped) {
 		capture_count(d->capture, "milter_dropped", (int64_t)(dropped - d->dropped));
 		log_warning("milter", "%llu envelope(s) dropped: the store does not keep up",
