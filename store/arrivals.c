@@ -32,11 +32,11 @@ static bool may_hold(struct arriving *a, int64_t number)
 
 	if (start >= a->search->to || start + CLOCK_DAY <= a->search->from)
 		return false;
-	g_mutex_lock(&a->store->days_lock);
+	pthread_mutex_lock(&a->store->days_lock);
 	const uint64_t *mark = g_hash_table_lookup(a->store->day_mark, &number);
 	if (mark != NULL)
 		may = *mark > a->since;
-	g_mutex_unlock(&a->store->days_lock);
+	pthread_mutex_unlock(&a->store->days_lock);
 	return may;
 }
 

@@ -220,10 +220,10 @@ static int write_day(struct committing *c, struct day_writer *writer)
 
 static void set_marks(struct store *store, gint64 number, uint64_t mark)
 {
-	g_mutex_lock(&store->days_lock);
+	pthread_mutex_lock(&store->days_lock);
 	g_hash_table_insert(store->day_mark, g_memdup2(&number, sizeof(number)),
 	        g_memdup2(&mark, sizeof(mark)));
-	g_mutex_unlock(&store->days_lock);
+	pthread_mutex_unlock(&store->days_lock);
 	store->mark = mark;
 }
 

@@ -75,7 +75,7 @@ int control_open(struct control *control, struct store *store, struct error *err
 	control->path = g_build_filename(store->dir, "control.sqlite", NULL);
 	control->wal.store = store;
 	control->wal.path = control->path;
-	g_mutex_init(&control->lock);
+	pthread_mutex_init(&control->lock, NULL);
 	if (store->mode == STORE_WRITE && open_writer(control, store->fast_import, err) < 0)
 		return -1;
 	int result = sql_open(&control->reader, control->path, SQLITE_OPEN_READONLY, err);
@@ -93,16 +93,16 @@ void control_close(struct control *control)
 	sql_close(&control->reader);
 	wal_close(&control->wal);
 	sql_close(&control->writer);
-	g_mutex_clear(&control->lock);
+	pthread_mutex_destroy(&control->lock);
 	g_clear_pointer(&control->path, g_free);
 }
 
 int control_mark(struct control *control, int64_t *mark, struct error *err)
 {
-	g_mutex_lock(&control->lock);
+	pthread_mutex_lock(&control->lock);
 	int result = sql_number(
 	        &control->reader, "SELECT value FROM meta WHERE name = 'mark'", -1, mark, err);
-	g_mutex_unlock(&control->lock);
+	pthread_mutex_unlock(&control->lock);
 	return result;
 }
 

@@ -3,6 +3,7 @@
 #define PW_STORE_CONTROL_H
 
 #include <glib.h>
+#include <pthread.h>
 
 #include "store/batch.h"
 #include "store/day.h"
@@ -15,7 +16,7 @@ struct control {
 	char *path;
 	struct sql writer; /* of the committing thread */
 	struct wal wal;
-	GMutex lock; /* of the reading connection */
+	pthread_mutex_t lock; /* of the reading connection */
 	struct sql reader;
 };
 

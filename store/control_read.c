@@ -12,12 +12,12 @@ struct reading {
 static int start(struct reading *reading, struct store *store, const char *text, struct error *err)
 {
 	reading->control = &store->control;
-	g_mutex_lock(&reading->control->lock);
+	pthread_mutex_lock(&reading->control->lock);
 	if (sqlite3_prepare_v2(reading->control->reader.db, text, -1, &reading->stmt, NULL) ==
 	        SQLITE_OK)
 		return 0;
 	sql_error(&reading->control->reader, err);
-	g_mutex_unlock(&reading->control->lock);
+	pthread_mutex_unlock(&reading->control->lock);
 	return -1;
 }
 
@@ -29,7 +29,7 @@ static int next(struct reading *reading, struct error *err)
 static void end(struct reading *reading)
 {
 	sqlite3_finalize(reading->stmt);
-	g_mutex_unlock(&reading->control->lock);
+	pthread_mutex_unlock(&reading->control->lock);
 }
 
 /* Looks one value up: 1 found, 0 not, -1 failed. */

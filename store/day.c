@@ -170,19 +170,26 @@ static void unlist(struct store *store, struct day *day)
 		helper_do(store->helper, free_day, day);
 }
 
-static void unlist_oldest(struct store *store)
+static struct day *oldest_unused(struct store *store)
 {
 	struct day *oldest = NULL, *day;
 	GHashTableIter iter;
 
-	if (g_hash_table_size(store->days) < store->open_days)
-		return;
 	g_hash_table_iter_init(&iter, store->days);
 	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&day))
 		if (day->refs == 0 && (oldest == NULL || day->used < oldest->used))
 			oldest = day;
-	if (oldest != NULL)
-		unlist(store, oldest);
+	return oldest;
+}
+
+/* Makes room for one more. Days in use stay, however many they are. */
+static void unlist_oldest(struct store *store)
+{
+	struct day *day;
+
+	while (g_hash_table_size(store->days) >= store->open_days &&
+	        (day = oldest_unused(store)) != NULL)
+		unlist(store, day);
 }
 
 /* The handle in the table, if it is still one of the file that has this name now. */
@@ -205,7 +212,7 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 	*day_r = NULL;
 	if (stat(path, &st) < 0)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
-	g_mutex_lock(&store->days_lock);
+	pthread_mutex_lock(&store->days_lock);
 	struct day *day = find_listed(store, number, &st);
 	if (day == NULL) {
 		unlist_oldest(store);
@@ -220,7 +227,7 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 		day->used = ++store->use;
 		*day_r = day;
 	}
-	g_mutex_unlock(&store->days_lock);
+	pthread_mutex_unlock(&store->days_lock);
 	return result;
 }
 
@@ -251,9 +258,9 @@ int day_create(struct store *store, int64_t number, struct day **day_r, struct e
 
 struct day *day_ref(struct day *day)
 {
-	g_mutex_lock(&day->store->days_lock);
+	pthread_mutex_lock(&day->store->days_lock);
 	day->refs++;
-	g_mutex_unlock(&day->store->days_lock);
+	pthread_mutex_unlock(&day->store->days_lock);
 	return day;
 }
 
@@ -261,20 +268,20 @@ void day_release(struct day *day)
 {
 	struct store *store = day->store;
 
-	g_mutex_lock(&store->days_lock);
+	pthread_mutex_lock(&store->days_lock);
 	if (--day->refs == 0 && !day->listed)
 		helper_do(store->helper, free_day, day);
-	g_mutex_unlock(&store->days_lock);
+	pthread_mutex_unlock(&store->days_lock);
 }
 
 void day_forget(struct store *store, int64_t number)
 {
-	g_mutex_lock(&store->days_lock);
+	pthread_mutex_lock(&store->days_lock);
 	struct day *day = g_hash_table_lookup(store->days, &number);
 	if (day != NULL)
 		unlist(store, day);
 	g_hash_table_remove(store->day_mark, &number);
-	g_mutex_unlock(&store->days_lock);
+	pthread_mutex_unlock(&store->days_lock);
 }
 
 void day_forget_all(struct store *store)
@@ -282,7 +289,7 @@ void day_forget_all(struct store *store)
 	struct day *day;
 	GHashTableIter iter;
 
-	g_mutex_lock(&store->days_lock);
+	pthread_mutex_lock(&store->days_lock);
 	g_hash_table_iter_init(&iter, store->days);
 	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&day)) {
 		g_hash_table_iter_steal(&iter);
@@ -290,14 +297,14 @@ void day_forget_all(struct store *store)
 		if (day->refs == 0)
 			free_day(day);
 	}
-	g_mutex_unlock(&store->days_lock);
+	pthread_mutex_unlock(&store->days_lock);
 }
 
 struct day_reader *day_reader_get(struct day *day, struct error *err)
 {
-	g_mutex_lock(&day->store->days_lock);
+	pthread_mutex_lock(&day->store->days_lock);
 	struct day_reader *reader = g_queue_pop_tail(&day->idle);
-	g_mutex_unlock(&day->store->days_lock);
+	pthread_mutex_unlock(&day->store->days_lock);
 	if (reader != NULL)
 		return reader;
 	reader = g_new0(struct day_reader, 1);
@@ -314,12 +321,12 @@ void day_reader_put(struct day *day, struct day_reader *reader)
 {
 	bool keep = false;
 
-	g_mutex_lock(&day->store->days_lock);
+	pthread_mutex_lock(&day->store->days_lock);
 	if (g_queue_get_length(&day->idle) < MAX_IDLE) {
 		g_queue_push_tail(&day->idle, reader);
 		keep = true;
 	}
-	g_mutex_unlock(&day->store->days_lock);
+	pthread_mutex_unlock(&day->store->days_lock);
 	if (!keep)
 		free_reader(reader);
 }
@@ -328,10 +335,10 @@ void day_close_idle(struct day *day)
 {
 	GQueue idle;
 
-	g_mutex_lock(&day->store->days_lock);
+	pthread_mutex_lock(&day->store->days_lock);
 	idle = day->idle;
 	g_queue_init(&day->idle);
-	g_mutex_unlock(&day->store->days_lock);
+	pthread_mutex_unlock(&day->store->days_lock);
 	g_queue_clear_full(&idle, free_reader);
 }
 

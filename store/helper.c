@@ -1,10 +1,13 @@
 #include "store/helper.h"
 
 #include <glib.h>
+#include <pthread.h>
 
 struct helper {
 	GThread *thread;
-	GAsyncQueue *jobs;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	GQueue jobs; /* of struct job */
 	_Atomic bool hurry;
 };
 
@@ -13,12 +16,22 @@ struct job {
 	void *arg;
 };
 
+static struct job *next_job(struct helper *helper)
+{
+	pthread_mutex_lock(&helper->lock);
+	while (g_queue_is_empty(&helper->jobs))
+		pthread_cond_wait(&helper->changed, &helper->lock);
+	struct job *job = g_queue_pop_head(&helper->jobs);
+	pthread_mutex_unlock(&helper->lock);
+	return job;
+}
+
 static gpointer helper_main(gpointer p)
 {
 	struct helper *helper = p;
 
 	for (;;) {
-		g_autofree struct job *job = g_async_queue_pop(helper->jobs);
+		g_autofree struct job *job = next_job(helper);
 		if (job->run == NULL)
 			return NULL;
 		job->run(job->arg);
@@ -30,14 +43,18 @@ static void push(struct helper *helper, void (*run)(void *arg), void *arg)
 	struct job *job = g_new(struct job, 1);
 
 	*job = (struct job){run, arg};
-	g_async_queue_push(helper->jobs, job);
+	pthread_mutex_lock(&helper->lock);
+	g_queue_push_tail(&helper->jobs, job);
+	pthread_cond_broadcast(&helper->changed);
+	pthread_mutex_unlock(&helper->lock);
 }
 
 struct helper *helper_start(void)
 {
 	struct helper *helper = g_new0(struct helper, 1);
 
-	helper->jobs = g_async_queue_new();
+	pthread_mutex_init(&helper->lock, NULL);
+	pthread_cond_init(&helper->changed, NULL);
 	helper->thread = g_thread_new("store-helper", helper_main, helper);
 	return helper;
 }
@@ -50,11 +67,12 @@ void helper_stop(struct helper **helper)
 	g_thread_join((*helper)->thread);
 	/* Jobs may ask for jobs: those that came behind the end are done here. */
 	struct job *job;
-	while ((job = g_async_queue_try_pop((*helper)->jobs)) != NULL) {
+	while ((job = g_queue_pop_head(&(*helper)->jobs)) != NULL) {
 		job->run(job->arg);
 		g_free(job);
 	}
-	g_async_queue_unref((*helper)->jobs);
+	pthread_cond_destroy(&(*helper)->changed);
+	pthread_mutex_destroy(&(*helper)->lock);
 	g_clear_pointer(helper, g_free);
 }
 

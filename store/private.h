@@ -3,6 +3,7 @@
 #define PW_STORE_PRIVATE_H
 
 #include <glib.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "store/batch.h"
@@ -25,11 +26,11 @@ struct store {
 	int reader_cache_kb, writer_cache_kb;
 	int lock; /* descriptor that holds the flock; -1 for readers */
 
-	_Atomic uint64_t mark; /* highest arrival number that is committed */
-	GMutex days_lock;      /* of the table and of the members of struct day that say so */
-	GHashTable *days;      /* number -> struct day */
-	uint64_t use;          /* clock of the least recently used day, under days_lock */
-	GHashTable *day_mark;  /* number -> highest arrival in it, under days_lock; writers only */
+	_Atomic uint64_t mark;     /* highest arrival number that is committed */
+	pthread_mutex_t days_lock; /* of the table and of the members of struct day that say so */
+	GHashTable *days;          /* number -> struct day */
+	uint64_t use;              /* clock of the least recently used day, under days_lock */
+	GHashTable *day_mark; /* number -> highest arrival in it, under days_lock; writers only */
 
 	struct control control;
 	struct helper *helper; /* writers only */

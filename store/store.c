@@ -150,11 +150,11 @@ static int scan_day(struct store *store, gint64 number, int64_t counted, struct 
 	day_release(day);
 	if (mark > store->mark)
 		store->mark = mark;
-	g_mutex_lock(&store->days_lock);
+	pthread_mutex_lock(&store->days_lock);
 	if (store->mode == STORE_WRITE)
 		g_hash_table_insert(store->day_mark, g_memdup2(&number, sizeof(number)),
 		        g_memdup2(&mark, sizeof(mark)));
-	g_mutex_unlock(&store->days_lock);
+	pthread_mutex_unlock(&store->days_lock);
 	return result;
 }
 
@@ -212,7 +212,7 @@ int store_open(struct store **store_r, const char *dir, enum store_mode mode,
 	store->writer_cache_kb = MAX(cache_kb / 2 / WRITERS, 256);
 	store->reader_cache_kb = MAX(cache_kb / 2 / READERS_A_DAY / (int)store->open_days, 128);
 	store->lock = -1;
-	g_mutex_init(&store->days_lock);
+	pthread_mutex_init(&store->days_lock, NULL);
 	store->days = g_hash_table_new(g_int64_hash, g_int64_equal);
 	store->day_mark = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	store->uncounted = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -250,7 +250,7 @@ void store_close(struct store **store_r)
 	g_hash_table_unref(store->days);
 	g_hash_table_unref(store->day_mark);
 	g_hash_table_unref(store->uncounted);
-	g_mutex_clear(&store->days_lock);
+	pthread_mutex_destroy(&store->days_lock);
 	g_free(store->dir);
 	g_clear_pointer(store_r, g_free);
 }

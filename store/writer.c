@@ -1,5 +1,8 @@
 #include "store/writer.h"
 
+#include <pthread.h>
+#include <time.h>
+
 #include "base/clock.h"
 #include "store/store.h"
 
@@ -16,8 +19,8 @@ struct store_writer {
 	struct store_writer_config config;
 	GThread *thread;
 
-	GMutex lock; /* held between begin and end */
-	GCond changed;
+	pthread_mutex_t lock; /* held between begin and end */
+	pthread_cond_t changed;
 	struct store_batch *current; /* being filled */
 	uint64_t ticket;             /* of `current` */
 	uint64_t durable;            /* all up to it are committed */
@@ -30,6 +33,29 @@ struct store_writer {
 	int result;       /* of the last commit */
 	struct error err;
 };
+
+/* The locks of POSIX and not those of GLib, which thread sanitizers do not understand. The clock is
+ * that of g_get_monotonic_time. */
+static void init_clock(pthread_cond_t *cond)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+/* False when the time (us) is over. */
+static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gint64 time)
+{
+	struct timespec until = {
+	        .tv_sec = (time_t)(time / G_USEC_PER_SEC),
+	        .tv_nsec = (long)(time % G_USEC_PER_SEC) * 1000,
+	};
+
+	return pthread_cond_timedwait(cond, lock, &until) == 0;
+}
 
 static bool is_full(const struct store_writer *writer)
 {
@@ -67,12 +93,12 @@ static int wait_for_work(struct store_writer *writer)
 	while (store_batch_empty(writer->current)) {
 		if (writer->stop)
 			return -1;
-		if (!g_cond_wait_until(&writer->changed, &writer->lock, until))
+		if (!wait_until(&writer->changed, &writer->lock, until))
 			return 0;
 	}
 	until = writer->committed + GROUP;
 	while (!writer->urgent && !writer->stop && !is_full(writer))
-		if (!g_cond_wait_until(&writer->changed, &writer->lock, until))
+		if (!wait_until(&writer->changed, &writer->lock, until))
 			break;
 	return 1;
 }
@@ -82,17 +108,17 @@ static void back_off(struct store_writer *writer, gint64 span)
 {
 	gint64 until = g_get_monotonic_time() + span;
 
-	g_mutex_lock(&writer->lock);
-	while (!writer->stop && g_cond_wait_until(&writer->changed, &writer->lock, until))
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->stop && wait_until(&writer->changed, &writer->lock, until))
 		;
-	g_mutex_unlock(&writer->lock);
+	pthread_mutex_unlock(&writer->lock);
 }
 
 static bool stopping(struct store_writer *writer)
 {
-	g_mutex_lock(&writer->lock);
+	pthread_mutex_lock(&writer->lock);
 	bool stop = writer->stop;
-	g_mutex_unlock(&writer->lock);
+	pthread_mutex_unlock(&writer->lock);
 	return stop;
 }
 
@@ -141,12 +167,12 @@ static gpointer writer_main(gpointer p)
 
 	do {
 		prune(writer, clock_now());
-		g_mutex_lock(&writer->lock);
+		pthread_mutex_lock(&writer->lock);
 		work = wait_for_work(writer);
 		uint64_t ticket = writer->ticket;
 		struct store_batch *batch = work == 1 ? swap(writer) : NULL;
-		g_cond_broadcast(&writer->changed);
-		g_mutex_unlock(&writer->lock);
+		pthread_cond_broadcast(&writer->changed);
+		pthread_mutex_unlock(&writer->lock);
 		if (batch == NULL)
 			continue;
 		if (commit(writer, batch) < 0) {
@@ -155,10 +181,10 @@ static gpointer writer_main(gpointer p)
 		}
 		store_batch_reset(batch);
 		writer->committed = g_get_monotonic_time();
-		g_mutex_lock(&writer->lock);
+		pthread_mutex_lock(&writer->lock);
 		writer->durable = ticket;
-		g_cond_broadcast(&writer->changed);
-		g_mutex_unlock(&writer->lock);
+		pthread_cond_broadcast(&writer->changed);
+		pthread_mutex_unlock(&writer->lock);
 	} while (work >= 0);
 	return NULL;
 }
@@ -173,8 +199,8 @@ struct store_writer *store_writer_new(
 	writer->config = *config;
 	if (writer->config.max_events == 0)
 		writer->config.max_events = DEFAULT_EVENTS;
-	g_mutex_init(&writer->lock);
-	g_cond_init(&writer->changed);
+	pthread_mutex_init(&writer->lock, NULL);
+	init_clock(&writer->changed);
 	writer->current = store_batch_new();
 	writer->spare = store_batch_new();
 	writer->ticket = 1;
@@ -193,10 +219,10 @@ int store_writer_stop(struct store_writer **writer_r, struct error *err)
 
 	if (writer == NULL)
 		return 0;
-	g_mutex_lock(&writer->lock);
+	pthread_mutex_lock(&writer->lock);
 	writer->stop = true;
-	g_cond_broadcast(&writer->changed);
-	g_mutex_unlock(&writer->lock);
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->lock);
 	if (writer->thread != NULL)
 		g_thread_join(writer->thread);
 	int result = writer->result;
@@ -204,17 +230,17 @@ int store_writer_stop(struct store_writer **writer_r, struct error *err)
 		*err = writer->err;
 	store_batch_free(&writer->current);
 	store_batch_free(&writer->spare);
-	g_cond_clear(&writer->changed);
-	g_mutex_clear(&writer->lock);
+	pthread_cond_destroy(&writer->changed);
+	pthread_mutex_destroy(&writer->lock);
 	g_clear_pointer(writer_r, g_free);
 	return result;
 }
 
 struct store_batch *store_writer_begin(struct store_writer *writer)
 {
-	g_mutex_lock(&writer->lock);
+	pthread_mutex_lock(&writer->lock);
 	while (is_full(writer) && !writer->stop)
-		g_cond_wait(&writer->changed, &writer->lock);
+		pthread_cond_wait(&writer->changed, &writer->lock);
 	return writer->current;
 }
 
@@ -225,8 +251,8 @@ uint64_t store_writer_end(struct store_writer *writer, bool urgent)
 	uint64_t ticket = store_batch_empty(writer->current) ? writer->ticket - 1 : writer->ticket;
 
 	writer->urgent |= urgent;
-	g_cond_broadcast(&writer->changed);
-	g_mutex_unlock(&writer->lock);
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->lock);
 	return ticket;
 }
 
@@ -235,10 +261,10 @@ int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_
 	gint64 until = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
 	bool in_time = true;
 
-	g_mutex_lock(&writer->lock);
+	pthread_mutex_lock(&writer->lock);
 	while (writer->durable < ticket && in_time)
-		in_time = g_cond_wait_until(&writer->changed, &writer->lock, until);
+		in_time = wait_until(&writer->changed, &writer->lock, until);
 	int result = writer->durable >= ticket ? 1 : 0;
-	g_mutex_unlock(&writer->lock);
+	pthread_mutex_unlock(&writer->lock);
 	return result;
 }

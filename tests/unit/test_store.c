@@ -461,10 +461,13 @@ START_TEST(many_days_are_read_through_few_open_files)
 	ck_assert_uint_eq(total, 12);
 	ck_assert_uint_eq(ids->len, 12);
 	day_writers_close(store);
-	g_array_unref(g_steal_pointer(&ids));
-	ids = search_ids(store, &search, &total);
-	ck_assert_uint_eq(total, 12);
-	ck_assert_uint_le(g_hash_table_size(store->days), 2 + 4);
+	/* The helper closes them when it gets there. */
+	for (int i = 0; i < 100 && g_hash_table_size(store->days) > 3; i++) {
+		g_usleep(10000);
+		g_array_unref(search_ids(store, &search, &total));
+		ck_assert_uint_eq(total, 12);
+	}
+	ck_assert_uint_le(g_hash_table_size(store->days), 3);
 	store_close(&store);
 }
 END_TEST
