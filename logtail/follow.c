@@ -19,6 +19,7 @@
 #define POLL_MS 1000  /* where inotify does not work */
 #define STEP_BACK 5   /* seconds: a stamp so far before the latest means a clock that was set */
 #define SCAN_ATTEMPTS 5
+#define TICK (10 * 1000) /* microseconds */
 
 /* A second's first line. Its place is worked out only when the generation is left or a position is
  * asked for. */
@@ -169,7 +170,7 @@ struct follow *follow_new(const char *path, struct slice position, gboolean from
 {
 	struct position saved = {0};
 
-	if (position.p != NULL && position_parse(position, &saved, err) != 0)
+	if (position.n > 0 && position_parse(position, &saved, err) != 0)
 		return NULL;
 	struct follow *follow = g_new0(struct follow, 1);
 	follow->path = g_strdup(path);
@@ -181,7 +182,7 @@ struct follow *follow_new(const char *path, struct slice position, gboolean from
 	g_array_set_clear_func(follow->gaps, gap_clear);
 	follow->saved = saved;
 	follow->stamp = saved.stamp;
-	follow->placed = follow->again = position.p != NULL;
+	follow->placed = follow->again = position.n > 0;
 	follow_wake_setup(follow);
 	return follow;
 }
@@ -260,7 +261,8 @@ void follow_position(const struct follow *follow, GString *out)
 {
 	struct position position = follow_snapshot(follow);
 
-	position_format(&position, out);
+	if (follow->placed)
+		position_format(&position, out);
 }
 
 /* Closes the open generation; what a position needs of it is kept. */
@@ -313,11 +315,14 @@ static int follow_begin(struct follow *follow, struct error *err)
 	if (got < 0)
 		return -1;
 	follow->placed = TRUE;
-	follow->saved.mtime = g_get_real_time();
+	/* All that changes from now on is new; files get the time of the last tick of the kernel.
+	 */
+	follow->saved.mtime = g_get_real_time() - TICK;
 	if (got == 0)
 		return 0;
-	follow->saved.at.dev = follow->saved.again.dev = follow->generation->dev;
-	follow->saved.at.ino = follow->saved.again.ino = follow->generation->ino;
+	follow->saved.mtime = generation_mtime(follow->generation) - 1;
+	follow->saved.at.dev = follow->generation->dev;
+	follow->saved.at.ino = follow->generation->ino;
 	struct slice before = splitter_before(follow->split);
 	ptrdiff_t newline = slice_rchr(before, '\n');
 	if (newline >= 0 && (size_t)newline + 1 < before.n) {
@@ -420,7 +425,13 @@ static int rotation_after(const GPtrArray *rotation, gint64 mtime)
 static int follow_restart(struct follow *follow, const GPtrArray *rotation, struct error *err)
 {
 	int first = rotation_after(rotation, follow->saved.mtime);
-	const struct rotated *rotated = first >= 0 ? rotation->pdata[first] : NULL;
+	int same = rotation_index(rotation, follow->saved.at.dev, follow->saved.at.ino);
+	const struct rotated *rotated = same >= 0 ? rotation->pdata[same] : NULL;
+
+	/* Truncated, written anew, and then renamed. A compressed one has only got that inode. */
+	if (rotated != NULL && !rotated->packed && (first < 0 || same < first))
+		first = same;
+	rotated = first >= 0 ? rotation->pdata[first] : NULL;
 	const struct place at = follow->saved.at;
 	int got = rotated != NULL ? follow_open(follow, rotated->path, rotated->packed, 0, err)
 	                          : follow_open(follow, follow->path, FALSE, 0, err);

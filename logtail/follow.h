@@ -28,11 +28,11 @@ struct follow_hooks {
 	void (*gap)(void *ctx, gint64 from, gint64 to, gint64 bytes, const char *what);
 };
 
-/* Starts at `position` (text of an earlier follow_position; absent = the beginning of the file when
- * `from_start`, else its end). A rotated file that holds the rest (PATH.1, PATH-DATE, PATH.1.gz, …)
- * is found by the content before the position and read to its end, and those that came after it in
- * their order, before PATH. A missing file is no error: it is waited for. NULL with *err for a
- * position that is not understood. */
+/* Starts at `position` (text of an earlier follow_position; absent or empty = the beginning of the
+ * file when `from_start`, else its end). A rotated file that holds the rest (PATH.1, PATH-DATE,
+ * PATH.1.gz, …) is found by the content before the position and read to its end, and those that
+ * came after it in their order, before PATH. A missing file is no error: it is waited for. NULL
+ * with *err for a position that is not understood. */
 struct follow *follow_new(const char *path, struct slice position, gboolean from_start,
         const struct follow_hooks *hooks, struct error *err);
 void follow_free(struct follow **follow);
@@ -53,7 +53,8 @@ int follow_run(struct follow *follow, unsigned max_lines, struct error *err);
  * within the hook, for lines given again too. */
 void follow_stamp(struct follow *follow, gint64 time);
 
-/* The position behind the last line given (behind one given again: as it was at the start), as
+/* Appends the position behind the last line given; nothing before the first follow_run, after which
+ * it is worth keeping even if no line came (behind one given again: as it was at the start), as
  * "key=value" text: see position.h. Lines are read again from the first line of the last second, or
  * of the second before where that one is next to it. */
 void follow_position(const struct follow *follow, GString *out);

@@ -244,10 +244,9 @@ static gboolean tail_fits(const struct splitter *split, struct print tail)
 static enum holds holds_place(struct generation *generation, const struct place *place,
         struct splitter *split, struct error *err)
 {
-	/* Without a head nothing was read of it yet: only the inode tells. */
+	/* Without a head nothing was read of it, and inodes are used again. */
 	if (place->head.n == 0)
-		return generation->dev == place->dev && generation->ino == place->ino ? HOLDS
-		                                                                      : HOLDS_NOT;
+		return HOLDS_NOT;
 	if (!generation->packed && !head_fits(generation, place->head))
 		return HOLDS_NOT;
 	/* A damaged archive holds what can be read of it. */
