@@ -75,12 +75,22 @@ static int64_t seconds(int64_t ms)
 	return ms >= 0 ? ms / CLOCK_SECOND : -((-ms + CLOCK_SECOND - 1) / CLOCK_SECOND);
 }
 
+/* The syslog name before the service: rsyslog's RFC 5424 form has "postfix" where the others have
+ * "postfix/smtp", and a copy of a line is to be the same line. The process id tells services apart.
+ */
+static struct slice syslog_name(struct slice program)
+{
+	ptrdiff_t end = slice_chr(program, '/');
+
+	return end >= 0 ? slice_head(program, (size_t)end) : program;
+}
+
 static void put_line(crypto_hash_sha256_state *state, const struct identity_line *line)
 {
 	put_lower(state, line->node);
 	put_part(state, line->instance);
 	put_number(state, (uint64_t)seconds(line->time));
-	put_part(state, line->program);
+	put_part(state, syslog_name(line->program));
 	put_part(state, line->pid);
 	put_part(state, slice_trim(line->text));
 }
@@ -123,7 +133,7 @@ uint64_t identity_line_hash(const struct identity_line *line)
 		chain = chain_part(chain, slice_make((const char *)lower, n));
 	}
 	chain = chain_part(chain, line->instance);
-	chain = chain_part(chain ^ (uint64_t)seconds(line->time), line->program);
+	chain = chain_part(chain ^ (uint64_t)seconds(line->time), syslog_name(line->program));
 	chain = chain_part(chain, line->pid);
 	return chain_part(chain, slice_trim(line->text));
 }

@@ -15,7 +15,7 @@ struct identity_line {
 	struct slice node;     /* host name without domain, lower case, or as configured */
 	struct slice instance; /* name of the MTA instance; may be empty */
 	int64_t time;          /* ms; only whole seconds count */
-	struct slice program;  /* such as "postfix/smtp" */
+	struct slice program;  /* such as "postfix/smtp"; what comes before the "/" counts */
 	struct slice pid;      /* digits; may be empty */
 	struct slice text;     /* the message behind the tag, without leading and trailing blanks */
 };

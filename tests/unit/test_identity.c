@@ -32,12 +32,12 @@ START_TEST(identities_never_change)
 	const struct slice parts[] = {SLICE("a"), SLICE("bc"), SLICE("")};
 	char id[IDENTITY_MESSAGE_ID_LEN + 1];
 
-	ck_assert_uint_eq(fact(l), UINT64_C(7309097010358325512));
+	ck_assert_uint_eq(fact(l), UINT64_C(1234282468562765642));
 	ck_assert_uint_eq(identity_log_fact(&l, SLICE("b@example.com"), IDENTITY_REJECT, 3),
-	        UINT64_C(1584128608463800396));
+	        UINT64_C(2847296867037747350));
 	ck_assert_uint_eq(identity_log_fact(&l, SLICE_NONE, IDENTITY_EXPIRE, 1),
-	        UINT64_C(7345393909102642423));
-	ck_assert_uint_eq(identity_line_hash(&l), UINT64_C(15255650253640521553));
+	        UINT64_C(4911535349250765332));
+	ck_assert_uint_eq(identity_line_hash(&l), UINT64_C(11015864370116558064));
 	ck_assert_uint_eq(identity_injection(SLICE("000443ee14578172be22"), SLICE("a@example.com")),
 	        UINT64_C(7794015068284844638));
 	ck_assert_uint_eq(identity_parts(parts, 3), UINT64_C(176230230239008995));
@@ -58,7 +58,7 @@ START_TEST(every_part_of_a_line_matters)
 	changed[0].node = SLICE("mail2");
 	changed[1].instance = SLICE("postfix-out");
 	changed[2].time += 1000;
-	changed[3].program = SLICE("postfix/lmtp");
+	changed[3].program = SLICE("postfix-out/smtp");
 	changed[4].pid = SLICE("4712");
 	changed[5].text = SLICE("4NtLMR5Ylxz1Dy: to=<jane@example.com>, status=sent (250 ok!)");
 	for (size_t i = 0; i < G_N_ELEMENTS(changed); i++) {
@@ -86,9 +86,9 @@ START_TEST(a_part_is_not_its_neighbour)
 {
 	struct identity_line a = line(), b = line();
 
-	a.program = SLICE("postfix/smtp1");
+	a.program = SLICE("sendmail1");
 	a.pid = SLICE("2");
-	b.program = SLICE("postfix/smtp");
+	b.program = SLICE("sendmail");
 	b.pid = SLICE("12");
 	ck_assert_uint_ne(fact(a), fact(b));
 	ck_assert_uint_ne(identity_line_hash(&a), identity_line_hash(&b));
@@ -112,6 +112,7 @@ START_TEST(copies_of_a_line_are_the_same_line)
 
 	copy.time += 999; /* BSD stamps have no milliseconds */
 	copy.node = SLICE("MAIL1");
+	copy.program = SLICE("postfix"); /* as RFC 5424 has it */
 	copy.text = SLICE(" 4NtLMR5Ylxz1Dy: to=<jane@example.com>, status=sent (250 ok) \r\n");
 	ck_assert_uint_eq(fact(copy), fact(line()));
 	struct identity_line original = line();
