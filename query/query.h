@@ -25,6 +25,9 @@ struct query_config {
 	 * braces); may be NULL. */
 	void (*status)(void *ctx, GString *out);
 	void *ctx;
+	/* Links carry their times with %3A, not with the colons that SparkPost writes: for clients
+	 * whose URL form ends at a colon. */
+	bool escape_colons;
 	struct query_budget *budget; /* NULL = no limit; else query_answer_clear is a must */
 };
 

@@ -44,6 +44,7 @@ struct exchange {
 	struct connection *connection;
 	char *target; /* raw; cut off beyond QUERY_URI_MAX + 1 */
 	char *method;
+	bool escape_colons;
 	enum exchange_step step;
 	int64_t asked; /* connections_clock when it was queued */
 	struct query_answer answer;
@@ -74,13 +75,15 @@ static void server_run_query(void *job)
 	struct exchange *exchange = job;
 	struct query_server *server = exchange->server;
 	int64_t waited = connections_clock() - exchange->asked;
+	struct query_config config = server->config.query;
 
+	config.escape_colons = exchange->escape_colons;
 	if (waited > server->config.deadline_ms / 2)
 		query_answer_error(
 		        &exchange->answer, 503, "Too many requests are being answered: try again");
 	else
-		query_answer(server->store, &server->config.query, exchange->method,
-		        slice_str(exchange->target), &exchange->answer);
+		query_answer(server->store, &config, exchange->method, slice_str(exchange->target),
+		        &exchange->answer);
 	exchange->step = EXCHANGE_DONE;
 	MHD_resume_connection(exchange->http);
 }
@@ -194,6 +197,16 @@ static enum MHD_Result exchange_push(struct exchange *exchange, struct workers *
 	return MHD_YES;
 }
 
+/* Node's request library reaches a UNIX socket by http://unix:SOCKET:TARGET, cuts the target off at
+ * its next colon, and sends the socket's path as Host. The npm sparkpost client is built on it. */
+static bool exchange_escapes_colons(const struct exchange *exchange)
+{
+	const char *host =
+	        MHD_lookup_connection_value(exchange->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+
+	return host != NULL && host[0] == '/';
+}
+
 static bool exchange_peer_may_import(const struct exchange *exchange)
 {
 	const union MHD_ConnectionInfo *info =
@@ -261,6 +274,7 @@ static enum MHD_Result server_access(void *cls, struct MHD_Connection *http, con
 	switch (exchange->step) {
 	case EXCHANGE_NEW:
 		exchange->method = g_strdup(method);
+		exchange->escape_colons = exchange_escapes_colons(exchange);
 		return exchange_begin(exchange);
 	case EXCHANGE_BODY:
 		if (*n == 0)

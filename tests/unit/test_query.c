@@ -208,6 +208,19 @@ START_TEST(links_of_three_pages_are_as_recorded)
 }
 END_TEST
 
+START_TEST(links_can_do_without_colons)
+{
+	add_many(1, 3);
+	config.escape_colons = true;
+	json_t *json = search("per_page=1&from=2026-06-15T11:00:30");
+	ck_assert_str_eq(link_of(json, "next"),
+	        BASE "?page=2&per_page=1&from=2026-06-15T11%3A00%3A30&to=2026-06-15T12%3A34"
+	             "&timezone=UTC&as_of=3");
+	json_decref(ask("GET", link_of(json, "next"), 200));
+	json_decref(json);
+}
+END_TEST
+
 START_TEST(links_carry_every_filter)
 {
 	add_many(1, 3);
@@ -691,9 +704,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {what_fits_on_one_page_has_no_links,
-	        links_of_three_pages_are_as_recorded, links_carry_every_filter,
-	        a_page_past_the_end_is_empty_and_leads_back, an_empty_store_answers,
-	        as_of_0_is_before_everything_and_a_future_one_is_now,
+	        links_of_three_pages_are_as_recorded, links_can_do_without_colons,
+	        links_carry_every_filter, a_page_past_the_end_is_empty_and_leads_back,
+	        an_empty_store_answers, as_of_0_is_before_everything_and_a_future_one_is_now,
 	        following_next_gives_each_event_once,
 	        pages_are_one_snapshot_whatever_arrives_meanwhile,
 	        traversals_hold_while_a_thread_writes, filters_find_and_lists_are_unions,
