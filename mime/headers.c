@@ -26,6 +26,8 @@ void mime_init(void)
 	g_mime_init();
 	mime_options = g_mime_parser_options_new();
 	g_mime_parser_options_set_fallback_charsets(mime_options, charsets);
+	/* GObject makes classes at their first use: here, while there is one thread. */
+	g_object_unref(internet_address_list_parse(mime_options, "group: mail@box.example;"));
 	g_once_init_leave(&once, 1);
 }
 
