@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "store/batch.h"
 #include "tests/support/unit.h"
 
 #define DOCUMENTATION "/api/v1/message-events/events/documentation"
@@ -18,7 +19,8 @@
 
 static char *dir, *path;
 static struct query_server *server;
-static atomic_int delay_ms; /* that each request takes in its worker */
+static struct store *stored; /* NULL = none: most tests ask for documentation only */
+static atomic_int delay_ms;  /* that each request takes in its worker */
 static atomic_int running;
 
 /* The hook that query_answer calls first: makes a request as slow as a test wants. */
@@ -44,7 +46,7 @@ static void start(struct query_server_config config)
 		prepare();
 	config.socket = path;
 	config.query.now = slow_now;
-	server = query_server_new(NULL, &config, &err);
+	server = query_server_new(stored, &config, &err);
 	ck_assert_msg(server != NULL, "%s", err.text);
 }
 
@@ -391,6 +393,58 @@ START_TEST(headers_of_real_clients_are_accepted)
 	answer_clear(&answer);
 	WAIT_FOR(closed(fd));
 	close(fd);
+	stop();
+}
+END_TEST
+
+/* The first link of a search that is asked for with this Host. */
+static char *link_for(const char *host)
+{
+	g_autofree char *request =
+	        g_strdup_printf("GET /api/v1/message-events?per_page=1&to=1970-01-01T00:01 "
+	                        "HTTP/1.1\r\nHost: %s\r\n\r\n",
+	                host);
+	struct answer answer;
+	int fd = client();
+
+	put(fd, request);
+	ck_assert(get(fd, false, &answer));
+	close(fd);
+	const char *href = strstr(answer.body->str, "/api/v1/message-events?page=2");
+	ck_assert_msg(href != NULL, "%s", answer.body->str);
+	char *link = g_strndup(href, strcspn(href, "\""));
+	answer_clear(&answer);
+	return link;
+}
+
+START_TEST(clients_whose_host_is_the_socket_get_links_without_colons)
+{
+	struct query_server_config config = {0};
+	struct store_commit_result result;
+	struct error err = {0};
+
+	prepare();
+	g_autofree char *directory = g_build_filename(dir, "store", NULL);
+	g_mkdir(directory, 0700);
+	ck_assert_int_eq(store_open(&stored, directory, STORE_WRITE, NULL, &err), 0);
+	struct store_batch *batch = store_batch_new();
+	for (uint64_t id = 1; id <= 2; id++) {
+		struct event event = {.type = EVENT_DELIVERY, .id = id, .time = 1000};
+
+		event.field[FIELD_MESSAGE_ID] = SLICE("00000000000000000001");
+		store_batch_event(batch, &event);
+	}
+	ck_assert_int_eq(store_commit(stored, batch, 0, &result, &err), 0);
+	store_batch_free(&batch);
+	start(config);
+	g_autofree char *plain = link_for("localhost"), *escaped = link_for(path);
+	ck_assert_ptr_nonnull(strstr(plain, "&from=1969-12-31T00:01&to=1970-01-01T00:01&"));
+	ck_assert_ptr_nonnull(strstr(escaped, "&from=1969-12-31T00%3A01&to=1970-01-01T00%3A01&"));
+	query_server_free(&server);
+	store_close(&stored);
+	g_autofree char *command = g_strdup_printf("rm -r '%s'", directory);
+	ck_assert_int_eq(system(command), 0);
+	start(config);
 	stop();
 }
 END_TEST
