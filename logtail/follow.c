@@ -252,7 +252,7 @@ static struct position follow_snapshot(const struct follow *follow)
 		return position;
 	position.at = generation_place(follow->generation, follow->split);
 	position.again = follow->marked ? mark_place(follow, &follow->marks[1]) : position.at;
-	position.mtime = generation_mtime(follow->generation);
+	position.mtime = follow->generation->mtime;
 	position.stamp = follow->stamp;
 	return position;
 }
@@ -320,7 +320,7 @@ static int follow_begin(struct follow *follow, struct error *err)
 	follow->saved.mtime = g_get_real_time() - TICK;
 	if (got == 0)
 		return 0;
-	follow->saved.mtime = generation_mtime(follow->generation) - 1;
+	follow->saved.mtime = follow->generation->mtime - 1;
 	follow->saved.at.dev = follow->generation->dev;
 	follow->saved.at.ino = follow->generation->ino;
 	struct slice before = splitter_before(follow->split);
@@ -499,7 +499,7 @@ static int follow_next(const struct follow *follow, const GPtrArray *rotation)
 			index = i;
 	}
 	if (index < 0)
-		return rotation_after(rotation, generation_mtime(generation));
+		return rotation_after(rotation, generation->mtime);
 	return index + 1 < (int)rotation->len ? index + 1 : -1;
 }
 

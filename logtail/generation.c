@@ -9,6 +9,11 @@
 
 #include "logtail/history.h"
 
+static gint64 mtime_of(const struct stat *st)
+{
+	return (gint64)st->st_mtim.tv_sec * G_USEC_PER_SEC + st->st_mtim.tv_nsec / 1000;
+}
+
 static ssize_t read_at(int fd, char *bytes, size_t n, gint64 offset)
 {
 	size_t got = 0;
@@ -71,14 +76,12 @@ static int generation_open_packed(struct generation *generation, struct error *e
 int generation_open(
         const char *path, gboolean packed, struct generation **generation_r, struct error *err)
 {
-	static gint serials;
 	struct generation *generation = g_new0(struct generation, 1);
 	struct stat st;
 
 	generation->fd = -1;
 	generation->path = g_strdup(path);
 	generation->packed = packed;
-	generation->serial = (guint)g_atomic_int_add(&serials, 1);
 	int got = packed ? generation_open_packed(generation, err)
 	                 : generation_open_plain(generation, err);
 	if (got > 0 && fstat(generation->fd, &st) != 0)
@@ -91,6 +94,7 @@ int generation_open(
 	}
 	generation->dev = st.st_dev;
 	generation->ino = st.st_ino;
+	generation->mtime = mtime_of(&st);
 	*generation_r = generation;
 	return 1;
 }
@@ -197,39 +201,45 @@ static ssize_t generation_read_plain(
 	return n - (ssize_t)last.n;
 }
 
-/* Where no byte before is at hand to compare with, the size must do. */
-static gboolean generation_shrunk(const struct generation *generation, gint64 offset)
+static enum fill generation_fill_plain(
+        struct generation *generation, struct splitter *split, char *room, ssize_t *n_r)
 {
+	gint64 offset = splitter_end(split);
+	gboolean same = TRUE;
 	struct stat st;
 
-	return !generation->packed && fstat(generation->fd, &st) == 0 && st.st_size < offset;
+	if (fstat(generation->fd, &st) != 0)
+		return FILL_FAILED;
+	*n_r = generation_read_plain(generation, split, room, &same);
+	if (same && *n_r < 0)
+		return FILL_FAILED;
+	/* Where no byte before is at hand to compare with, the size must do. */
+	if (!same || st.st_size < offset)
+		return FILL_CUT;
+	generation->mtime = mtime_of(&st);
+	return *n_r > 0 ? FILL_MORE : FILL_END;
 }
 
 enum fill generation_fill(struct generation *generation, struct splitter *split, struct error *err)
 {
 	char *room = splitter_room(split);
 	gint64 offset = splitter_end(split);
-	gboolean same = TRUE;
-	ssize_t n;
+	enum fill fill;
+	ssize_t n = 0;
 
 	if (generation->packed) {
 		n = history_block(generation->history, room, SPLIT_BLOCK, err);
-		if (n < 0)
-			return FILL_FAILED;
+		fill = n > 0 ? FILL_MORE : n == 0 ? FILL_END : FILL_FAILED;
 	} else {
-		n = generation_read_plain(generation, split, room, &same);
-		if (n < 0 && same) {
+		fill = generation_fill_plain(generation, split, room, &n);
+		if (fill == FILL_FAILED)
 			error_errno(err, errno, "cannot read %s", generation->path);
-			return FILL_FAILED;
-		}
 	}
-	if (!same)
-		return FILL_CUT;
-	if (n == 0)
-		return generation_shrunk(generation, offset) ? FILL_CUT : FILL_END;
-	generation_see(generation, offset, room, (size_t)n);
-	splitter_fed(split, (size_t)n);
-	return FILL_MORE;
+	if (fill == FILL_MORE) {
+		generation_see(generation, offset, room, (size_t)n);
+		splitter_fed(split, (size_t)n);
+	}
+	return fill;
 }
 
 static gboolean tail_fits(const struct splitter *split, struct print tail)
@@ -287,13 +297,4 @@ struct place generation_place(const struct generation *generation, const struct 
 	place.head = print_make(slice_make(generation->head, n));
 	place.tail = print_make(splitter_before(split));
 	return place;
-}
-
-gint64 generation_mtime(const struct generation *generation)
-{
-	struct stat st;
-
-	if (fstat(generation->fd, &st) != 0)
-		return 0;
-	return (gint64)st.st_mtim.tv_sec * G_USEC_PER_SEC + st.st_mtim.tv_nsec / 1000;
 }

@@ -12,7 +12,7 @@ struct generation {
 	char *path; /* by which it was opened */
 	gboolean packed;
 	guint64 dev, ino;
-	guint serial; /* different for each one opened by this process */
+	gint64 mtime; /* microseconds, of the last change that was surely read */
 	/* private */
 	int fd;
 	struct history *history;
@@ -51,8 +51,5 @@ enum holds generation_holds(
 
 /* The place of the splitter's next line in this generation. */
 struct place generation_place(const struct generation *generation, const struct splitter *split);
-
-/* Time of the last change, microseconds. */
-gint64 generation_mtime(const struct generation *generation);
 
 #endif
