@@ -46,7 +46,7 @@ static inline bool slice_ends(struct slice s, struct slice suffix)
 /* What is left without the first n bytes (n <= s.n). */
 static inline struct slice slice_from(struct slice s, size_t n)
 {
-	return (struct slice){s.p + n, s.n - n};
+	return (struct slice){n > 0 ? s.p + n : s.p, s.n - n}; /* NULL + 0 is undefined */
 }
 
 /* The first n bytes; the whole where it is shorter. */
