@@ -40,7 +40,7 @@ CREATE TABLE message (
 );
 
 CREATE TABLE event (
-	id INTEGER PRIMARY KEY,  -- milliseconds since the start of the day << 16 | order
+	id INTEGER PRIMARY KEY,  -- milliseconds since the start of the day << 15 | order
 	arrival INTEGER NOT NULL,-- number in the order of commits over the whole store
 	message INTEGER,         -- message.id; NULL: the event belongs to no message
 	body BLOB NOT NULL       -- packed fields, see store/row.c

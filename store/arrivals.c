@@ -84,7 +84,7 @@ static int read_rows(
 	sqlite3_bind_int64(stmt, 3, MAX(span->first, (int64_t)a->since + 1));
 	sqlite3_bind_int64(stmt, 4, span->last);
 	while ((result = sql_step(&reader->sql, stmt, a->err)) == 1) {
-		int64_t time = (day->start + sqlite3_column_int64(stmt, 0)) >> 16;
+		int64_t time = day->start + day_row_ms(sqlite3_column_int64(stmt, 0));
 		if (a->results.at->len >= a->limit)
 			break;
 		a->next = (uint64_t)sqlite3_column_int64(stmt, 1);

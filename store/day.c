@@ -140,7 +140,7 @@ static int make_day(
 	}
 	struct day *day = g_new0(struct day, 1);
 	*day = (struct day){.store = store, .number = number, .inode = inode};
-	day->start = number * CLOCK_DAY << 16;
+	day->start = number * CLOCK_DAY;
 	day->path = g_steal_pointer(&path);
 	day->wal.store = store;
 	day->wal.day = day;

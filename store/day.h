@@ -14,7 +14,12 @@
 #include "store/store.h"
 
 #define DAY_VERSION 1
-#define DAY_ROWS ((int64_t)CLOCK_DAY << 16) /* row ids of a day: 0 to this, exclusive */
+
+/* Row ids in the file: milliseconds of the day << 15 | order. The bit less than in absolute row ids
+ * (ms << 16 | order) makes them 42 bits: a byte less in each posting of the index. */
+#define DAY_ORDER_BITS 15
+#define DAY_ORDERS (INT64_C(1) << DAY_ORDER_BITS)
+#define DAY_ROWS ((int64_t)CLOCK_DAY << DAY_ORDER_BITS)
 #define DAY_KEY_BYTES 16
 
 enum day_statement {
@@ -81,7 +86,7 @@ struct wal {
 struct day {
 	struct store *store;
 	int64_t number; /* days since 1970-01-01 UTC */
-	int64_t start;  /* ms << 16: what makes a row id absolute */
+	int64_t start;  /* ms since the epoch */
 	char *path;
 	ino_t inode;
 	uint8_t key[DAY_KEY_BYTES];
@@ -94,6 +99,17 @@ struct day {
 	bool listed; /* in the table; false: free it with the last reference */
 	GQueue idle; /* of struct day_reader */
 };
+
+/* The first row id of a millisecond of the day, and the millisecond of a row id. */
+static inline int64_t day_row(int64_t ms)
+{
+	return ms << DAY_ORDER_BITS;
+}
+
+static inline int64_t day_row_ms(int64_t row)
+{
+	return row >> DAY_ORDER_BITS;
+}
 
 /* A handle with a reference of the caller: 1 found, 0 there is no such file (yet), -1 failed. */
 int day_acquire(struct store *store, int64_t number, struct day **day_r, struct error *err);

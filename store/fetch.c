@@ -8,7 +8,7 @@
 #include "store/rollup.h"
 #include "store/row.h"
 
-#define MINUTE_ROWS ((int64_t)CLOCK_MINUTE << 16)
+#define MINUTE_ROWS ((int64_t)CLOCK_MINUTE << DAY_ORDER_BITS)
 #define LOOK_EVERY 256 /* rows of a scan between two looks at the clock */
 
 void results_init(struct results *results)

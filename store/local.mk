@@ -63,3 +63,8 @@ tests_unit_test_store_search_LDADD = $(store_test_libs)
 tests_unit_test_store_writer_SOURCES = tests/unit/test_store_writer.c $(store_test_support)
 tests_unit_test_store_writer_LDADD = $(store_test_libs)
 endif
+
+# Not run by `make check`: a benchmark.
+check_PROGRAMS += tests/bench/bench_store
+tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
+tests_bench_bench_store_LDADD = libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS)

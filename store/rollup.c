@@ -55,7 +55,7 @@ static int64_t class_of(const struct event *event)
 int rollup_add(struct rollup *rollup, struct day_writer *writer, int64_t row,
         const struct event *event, struct error *err)
 {
-	int64_t minute = (row >> 16) / CLOCK_MINUTE;
+	int64_t minute = day_row_ms(row) / CLOCK_MINUTE;
 	struct cell one = {event_catalogue[event->type].number, class_of(event), 1};
 
 	if (minute != rollup->minute && rollup_end(rollup, writer, err) < 0)

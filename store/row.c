@@ -486,9 +486,10 @@ int row_unpack(GByteArray *out, struct day_reader *reader, const struct day *day
         const struct row *row, struct row_texts *texts, struct error *err)
 {
 	struct unpacking to = {record_begin(out), reader, texts, err};
+	int64_t time = day->start + day_row_ms(row->id);
 	struct event head = {
-	        .row = (uint64_t)(day->start + row->id),
-	        .time = (day->start + row->id) >> 16,
+	        .row = (uint64_t)time << 16 | (uint64_t)(row->id & (DAY_ORDERS - 1)),
+	        .time = time,
 	        .arrival = row->arrival,
 	};
 

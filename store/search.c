@@ -8,12 +8,15 @@
 #define DEFAULT_DEADLINE_MS 10000
 #define LAST_TIME (INT64_MAX >> 17) /* ms that a row id can hold, with room to spare */
 
-static bool day_of_row(uint64_t row, int64_t start, int64_t *local)
+/* The last row of a day before an absolute row id; -1: all are behind it. */
+static int64_t row_before(uint64_t row, int64_t start)
 {
-	int64_t at = (int64_t)MIN(row, (uint64_t)INT64_MAX) - start;
+	int64_t ms = (int64_t)(row >> 16) - start;
+	int64_t order = MIN((int64_t)(row & 0xffff), DAY_ORDERS);
 
-	*local = at - 1;
-	return at > 0;
+	if (ms < 0)
+		return -1;
+	return ms >= CLOCK_DAY ? DAY_ROWS - 1 : day_row(ms) + order - 1;
 }
 
 /* The part of a day that a search looks at: false when it is none. */
@@ -24,14 +27,11 @@ static bool window(const struct search *search, int64_t number, struct day_searc
 
 	if (from >= to)
 		return false;
-	day->low = (from - start) << 16;
-	day->high = ((to - start) << 16) - 1;
+	day->low = day_row(from - start);
+	day->high = day_row(to - start) - 1;
 	day->page_high = day->high;
-	if (search->before != 0) {
-		int64_t last;
-		day->page_high =
-		        day_of_row(search->before, start << 16, &last) ? MIN(last, day->high) : -1;
-	}
+	if (search->before != 0)
+		day->page_high = MIN(day->high, row_before(search->before, start));
 	return true;
 }
 

@@ -4,7 +4,6 @@
 
 #include "store/day.h"
 
-#define ORDERS 65536
 #define MAX_EVENTS 100000 /* held at most between commits: about 6 MB */
 
 struct second {
@@ -66,7 +65,7 @@ static void add_event(struct seconds *seconds, struct second *second, uint64_t i
 
 	*key = (struct event_key){id, second->number};
 	g_hash_table_add(seconds->events, key);
-	second->next = MAX(second->next, (row & (ORDERS - 1)) + 1);
+	second->next = MAX(second->next, (row & (DAY_ORDERS - 1)) + 1);
 	second->low = second->high < 0 ? row : MIN(second->low, row);
 	second->high = MAX(second->high, row);
 }
@@ -89,8 +88,8 @@ static int load(struct day_writer *writer, struct second *second, struct error *
 {
 	struct seconds *seconds = &writer->seconds;
 	sqlite3_stmt *stmt = writer->sql.stmt[DAY_SECOND];
-	int64_t low = second->number * CLOCK_SECOND << 16;
-	int64_t high = ((second->number + 1) * CLOCK_SECOND << 16) - 1;
+	int64_t low = day_row(second->number * CLOCK_SECOND);
+	int64_t high = day_row((second->number + 1) * CLOCK_SECOND) - 1;
 	int result;
 
 	if (low > seconds->last_row)
@@ -138,11 +137,11 @@ int seconds_place(
 	struct event_key key = {id, second->number};
 	if (g_hash_table_contains(writer->seconds.events, &key))
 		return 0;
-	if (second->next < ORDERS)
-		*row = ms << 16 | second->next;
-	else if (second->high + 1 < (second->number + 1) * CLOCK_SECOND << 16)
+	if (second->next < DAY_ORDERS)
+		*row = day_row(ms) | second->next;
+	else if (second->high + 1 < day_row((second->number + 1) * CLOCK_SECOND))
 		*row = second->high + 1;
-	else if (second->low > second->number * CLOCK_SECOND << 16)
+	else if (second->low > day_row(second->number * CLOCK_SECOND))
 		*row = second->low - 1;
 	else
 		return error_errno(err, EOVERFLOW,

@@ -1,6 +1,6 @@
 /* A term is the letter of the key (schema/search.def) and then
  *
- *	TYPE, NUMBER            the number in decimal
+ *	TYPE, NUMBER            the number in base 36
  *	TEXT, CASELESS, ID      the keyed 64-bit hash of the value in base 36
  *	'x', 'u'                the id of a reason or subject in base 36
  *
@@ -51,15 +51,17 @@ struct slice terms_fold(struct slice text, GString *scratch)
 	return slice_make(scratch->str, text.n);
 }
 
-/* Digits only, at most as many as 64 bits need, without leading zeros. */
-static bool plain_digits(struct slice *value)
+/* Digits only, of a number that 64 bits hold, without leading zeros. */
+static bool plain_digits(struct slice *value, uint64_t *number)
 {
+	*number = 0;
 	for (size_t i = 0; i < value->n; i++)
-		if (!g_ascii_isdigit(value->p[i]))
+		if (!g_ascii_isdigit(value->p[i]) || __builtin_mul_overflow(*number, 10, number) ||
+		        __builtin_add_overflow(*number, (uint64_t)(value->p[i] - '0'), number))
 			return false;
 	while (value->n > 1 && value->p[0] == '0')
 		*value = slice_from(*value, 1);
-	return value->n > 0 && value->n <= 20;
+	return value->n > 0;
 }
 
 static struct slice number_text(uint64_t number, GString *scratch)
@@ -70,6 +72,8 @@ static struct slice number_text(uint64_t number, GString *scratch)
 
 bool terms_value(enum value_form form, struct slice value, GString *scratch, struct slice *value_r)
 {
+	uint64_t number;
+
 	*value_r = value;
 	switch (form) {
 	case VALUE_TYPE: {
@@ -80,7 +84,7 @@ bool terms_value(enum value_form form, struct slice value, GString *scratch, str
 		return true;
 	}
 	case VALUE_NUMBER:
-		return plain_digits(value_r);
+		return plain_digits(value_r, &number);
 	case VALUE_CASELESS:
 		*value_r = terms_fold(value, scratch);
 		return true;
@@ -132,14 +136,11 @@ void terms_term(
 	const struct search_def *def = &search_defs[key];
 	uint64_t hash = 0;
 
-	if (def->form == VALUE_TYPE || def->form == VALUE_NUMBER) {
-		term[0] = def->letter;
-		memcpy(term + 1, value.p, value.n);
-		term[1 + value.n] = '\0';
-		return;
-	}
-	crypto_shorthash((uint8_t *)&hash, (const uint8_t *)value.p, value.n, hash_key);
-	base36(def->letter, GUINT64_FROM_LE(hash), term);
+	if (def->form == VALUE_TYPE || def->form == VALUE_NUMBER)
+		plain_digits(&value, &hash);
+	else
+		crypto_shorthash((uint8_t *)&hash, (const uint8_t *)value.p, value.n, hash_key);
+	base36(def->letter, hash, term);
 }
 
 void terms_reason(int64_t id, char term[TERM_MAX])

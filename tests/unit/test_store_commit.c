@@ -404,7 +404,7 @@ START_TEST(more_events_in_one_second_than_orders_go_on_behind_it)
 	uint64_t total;
 
 	for (uint64_t i = 1; i <= 66000; i++)
-		add(batch, DAY1 + 999, i);
+		add(batch, DAY1 + 998, i);
 	ck_assert_uint_eq(commit(store, batch).inserted, 66000);
 	ck_assert_uint_eq(commit(store, batch).inserted, 0);
 	search.from = DAY1;
