@@ -286,10 +286,11 @@ static void read_since(struct reader *reader, const struct parameter *parameter)
 {
 	reader->query->since_given =
 	        reader_number(reader, parameter->name, 0, G_MAXINT64, &reader->query->since);
-	if (reader->query->since_given && reader->query->as_of_given)
-		faults_add(reader->faults, slice_str(parameter->name),
-		        reader_once(reader, parameter->name),
-		        "since and as_of cannot be given together");
+	if (!reader->query->since_given || !reader->query->as_of_given)
+		return;
+	g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, reader->query->since);
+	faults_add(reader->faults, slice_str(parameter->name), slice_str(text),
+	        "since and as_of cannot be given together");
 }
 
 static void read_window(struct reader *reader, const struct parameter *parameter)
