@@ -9,12 +9,18 @@ liblogtail_a_SOURCES += \
 	logtail/split.c logtail/split.h
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_follow tests/unit/test_follow_random
-TESTS += tests/unit/test_follow tests/unit/test_follow_random
+check_PROGRAMS += tests/unit/test_follow tests/unit/test_follow_random tests/unit/test_history \
+	tests/unit/test_journal
+TESTS += tests/unit/test_follow tests/unit/test_follow_random tests/unit/test_history \
+	tests/unit/test_journal
 tests_unit_test_follow_SOURCES = tests/unit/test_follow.c \
 	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
 tests_unit_test_follow_LDADD = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_follow_random_SOURCES = tests/unit/test_follow_random.c \
 	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
 tests_unit_test_follow_random_LDADD = $(tests_unit_test_follow_LDADD)
+tests_unit_test_history_SOURCES = tests/unit/test_history.c tests/support/unit.h
+tests_unit_test_history_LDADD = $(tests_unit_test_follow_LDADD)
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c tests/support/unit.h
+tests_unit_test_journal_LDADD = $(tests_unit_test_follow_LDADD)
 endif

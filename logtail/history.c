@@ -115,6 +115,10 @@ static void history_unpack(struct history *history, const struct magic *magic)
 		history->at_end = TRUE;
 	else if (got != ARCHIVE_OK)
 		history_damaged(history, NULL);
+	/* "BZh" can begin a text, the others cannot. */
+	else if (archive_filter_code(history->archive, 0) == ARCHIVE_FILTER_NONE &&
+	         !g_ascii_isprint(magic->bytes[0]))
+		history_damaged(history, "its header is cut or broken");
 }
 
 /* A pipe may give fewer bytes than were asked for. */
