@@ -80,8 +80,10 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 
 	(void)f2;
 	(void)f3;
+	/* Postfix holds commands that need no reply back until one does, and libmilter reads none
+	 * of them when the MTA hung up in the meantime: a refusal must be replied to. */
 	if (listener.see_rejects)
-		want_steps |= SMFIP_RCPT_REJ;
+		want_steps = (want_steps | SMFIP_RCPT_REJ) & ~(unsigned long)SMFIP_NR_RCPT;
 	if ((actions & SMFIF_SETSYMLIST) != 0) {
 		want_actions |= SMFIF_SETSYMLIST;
 		for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
@@ -167,7 +169,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **argv)
 		        macro(ctx, "{rcpt_addr}"));
 		leave();
 	}
-	return SMFIS_NOREPLY;
+	return listener.see_rejects ? SMFIS_CONTINUE : SMFIS_NOREPLY;
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)

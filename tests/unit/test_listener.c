@@ -154,7 +154,8 @@ START_TEST(refused_recipients_and_header_changes_are_negotiated_when_asked)
 	begin((struct milter_config){.see_rejects = true, .remove_header = true});
 	struct milter_driver *driver = open_driver(DRIVER_STEPS);
 	ck_assert_uint_eq(driver->actions, 0x100 | 0x10);
-	ck_assert_uint_eq(driver->steps & 0x800, 0x800);
+	/* RCPT_REJ, and no silence at RCPT. */
+	ck_assert_uint_eq(driver->steps & (0x800 | 0x8000), 0x800);
 	ck_assert_ptr_nonnull(
 	        strstr(driver->symbols->str, "3:i {rcpt_mailer} {rcpt_host} {rcpt_addr};"));
 	driver_connect(driver, "c.example", "192.0.2.7", 4000);
@@ -170,6 +171,23 @@ START_TEST(refused_recipients_and_header_changes_are_negotiated_when_asked)
 	ck_assert_str_eq(
 	        record->str, "refused rej@example.net 5.7.1;Q1 s@example.com 1 192.0.2.7 -;");
 	driver_close(&driver);
+	end();
+}
+END_TEST
+
+START_TEST(a_refusal_counts_although_the_mta_hangs_up_at_once)
+{
+	begin((struct milter_config){.see_rejects = true});
+	for (int i = 0; i < 20; i++) {
+		struct milter_driver *driver = open_driver(DRIVER_STEPS);
+
+		driver_connect(driver, "c.example", "192.0.2.7", 4000);
+		driver_mail(driver, "<s@example.com>");
+		driver_macros(driver, 'R', "{rcpt_mailer}", "error", "{rcpt_host}", "5.7.1", NULL);
+		driver_rcpt(driver, "<rej@example.net>");
+		driver_close(&driver);
+	}
+	ck_assert_uint_eq(rejects, 20);
 	end();
 }
 END_TEST
@@ -518,6 +536,7 @@ END_TEST
 
 UNIT_MAIN("listener", only_what_is_needed_is_negotiated,
         refused_recipients_and_header_changes_are_negotiated_when_asked,
+        a_refusal_counts_although_the_mta_hangs_up_at_once,
         an_mta_that_offers_nothing_gets_its_replies, a_mail_costs_one_reply,
         another_connection_after_quit_nc_is_a_new_session, x_msys_api_is_removed_last_header_first,
         a_failed_commit_is_answered_with_451_under_tempfail_only,
