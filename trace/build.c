@@ -53,7 +53,7 @@ static struct slice lower(struct trace *trace, struct slice text)
 	char *out = scratch(trace, text.n + 1);
 
 	for (size_t i = 0; i < text.n; i++)
-		out[i] = g_ascii_tolower(text.p[i]);
+		out[i] = lower_of(text.p[i]);
 	return slice_make(out, text.n);
 }
 

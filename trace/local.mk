@@ -19,7 +19,8 @@ if HAVE_CHECK
 TRACE_TESTS = \
 	tests/unit/test_trace \
 	tests/unit/test_trace_join \
-	tests/unit/test_trace_state
+	tests/unit/test_trace_state \
+	tests/golden/check_mtalab
 check_PROGRAMS += $(TRACE_TESTS)
 TESTS += $(TRACE_TESTS)
 TRACE_TEST_LDADD = libtrace.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
@@ -30,4 +31,20 @@ tests_unit_test_trace_join_SOURCES = tests/unit/test_trace_join.c $(TRACE_TEST_F
 tests_unit_test_trace_join_LDADD = $(TRACE_TEST_LDADD)
 tests_unit_test_trace_state_SOURCES = tests/unit/test_trace_state.c $(TRACE_TEST_FRAME)
 tests_unit_test_trace_state_LDADD = $(TRACE_TEST_LDADD)
+tests_golden_check_mtalab_SOURCES = tests/golden/check_mtalab.c $(TRACE_TEST_FRAME)
+tests_golden_check_mtalab_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
+tests_golden_check_mtalab_LDADD = libtrace.a liblogtail.a libmilter_pw.a libmime.a libevent.a libbase.a \
+	$(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif
+
+# Fuzz target of the saved state; see event/local.mk.
+FUZZ_TRACE_FILES = \
+	tests/fuzz/fuzz_trace_state.c $(libtrace_a_SOURCES) $(libevent_a_SOURCES) $(libbase_a_SOURCES)
+EXTRA_DIST += tests/fuzz/fuzz_trace_state.c
+CLEANFILES += tests/fuzz/fuzz_trace_state
+
+fuzz: tests/fuzz/fuzz_trace_state
+tests/fuzz/fuzz_trace_state: $(FUZZ_TRACE_FILES)
+	$(MKDIR_P) tests/fuzz
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(SODIUM_CFLAGS) -o $@ \
+		$(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_TRACE_FILES))) $(GLIB_LIBS) $(SODIUM_LIBS)

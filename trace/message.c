@@ -307,7 +307,8 @@ static void sweep_ended(struct trace *trace)
 	while (trace->ended.head != NULL) {
 		struct message *message = trace->ended.head->data;
 		/* Times step back far where files are read in the wrong order. */
-		if (message->ended_at + TRACE_LINGER >= trace->clock &&
+		if (trace->ended.length <= TRACE_ENDED_MAX &&
+		        message->ended_at + TRACE_LINGER >= trace->clock &&
 		        message->ended_at <= trace->clock + TRACE_LINGER)
 			return;
 		message_drop(trace, message, false);

@@ -165,6 +165,11 @@ static void get_recipient(struct reader *in, struct roster *roster)
 {
 	struct slice name = get_text(in);
 	bool deferred = get_number(in) == 1;
+
+	if (name.p == NULL) {
+		in->bad = true;
+		return;
+	}
 	struct recipient *recipient = roster_add_name(roster, name);
 
 	recipient->earlier = (uint32_t)get_number(in);
@@ -225,13 +230,17 @@ static void put_story(GString *out, const struct story *story)
 	put_letter(out, story->letter);
 }
 
+/* Absent, or 20 hexadecimal digits. */
 static void get_id(struct reader *in, char id[IDENTITY_MESSAGE_ID_LEN + 1])
 {
 	struct slice text = get_text(in);
 
-	if (text.n != 0 && text.n != IDENTITY_MESSAGE_ID_LEN)
-		in->bad = true;
-	else if (text.n != 0)
+	if (text.n == 0)
+		return;
+	in->bad |= text.n != IDENTITY_MESSAGE_ID_LEN;
+	for (size_t i = 0; i < text.n; i++)
+		in->bad |= !g_ascii_isxdigit(text.p[i]);
+	if (!in->bad)
 		memcpy(id, text.p, text.n);
 }
 
@@ -254,8 +263,11 @@ static void get_story(struct reader *in, struct story *story)
 	get_id(in, story->parent);
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
 		story_set(story, texts[i], get_text(in));
-	for (unsigned n = get_count(in); n > 0 && !in->bad; n--)
-		roster_add_name(&story->injected, get_text(in));
+	for (unsigned n = get_count(in); n > 0 && !in->bad; n--) {
+		struct slice name = get_text(in);
+		if (name.p != NULL)
+			roster_add_name(&story->injected, name);
+	}
 	story->letter = get_letter(in);
 	if ((story->birth != 0) != (story->message_id[0] != '\0') ||
 	        (story->shared && story->birth == 0))

@@ -52,8 +52,7 @@ void stream_free(struct stream *stream)
 static uint64_t fact_hash(uint64_t hash, struct slice recipient)
 {
 	for (size_t i = 0; i < recipient.n; i++)
-		hash = (hash ^ (unsigned char)g_ascii_tolower(recipient.p[i])) *
-		       UINT64_C(0x100000001b3);
+		hash = (hash ^ (unsigned char)lower_of(recipient.p[i])) * UINT64_C(0x100000001b3);
 	return hash;
 }
 

@@ -20,6 +20,7 @@
 #define TRACE_VAGUE (300 * CLOCK_SECOND) /* envelope and log without a common instance */
 #define TRACE_REREAD (2 * CLOCK_SECOND)  /* what a follower reads again after a restart */
 #define TRACE_SECONDS 16                 /* seconds whose lines are counted; power of two */
+#define TRACE_ENDED_MAX 20000            /* messages that linger at most */
 #define TRACE_REPEAT_MAX 10000           /* occurrences that one line may stand for */
 #define TRACE_REASON_MAX 2000            /* bytes of a deferral's text kept for its expiry */
 
@@ -326,6 +327,12 @@ struct trace {
 static inline int64_t second_of(int64_t ms)
 {
 	return ms >= 0 ? ms / CLOCK_SECOND : (ms - CLOCK_SECOND + 1) / CLOCK_SECOND;
+}
+
+/* g_ascii_tolower is a call for each byte. */
+static inline char lower_of(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 static inline struct slice recipient_name(struct slice to, struct slice orig_to)
