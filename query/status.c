@@ -5,6 +5,7 @@
 #include "event/observation.h"
 
 #define STATUS_GAPS 100
+#define STATUS_UNPARSED 20
 
 static const char *const class_names[LEDGER_CLASSES] = {
         [LEDGER_EVENT] = "event",
@@ -99,7 +100,7 @@ static int status_counters(struct store *store, GString *out, struct error *err)
 	return 0;
 }
 
-static void status_gap_time(GString *out, const char *name, int64_t time)
+static void status_time(GString *out, const char *name, int64_t time)
 {
 	char text[CLOCK_TEXT_MAX];
 
@@ -114,8 +115,8 @@ static void status_gap(void *ctx, const struct store_gap *gap)
 	status_next(out);
 	g_string_append_c(out, '{');
 	json_member(out, "source", gap->source);
-	status_gap_time(out, "from", gap->from);
-	status_gap_time(out, "to", gap->to);
+	status_time(out, "from", gap->from);
+	status_time(out, "to", gap->to);
 	if (gap->bytes >= 0)
 		json_member_int(out, "bytes", gap->bytes);
 	json_member(out, "text", gap->text);
@@ -132,6 +133,30 @@ static int status_gaps(struct store *store, GString *out, struct error *err)
 	return 0;
 }
 
+static void status_line(void *ctx, const struct store_unparsed *line)
+{
+	GString *out = ctx;
+
+	status_next(out);
+	g_string_append_c(out, '{');
+	json_member(out, "source", line->source);
+	if (line->offset >= 0)
+		json_member_int(out, "offset", line->offset);
+	status_time(out, "from", line->time);
+	json_member(out, "text", line->text);
+	g_string_append_c(out, '}');
+}
+
+static int status_unparsed(struct store *store, GString *out, struct error *err)
+{
+	json_key(out, "unparsed_lines");
+	g_string_append_c(out, '[');
+	if (store_each_unparsed(store, STATUS_UNPARSED, status_line, out, err) < 0)
+		return -1;
+	g_string_append_c(out, ']');
+	return 0;
+}
+
 void status_report(const struct query_request *request, struct query_answer *answer_r)
 {
 	struct store *store = request->store;
@@ -141,7 +166,8 @@ void status_report(const struct query_request *request, struct query_answer *ans
 	answer_r->body = out;
 	json_member_int(out, "mark", (gint64)store_mark(store));
 	if (status_days(store, out, &err) < 0 || status_ledger(store, out, &err) < 0 ||
-	        status_counters(store, out, &err) < 0 || status_gaps(store, out, &err) < 0) {
+	        status_counters(store, out, &err) < 0 || status_gaps(store, out, &err) < 0 ||
+	        status_unparsed(store, out, &err) < 0) {
 		query_answer_clear(answer_r);
 		query_answer_error(answer_r, 500, err.text);
 		return;
