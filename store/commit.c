@@ -218,15 +218,6 @@ static int write_day(struct committing *c, struct day_writer *writer)
 	               : 0;
 }
 
-static void set_marks(struct store *store, gint64 number, uint64_t mark)
-{
-	pthread_mutex_lock(&store->days_lock);
-	g_hash_table_insert(store->day_mark, g_memdup2(&number, sizeof(number)),
-	        g_memdup2(&mark, sizeof(mark)));
-	pthread_mutex_unlock(&store->days_lock);
-	store->mark = mark;
-}
-
 static int commit_day(struct committing *c, int64_t number)
 {
 	struct day_writer *writer = day_writer_get(c->store, number, c->err);
@@ -243,8 +234,10 @@ static int commit_day(struct committing *c, int64_t number)
 	}
 	for (guint i = 0; i < c->placed->len; i++)
 		c->fresh[g_array_index(c->placed, struct placed, i).event] = true;
-	if (c->placed->len > 0)
-		set_marks(c->store, number, c->arrival);
+	if (c->placed->len > 0) {
+		store_set_day_mark(c->store, number, c->arrival);
+		c->store->mark = c->arrival;
+	}
 	return store_fault_at(c->store, "day committed", c->err);
 }
 

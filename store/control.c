@@ -78,9 +78,7 @@ int control_open(struct control *control, struct store *store, struct error *err
 	pthread_mutex_init(&control->lock, NULL);
 	if (store->mode == STORE_WRITE && open_writer(control, store->fast_import, err) < 0)
 		return -1;
-	int result = sql_open(&control->reader, control->path, SQLITE_OPEN_READONLY, err);
-	if (result == 0)
-		result = sql_version(&control->reader, CONTROL_VERSION, NULL, err);
+	int result = sql_open_reader(&control->reader, control->path, CONTROL_VERSION, err);
 	if (result == 0)
 		return error_errno(err, ENOENT, "there is no store in %s yet", store->dir);
 	return result < 0 ? -1 : 0;

@@ -70,40 +70,20 @@ static int open_writer(
 	               : 0;
 }
 
-/* The words for the case that one meets as another user. */
-static int reading_refused(const char *path, const struct error *cause, struct error *err)
-{
-	if (cause->number != EACCES && cause->number != EROFS && cause->number != EPERM)
-		return error_set(err, "%s", cause->text);
-	return error_errno(err, cause->number,
-	        "store file %s cannot be read by this user: read as the user that the store "
-	        "belongs "
-	        "to, or ask the daemon by its socket",
-	        path);
-}
-
 /* 1, or 0 when the file has no schema yet (the writer is about to make it) or just went away. */
 static int open_reader(struct day_reader *reader, const char *path, int cache_kb, struct error *err)
 {
-	struct error cause = {0};
 	char pragma[64];
+	int result = sql_open_reader(&reader->sql, path, DAY_VERSION, err);
 
+	if (result <= 0)
+		return result;
 	g_snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%d", cache_kb);
-	if (sql_open(&reader->sql, path, SQLITE_OPEN_READONLY, &cause) < 0)
-		return access(path, F_OK) < 0 && errno == ENOENT
-		               ? 0
-		               : reading_refused(path, &cause, err);
-	int version = sql_version(&reader->sql, DAY_VERSION, NULL, &cause);
-	if (version == 1 && sql_exec(&reader->sql, pragma, &cause) == 0 &&
-	        sql_prepare(&reader->sql, statements, DAY_READ_STATEMENTS, &cause) == 0)
+	if (sql_exec(&reader->sql, pragma, err) == 0 &&
+	        sql_prepare(&reader->sql, statements, DAY_READ_STATEMENTS, err) == 0)
 		return 1;
 	sql_close(&reader->sql);
-	if (version == 0)
-		return 0;
-	int result = reading_refused(path, &cause, err);
-	if (err != NULL)
-		err->number = cause.number;
-	return result;
+	return -1;
 }
 
 static void free_reader(gpointer p)

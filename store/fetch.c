@@ -9,7 +9,8 @@
 #include "store/row.h"
 
 #define MINUTE_ROWS ((int64_t)CLOCK_MINUTE << DAY_ORDER_BITS)
-#define LOOK_EVERY 256 /* rows of a scan between two looks at the clock */
+#define MAX_RESULTS (1 << 30) /* bytes of one answer */
+#define LOOK_EVERY 256        /* rows of a scan between two looks at the clock */
 
 void results_init(struct results *results)
 {
@@ -54,6 +55,8 @@ int results_take(struct results *results, struct day *day, struct day_reader *re
 	struct event event;
 	size_t at = results->bytes->len;
 
+	if (at > MAX_RESULTS)
+		return error_errno(err, EFBIG, "the answer is too large: ask for fewer events");
 	if (row_unpack(results->bytes, reader, day, &row, &texts, err) < 0)
 		return -1;
 	record_get(results->bytes, at, &event);

@@ -12,10 +12,8 @@
 #include "store/helper.h"
 #include "store/store.h"
 
-#define STORE_KEY_BYTES 16
-
-/* Commits stop here in tests, as if the process had died: called by name of the place with the
- * context; a result other than 0 makes the commit fail there. NULL outside tests. */
+/* For tests: called at places of a commit by their name; a result other than 0 makes the commit
+ * fail there. */
 typedef int store_fault(void *ctx, const char *place);
 
 struct store {
@@ -47,8 +45,10 @@ GArray *store_list_days(struct store *store, struct error *err);
 
 char *store_day_path(struct store *store, int64_t day);
 
-/* Commit, the parts. */
-struct batch_source;
+/* Notes the highest arrival number of a day. */
+void store_set_day_mark(struct store *store, gint64 number, uint64_t mark);
+
+/* Fails where the test's fault says so. */
 int store_fault_at(struct store *store, const char *place, struct error *err);
 
 #endif

@@ -55,6 +55,8 @@ int store_prune(struct store *store, int keep_days, int64_t now, struct error *e
 			return -1;
 		dropped++;
 	}
+	/* Once a day somebody comes here: the time for what was in use the last time. */
+	day_finish_ended(store, clock_day_of(clock_now()));
 	return dropped;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <unistd.h>
 
 int sql_error(struct sql *sql, struct error *err)
 {
@@ -16,7 +17,7 @@ int sql_error(struct sql *sql, struct error *err)
 		number = EBUSY;
 		break;
 	case SQLITE_READONLY:
-		number = number != 0 ? number : EROFS;
+		number = number != 0 ? number : EACCES;
 		break;
 	case SQLITE_CANTOPEN:
 		number = number != 0 ? number : EACCES;
@@ -163,4 +164,29 @@ int sql_version(struct sql *sql, int known, const char *schema, struct error *er
 		return -1;
 	}
 	return 1;
+}
+
+int sql_open_reader(struct sql *sql, const char *path, int known, struct error *err)
+{
+	struct error cause = {0};
+	int result = -1;
+
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	if (sql_open(sql, path, SQLITE_OPEN_READONLY, &cause) == 0)
+		result = sql_version(sql, known, NULL, &cause);
+	if (result == 1)
+		return 1;
+	sql_close(sql);
+	if (result == 0 || (access(path, F_OK) < 0 && errno == ENOENT))
+		return 0;
+	if (cause.number == EACCES || cause.number == EPERM || cause.number == EROFS)
+		return error_errno(err, cause.number,
+		        "store file %s cannot be read by this user: read as the user that the "
+		        "store belongs to, or ask the daemon by its socket",
+		        path);
+	error_set(err, "%s", cause.text);
+	if (err != NULL && err->number == 0)
+		err->number = cause.number;
+	return -1;
 }

@@ -53,6 +53,14 @@ static gint compare(gconstpointer a, gconstpointer b)
 	return (x > y) - (x < y);
 }
 
+void store_set_day_mark(struct store *store, gint64 number, uint64_t mark)
+{
+	pthread_mutex_lock(&store->days_lock);
+	g_hash_table_insert(store->day_mark, g_memdup2(&number, sizeof(number)),
+	        g_memdup2(&mark, sizeof(mark)));
+	pthread_mutex_unlock(&store->days_lock);
+}
+
 GArray *store_list_days(struct store *store, struct error *err)
 {
 	g_autoptr(GDir) dir = g_dir_open(store->dir, 0, NULL);
@@ -131,31 +139,43 @@ static int find_uncounted(
 	return result < 0 || more < 0 ? -1 : 0;
 }
 
-/* Looks at one day file for the highest arrival number; `counted` < 0: nothing to look for beyond
- * that. */
+/* The highest arrival number of a day; from `counted` on, if that is known, what is not counted. */
+static int look_at(
+        struct store *store, struct day *day, int64_t counted, uint64_t *mark, struct error *err)
+{
+	struct day_reader *reader = day_reader_get(day, err);
+
+	if (reader == NULL)
+		return -1;
+	int result = day_mark(reader, mark, err);
+	if (result == 0 && counted >= 0 && store->mode == STORE_WRITE && *mark > (uint64_t)counted)
+		result = find_uncounted(store, reader, (uint64_t)counted, err);
+	day_reader_put(day, reader);
+	return result;
+}
+
 static int scan_day(struct store *store, gint64 number, int64_t counted, struct error *err)
 {
+	struct error cause = {0};
 	struct day *day;
 	uint64_t mark = 0;
-	int result = day_acquire(store, number, &day, err);
+	int result = day_acquire(store, number, &day, &cause);
 
-	if (result <= 0)
-		return result;
-	struct day_reader *reader = day_reader_get(day, err);
-	result = reader == NULL ? -1 : day_mark(reader, &mark, err);
-	if (result == 0 && counted >= 0 && store->mode == STORE_WRITE && mark > (uint64_t)counted)
-		result = find_uncounted(store, reader, (uint64_t)counted, err);
-	if (reader != NULL)
-		day_reader_put(day, reader);
-	day_release(day);
+	if (result == 1) {
+		result = look_at(store, day, counted, &mark, &cause);
+		day_release(day);
+	}
+	/* One damaged day stops searches that need it, but not the capture of today's mail. */
+	if (result < 0 && cause.number != EIO) {
+		if (err != NULL && !err->set)
+			*err = cause;
+		return -1;
+	}
 	if (mark > store->mark)
 		store->mark = mark;
-	pthread_mutex_lock(&store->days_lock);
-	if (store->mode == STORE_WRITE)
-		g_hash_table_insert(store->day_mark, g_memdup2(&number, sizeof(number)),
-		        g_memdup2(&mark, sizeof(mark)));
-	pthread_mutex_unlock(&store->days_lock);
-	return result;
+	if (store->mode == STORE_WRITE && result == 0)
+		store_set_day_mark(store, number, mark);
+	return 0;
 }
 
 static int find_mark(struct store *store, struct error *err)

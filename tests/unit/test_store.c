@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <grp.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -441,6 +442,70 @@ START_TEST(ended_days_become_plain_files_and_take_late_events_still)
 }
 END_TEST
 
+/* As another user: one of the store's group may read the files, but not make what WAL needs. */
+static bool is_told_so(gid_t group)
+{
+	struct error err = {0};
+	struct store *reading;
+
+	return setgroups(0, NULL) == 0 && setgid(group) == 0 && setuid(65534) == 0 &&
+	       store_open(&reading, dir, STORE_READ, NULL, &err) == -1 &&
+	       strstr(err.text, "cannot be read by this user") != NULL && err.number == EACCES;
+}
+
+START_TEST(a_reader_who_may_not_read_is_told_so)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event event = full_event();
+	const gid_t groups[] = {getgid(), 65534};
+	int status;
+
+	commit_events(store, &event, 1);
+	store_close(&store); /* SQLite's files must not be carried over a fork */
+	if (geteuid() != 0)
+		return; /* only root can become somebody else */
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		pid_t child = fork();
+		ck_assert_int_ge(child, 0);
+		if (child == 0)
+			_exit(is_told_so(groups[i]) ? 0 : 1);
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert_int_eq(status, 0);
+	}
+}
+END_TEST
+
+START_TEST(a_damaged_day_does_not_stop_the_others)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event event = full_event();
+	g_autofree char *path = g_build_filename(dir, "2024-02-01.db", NULL);
+	struct search search = SEARCH_ALL;
+	struct error err = {0};
+	uint64_t total;
+
+	commit_events(store, &event, 1);
+	store_close(&store);
+	ck_assert(g_file_set_contents(path,
+	        "no database at all, but long enough to look at: "
+	        "no database at all, but long enough to look at: "
+	        "no database at all, but long enough to look at",
+	        -1, NULL));
+	store = open_store(dir, STORE_WRITE);
+	ck_assert_uint_eq(store_mark(store), 1);
+	event.id++;
+	ck_assert_uint_eq(commit_events(store, &event, 1), 1);
+	search.from = DAY1;
+	g_array_unref(search_ids(store, &search, &total));
+	ck_assert_uint_eq(total, 2);
+	search.from = 0;
+	ck_assert_int_eq(store_search(store, &search, compare_full, NULL, &total, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "2024-02-01.db"));
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(many_days_are_read_through_few_open_files)
 {
 	struct store_options options = {.open_days = 2};
@@ -515,7 +580,8 @@ int main(void)
 	        retention_keeps_today_and_the_days_asked_for, a_day_may_go_while_somebody_reads_it,
 	        a_reader_of_another_process_sees_new_days_and_new_events,
 	        ended_days_become_plain_files_and_take_late_events_still,
-	        many_days_are_read_through_few_open_files,
+	        many_days_are_read_through_few_open_files, a_reader_who_may_not_read_is_told_so,
+	        a_damaged_day_does_not_stop_the_others,
 	        the_birth_of_a_message_is_found_by_its_queue_id, NULL};
 	return run_store_tests("store", setup, teardown, list);
 }
