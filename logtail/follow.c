@@ -624,17 +624,32 @@ static enum advance follow_advance(struct follow *follow, struct error *err)
 	return got > 0 ? ADVANCE_DONE : got == 0 ? ADVANCE_WAIT : ADVANCE_FAILED;
 }
 
+/* Whether a file that was empty, and is no longer as it was at `mtime`, was rotated by copytruncate
+ * in between: it had no byte then that could tell. */
+static gboolean follow_missed_copy(const struct follow *follow, gint64 mtime)
+{
+	if (follow->generation->packed || follow->generation->mtime == mtime)
+		return FALSE;
+	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, NULL);
+	return rotation != NULL && rotation_after(rotation, mtime) >= 0;
+}
+
 static enum advance follow_read_on(struct follow *follow, struct error *err)
 {
 	struct error damage = {0};
+	gboolean empty = splitter_end(follow->split) == 0 && follow->generation->head_n == 0;
+	gint64 mtime = follow->generation->mtime;
 	enum fill fill = generation_fill(follow->generation, follow->split, &damage);
 
+	if (fill != FILL_FAILED && empty && follow_missed_copy(follow, mtime))
+		fill = FILL_CUT;
 	if (fill == FILL_MORE) {
 		follow->quiet_since = 0;
 		return ADVANCE_DONE;
 	}
 	if (fill == FILL_CUT) {
-		follow->lost = splitter_end(follow->split) - splitter_offset(follow->split);
+		follow->lost =
+		        empty ? 0 : splitter_end(follow->split) - splitter_offset(follow->split);
 		follow_leave(follow);
 		return ADVANCE_DONE;
 	}
