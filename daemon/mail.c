@@ -11,6 +11,8 @@ struct mail {
 	struct handover *handover;
 	struct milter_config milter;
 	int commit_timeout; /* ms */
+	bool any_node;      /* the log's names for this machine and instance are not known */
+	bool any_instance;
 	GThread *thread;
 	gint stopping;
 	GMutex lock;
@@ -20,8 +22,13 @@ struct mail {
 static int mail_observed(void *ctx, const struct observation *seen, bool wait)
 {
 	struct mail *mail = ctx;
+	struct observation placed = *seen;
 
-	return handover_give(mail->handover, seen, wait ? mail->commit_timeout : 0);
+	if (mail->any_node)
+		placed.line.node = SLICE_NONE;
+	if (mail->any_instance)
+		placed.line.instance = SLICE_NONE;
+	return handover_give(mail->handover, &placed, wait ? mail->commit_timeout : 0);
 }
 
 static int64_t mail_now(void *ctx)
@@ -79,10 +86,20 @@ static void mail_configure(struct mail *mail, const struct config *config)
 	        .see_rejects = config->sources->len == 0,
 	        .header_map = config->milter_header_map,
 	};
-	/* The only instance followed is the one that the milter belongs to. */
-	if (mail->milter.instance == NULL && config->sources->len == 1)
-		mail->milter.instance =
-		        ((const struct config_source *)config->sources->pdata[0])->instance;
+	if (config->sources->len == 0)
+		return;
+	/* The only instance followed is the one that the milter belongs to. Lines can carry another
+	 * name of this machine than gethostname's (Postfix's own log: the one of myhostname), so
+	 * that only a name that was configured counts; else the queue id finds the message. */
+	const struct config_source *first = config->sources->pdata[0];
+	if (config->sources->len == 1) {
+		if (mail->milter.instance == NULL)
+			mail->milter.instance = first->instance;
+		if (mail->milter.node == NULL)
+			mail->milter.node = first->node;
+	}
+	mail->any_instance = mail->milter.instance == NULL;
+	mail->any_node = mail->milter.node == NULL;
 }
 
 static void mail_free(struct mail *mail)

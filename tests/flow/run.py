@@ -18,8 +18,16 @@ sys.path.insert(0, HERE)
 import flow  # noqa: E402
 
 
+TEST_SECONDS = 120
+
+
+def too_long(_number, _frame):
+    raise TimeoutError(f'the test took longer than {TEST_SECONDS} s')
+
+
 def run_one(environment, sentence, function):
     started = time.monotonic()
+    signal.alarm(TEST_SECONDS)
     try:
         function(environment)
         result, detail = 'ok', ''
@@ -29,6 +37,7 @@ def run_one(environment, sentence, function):
         raise
     except Exception:  # pylint: disable=broad-except
         result, detail = 'FAILED', '\n' + traceback.format_exc()
+    signal.alarm(0)
     environment.end_test()
     print(f'{result}: {sentence} ({time.monotonic() - started:.1f} s){detail}', flush=True)
     return result
@@ -48,6 +57,7 @@ def main():
     arguments = parser.parse_args()
     tests = chosen(arguments.words)
     counts = {'ok': 0, 'FAILED': 0, 'skipped': 0}
+    signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if os.geteuid() != 0:
         print('skipped: flow tests need root, because Postfix does')

@@ -68,7 +68,7 @@ def faults(environment):
     daemon = world(environment).daemon
     status, body = curl(daemon, '/api/v1/message-events?from=2026-01-02T00:00&to=now&per_page=0')
     expect('status', 400, status)
-    expect('all faults in one answer', {'to', 'per_page'}, {e['param'] for e in json.loads(body)['errors']})
+    expect('all faults in one answer', {'from', 'to', 'per_page'}, {e['param'] for e in json.loads(body)['errors']})
     expect('format', 'To must be in the format YYYY-MM-DDTHH:mm',
            next(e['message'] for e in json.loads(body)['errors'] if e['param'] == 'to'))
     expect('unknown path', 404, curl(daemon, '/api/v1/nothing')[0])

@@ -73,7 +73,10 @@ def follow(environment):
     try:
         time.sleep(0.7)
         here.postfix.send('shop@lab.example', 'later@deliver.example')
-        types = {json.loads(process.stdout.readline())['type'] for _ in range(2)}
+        here.daemon.wait_events('recipients=later@deliver.example&events=delivery')
+        time.sleep(0.7)
+        process.terminate()
+        types = {json.loads(line)['type'] for line in process.stdout}
         expect('types', {'injection', 'delivery'}, types)
     finally:
         process.kill()

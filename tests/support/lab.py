@@ -152,7 +152,7 @@ class _SinkHandler(socketserver.StreamRequestHandler):
         self.reset()
         self.tls = False
         self.say('220 sink.example ESMTP')
-        for raw in iter(self.rfile.readline, b''):
+        for raw in iter(lambda: self.rfile.readline(), b''):  # rfile changes with STARTTLS
             line = raw.decode('utf-8', 'surrogateescape').rstrip('\r\n')
             verb = line.split(' ')[0].upper()
             if verb == 'QUIT':
