@@ -211,12 +211,13 @@ static gint by_deadline(gconstpointer a, gconstpointer b, gpointer unused)
 	return (x->deadline > y->deadline) - (x->deadline < y->deadline);
 }
 
+void join_sort(struct trace *trace)
+{
+	g_queue_sort(&trace->orphans, by_deadline, NULL);
+}
+
 void join_sweep(struct trace *trace)
 {
-	if (trace->unsorted) {
-		trace->unsorted = false;
-		g_queue_sort(&trace->orphans, by_deadline, NULL);
-	}
 	while (trace->orphans.head != NULL) {
 		struct orphan *orphan = trace->orphans.head->data;
 		if (orphan->deadline >= trace->clock)

@@ -1,18 +1,18 @@
 noinst_LIBRARIES += libtrace.a
 libtrace_a_SOURCES = \
 	trace/attempt.c \
-	trace/build.c \
-	trace/config.c \
-	trace/hops.c \
-	trace/inject.c \
-	trace/join.c \
-	trace/letter.c \
-	trace/message.c \
+	trace/config.c trace/config.h \
+	trace/draft.c trace/draft.h \
+	trace/hops.c trace/hops.h \
+	trace/inject.c trace/inject.h \
+	trace/join.c trace/join.h \
+	trace/letter.c trace/letter.h \
+	trace/message.c trace/message.h \
 	trace/reject.c \
-	trace/roster.c \
+	trace/roster.c trace/roster.h \
 	trace/state.c \
-	trace/story.c \
-	trace/stream.c \
+	trace/story.c trace/story.h \
+	trace/stream.c trace/stream.h \
 	trace/trace.c trace/trace.h trace/trace-private.h
 
 if HAVE_CHECK

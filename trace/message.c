@@ -265,19 +265,13 @@ static void message_begin(
 		story_name(message->story, message->key.stream, message->key.queue_id, birth);
 }
 
-/* Ends a message in favour of another life of its queue id. */
-static void message_supersede(struct trace *trace, struct message *message)
-{
-	message_drop(trace, message, false);
-}
-
 struct message *message_of(
         struct trace *trace, struct stream *stream, const struct observation *seen)
 {
 	struct message *message = message_known(trace, stream, seen->queue_id);
 
 	if (message != NULL && other_life(message, seen)) {
-		message_supersede(trace, message);
+		message_drop(trace, message, false);
 		message = NULL;
 	}
 	if (message == NULL)
@@ -296,7 +290,7 @@ struct message *message_stub(
 	if (message != NULL && message->ended_at != 0 &&
 	        second_of(time) > second_of(message->ended_at) + 1 &&
 	        queue_id_birth(queue_id, time) == 0) {
-		message_supersede(trace, message);
+		message_drop(trace, message, false);
 		message = NULL;
 	}
 	return message != NULL ? message : message_new(trace, stream, queue_id, time);
@@ -334,6 +328,28 @@ static void sweep_missing(struct trace *trace)
 		message_stop_waiting(trace, message);
 		trace->counts.milter_missed += message->story->letter == NULL;
 	}
+}
+
+static gint by_end(gconstpointer a, gconstpointer b, gpointer unused)
+{
+	const struct message *x = a, *y = b;
+
+	(void)unused;
+	return (x->ended_at > y->ended_at) - (x->ended_at < y->ended_at);
+}
+
+static gint by_touch(gconstpointer a, gconstpointer b, gpointer unused)
+{
+	const struct message *x = a, *y = b;
+
+	(void)unused;
+	return (x->touched < y->touched) - (x->touched > y->touched);
+}
+
+void messages_sort(struct trace *trace)
+{
+	g_queue_sort(&trace->open, by_touch, NULL);
+	g_queue_sort(&trace->ended, by_end, NULL);
 }
 
 void messages_sweep(struct trace *trace)

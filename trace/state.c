@@ -438,7 +438,6 @@ static int restore_orphan(struct trace *trace, struct reader *key, struct reader
 	orphan->letter = letter;
 	orphan->stored = true;
 	orphan_insert(trace, orphan);
-	trace->unsorted = true;
 	return 0;
 }
 
@@ -461,6 +460,7 @@ int trace_restore(struct trace *trace, struct slice key, struct slice value, str
 {
 	if (restore(trace, key, value) < 0)
 		return error_set(err, "a saved message is damaged or of another version");
+	trace->unsorted = true;
 	if (trace->counts.open > trace->config.max_open)
 		messages_evict(trace);
 	return 0;

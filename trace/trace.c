@@ -265,6 +265,11 @@ static bool needs_queue_id(enum observation_kind kind)
 
 static void sweep(struct trace *trace)
 {
+	if (trace->unsorted) {
+		trace->unsorted = false;
+		messages_sort(trace);
+		join_sort(trace);
+	}
 	join_sweep(trace);
 	messages_sweep(trace);
 }
