@@ -42,6 +42,7 @@ struct follow {
 
 	struct generation *generation; /* NULL: to be looked for */
 	struct splitter *split;
+	char *none_newer; /* listing of the rotated files, none of which is newer than generation */
 	gint64 quiet_since; /* monotonic: at the end of a generation that was rotated; 0 = no */
 
 	gboolean placed;       /* saved is valid */
@@ -58,6 +59,7 @@ struct follow {
 
 	GArray *gaps;    /* struct gap, to be told behind the next line */
 	gboolean window; /* `generation` is the copy of a copytruncate */
+	gint64 nuls;     /* of the holes before the next line */
 	gint64 lost;     /* bytes that were read and not given when the file was truncated */
 
 	int epoll, inotify, timer;
@@ -200,6 +202,7 @@ void follow_free(struct follow **follow_p)
 	generation_free(&follow->generation);
 	splitter_free(&follow->split);
 	g_array_free(follow->gaps, TRUE);
+	g_free(follow->none_newer);
 	g_free(follow->path);
 	g_clear_pointer(follow_p, g_free);
 }
@@ -277,6 +280,7 @@ static void follow_leave(struct follow *follow)
 		follow->marks[i].left = TRUE;
 	}
 	generation_free(&follow->generation);
+	g_clear_pointer(&follow->none_newer, g_free);
 	follow->quiet_since = 0;
 }
 
@@ -403,6 +407,7 @@ static int follow_resume(struct follow *follow, const GPtrArray *rotation, const
 	if (got <= 0)
 		return got;
 	follow->arrived = arrived;
+	follow->lost = 0;
 	follow->window =
 	        found->path != follow->path && found->ino != at->ino && follow_truncated(follow);
 	return 1;
@@ -445,6 +450,7 @@ static int follow_restart(struct follow *follow, const GPtrArray *rotation, stru
 		                "%s was truncated or deleted, and no rotated file holds what "
 		                "came behind its byte %" G_GINT64_FORMAT,
 		                follow->path, at.offset));
+	follow->lost = 0;
 	return 1;
 }
 
@@ -486,21 +492,30 @@ static int follow_search(struct follow *follow, struct error *err)
 }
 
 /* Index of the rotated file that was begun after the open one was left, or -1: that is the log. */
-static int follow_next(const struct follow *follow, const GPtrArray *rotation)
+static int follow_next(struct follow *follow, const GPtrArray *rotation)
 {
 	const struct generation *generation = follow->generation;
 	int index = rotation_index(rotation, generation->dev, generation->ino);
 	const struct place place = generation_place(generation, follow->split);
+	char *listing = rotation_listing(rotation);
+	gboolean known = g_strcmp0(listing, follow->none_newer) == 0;
 
+	g_free(follow->none_newer);
+	follow->none_newer = listing;
+	if (known)
+		return -1;
 	/* It may have been compressed since it was opened. */
 	for (int i = (int)rotation->len - 1; index < 0 && i >= 0 && place.head.n > 0; i--) {
 		const struct rotated *rotated = rotation->pdata[i];
 		if (rotated->packed && generation_holds(rotated->path, TRUE, &place, NULL) == HOLDS)
 			index = i;
 	}
-	if (index < 0)
-		return rotation_after(rotation, generation->mtime);
-	return index + 1 < (int)rotation->len ? index + 1 : -1;
+	int next = index < 0                        ? rotation_after(rotation, generation->mtime)
+	           : index + 1 < (int)rotation->len ? index + 1
+	                                            : -1;
+	if (next >= 0)
+		g_clear_pointer(&follow->none_newer, g_free);
+	return next;
 }
 
 /* Whether the open file, no longer the log, has not grown for long enough. */
@@ -511,7 +526,7 @@ static gboolean follow_quiet(struct follow *follow)
 
 	if (follow->quiet_since == 0)
 		follow->quiet_since = now;
-	return follow->generation->packed ||
+	return follow->generation->packed || follow->window ||
 	       now - follow->quiet_since >= follow->grace * (part ? GRACE_PARTS : 1);
 }
 
@@ -540,33 +555,51 @@ static int follow_step(struct follow *follow, const char *path, gboolean packed,
 	return 1;
 }
 
+static gboolean follow_is_again(const struct follow *follow, const struct split_line *line)
+{
+	return follow->again && !(follow->arrived && line->end > follow->saved.at.offset);
+}
+
+/* A hole is told with the line behind it, so until then the position stays before it. At offset 0
+ * it is no loss but what a writer without O_APPEND leaves of a file that was truncated. */
+static void follow_skip_hole(struct follow *follow, const struct split_line *line)
+{
+	follow->saved = follow_snapshot(follow);
+	follow->moved = FALSE;
+	if (line->offset > 0 && !follow_is_again(follow, line))
+		follow->nuls += line->end - line->offset;
+	splitter_take(follow->split);
+}
+
+static void follow_tell(struct follow *follow)
+{
+	if (follow->nuls > 0)
+		follow_add_gap(follow, follow->nuls,
+		        g_strdup_printf("%s holds NUL bytes instead of text", follow->path));
+	follow->nuls = 0;
+	if (follow->gaps->len > 0)
+		follow_tell_gaps(follow);
+}
+
 static int follow_give(struct follow *follow, const struct split_line *line)
 {
-	gboolean again = follow->again && !(follow->arrived && line->end > follow->saved.at.offset);
+	gboolean again = follow_is_again(follow, line);
 	struct follow_line given = {.text = line->text, .offset = line->offset, .again = again};
+	gint64 before = follow->stamp;
 
 	follow->again = again;
 	follow->stamped = FALSE;
 	follow->line_offset = line->offset;
-	if (follow->hooks.line(follow->hooks.ctx, &given) != 0)
+	if (follow->hooks.line(follow->hooks.ctx, &given) != 0) {
+		follow->stamp = before;
 		return -1;
+	}
 	splitter_take(follow->split);
 	if (again)
 		return 0;
 	follow->moved = TRUE;
-	if (follow->gaps->len > 0)
-		follow_tell_gaps(follow);
+	follow_tell(follow);
 	return 0;
-}
-
-/* At offset 0 it is what a writer without O_APPEND leaves of a file that was truncated. */
-static void follow_skip_hole(struct follow *follow, const struct split_line *line)
-{
-	splitter_take(follow->split);
-	if (line->offset == 0 || follow->again || !follow->moved || follow->hooks.gap == NULL)
-		return;
-	g_autofree char *what = g_strdup_printf("%s holds NUL bytes instead of text", follow->path);
-	follow->hooks.gap(follow->hooks.ctx, follow->stamp, 0, line->end - line->offset, what);
 }
 
 /* Gives the whole lines at hand. -1: the hook said stop, or it was enough. */
@@ -593,11 +626,25 @@ enum advance {
 	ADVANCE_DONE,
 };
 
+/* Leaves the open file, whose last line may have no newline, for a rotated one or (NULL) the log.
+ */
+static enum advance follow_go_on(
+        struct follow *follow, const struct rotated *rotated, struct error *err)
+{
+	const char *path = rotated != NULL ? rotated->path : follow->path;
+	struct split_line rest;
+
+	if (splitter_peek_rest(follow->split, &rest) && !rest.hole &&
+	        follow_give(follow, &rest) != 0)
+		return ADVANCE_STOP;
+	int got = follow_step(follow, path, rotated != NULL && rotated->packed, err);
+	return got > 0 ? ADVANCE_DONE : got == 0 ? ADVANCE_WAIT : ADVANCE_FAILED;
+}
+
 /* At the end of the open file: waits, or goes on with the next. */
 static enum advance follow_advance(struct follow *follow, struct error *err)
 {
 	const struct generation *generation = follow->generation;
-	struct split_line rest;
 	struct stat st;
 	gboolean there = stat(follow->path, &st) == 0;
 
@@ -615,13 +662,7 @@ static enum advance follow_advance(struct follow *follow, struct error *err)
 	int next = follow_next(follow, rotation);
 	if (next < 0 && (!there || st.st_size == 0 || !follow_quiet(follow)))
 		return ADVANCE_WAIT;
-	if (splitter_peek_rest(follow->split, &rest) && !rest.hole &&
-	        follow_give(follow, &rest) != 0)
-		return ADVANCE_STOP;
-	const struct rotated *rotated = next >= 0 ? rotation->pdata[next] : NULL;
-	int got = rotated != NULL ? follow_step(follow, rotated->path, rotated->packed, err)
-	                          : follow_step(follow, follow->path, FALSE, err);
-	return got > 0 ? ADVANCE_DONE : got == 0 ? ADVANCE_WAIT : ADVANCE_FAILED;
+	return follow_go_on(follow, next >= 0 ? rotation->pdata[next] : NULL, err);
 }
 
 /* Whether a file that was empty, and is no longer as it was at `mtime`, was rotated by copytruncate

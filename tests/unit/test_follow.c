@@ -564,6 +564,35 @@ START_TEST(nul_bytes_are_taken_out_and_a_hole_is_a_gap)
 }
 END_TEST
 
+START_TEST(a_hole_at_the_position_is_told_with_the_line_behind_it)
+{
+	static const char hole[4000];
+
+	log_box_open(&box);
+	log_box_append(&box, NULL, "1 a\n");
+	log_box_start(&box, TRUE);
+	run();
+	log_box_commit(&box);
+	log_box_write(&box, NULL, hole, sizeof(hole));
+	for (int i = 0; i < 3; i++) {
+		log_box_kill(&box);
+		restart_and_run();
+		log_box_commit(&box);
+		ck_assert_uint_eq(box.gaps->len, 0);
+	}
+	log_box_append(&box, NULL, "2 b\n");
+	run();
+	ASSERT_LINES("1 a|2 b");
+	ck_assert_int_eq(box.gap_bytes, 4000);
+	ck_assert_int_eq(box.gap_to, 2000);
+	log_box_commit(&box);
+	log_box_kill(&box);
+	restart_and_run();
+	ck_assert_uint_eq(box.gaps->len, 1);
+	log_box_close(&box);
+}
+END_TEST
+
 START_TEST(a_writer_that_goes_on_at_its_old_offset_after_a_truncation_is_read)
 {
 	log_box_open(&box);
@@ -812,6 +841,7 @@ UNIT_MAIN("follow", a_line_waits_for_its_newline,
         a_second_that_spans_two_files_is_given_again_from_the_first,
         an_unfinished_last_line_is_given_when_its_file_is_left,
         nul_bytes_are_taken_out_and_a_hole_is_a_gap,
+        a_hole_at_the_position_is_told_with_the_line_behind_it,
         a_writer_that_goes_on_at_its_old_offset_after_a_truncation_is_read,
         a_line_over_64_kib_is_cut_and_its_rest_skipped, bytes_that_are_not_utf_8_pass_unchanged,
         a_refused_line_is_given_again_and_the_position_stays_before_it,
