@@ -59,6 +59,7 @@ struct follow {
 
 	GArray *gaps;    /* struct gap, to be told behind the next line */
 	gboolean window; /* `generation` is the copy of a copytruncate */
+	gint64 blank;    /* so many NULs does generation begin with, as far as is known */
 	gint64 nuls;     /* of the holes before the next line */
 	gint64 lost;     /* bytes that were read and not given when the file was truncated */
 
@@ -304,6 +305,7 @@ static int follow_open(
 		follow_add_gap(follow, -1, g_strdup(why.text));
 	}
 	follow->generation = generation;
+	follow->blank = 0;
 	return 1;
 }
 
@@ -566,7 +568,9 @@ static void follow_skip_hole(struct follow *follow, const struct split_line *lin
 {
 	follow->saved = follow_snapshot(follow);
 	follow->moved = FALSE;
-	if (line->offset > 0 && !follow_is_again(follow, line))
+	if (line->offset == follow->blank)
+		follow->blank = line->end;
+	else if (!follow_is_again(follow, line))
 		follow->nuls += line->end - line->offset;
 	splitter_take(follow->split);
 }
