@@ -28,8 +28,8 @@ enum form {
 	FORMS
 };
 
-/* What a field's value usually is. Of SAME and DOMAIN the second form is tried next; FORM_TEXT
- * takes anything. */
+/* What a field's value usually is. Part of the file format: a change needs a new DAY_VERSION. Of
+ * SAME and DOMAIN the second form is tried next; FORM_TEXT takes anything. */
 struct field_form {
 	enum form form;
 	enum form next;

@@ -64,9 +64,16 @@ static bool plain_digits(struct slice *value, uint64_t *number)
 	return value->n > 0;
 }
 
+/* Decimal digits; not by printf, since every event comes here twice. */
 static struct slice number_text(uint64_t number, GString *scratch)
 {
-	g_string_printf(scratch, "%" G_GUINT64_FORMAT, number);
+	char digits[TERM_MAX], *p = digits + sizeof(digits);
+
+	do
+		*--p = (char)('0' + number % 10);
+	while ((number /= 10) != 0);
+	g_string_truncate(scratch, 0);
+	g_string_append_len(scratch, p, digits + sizeof(digits) - p);
 	return slice_make(scratch->str, scratch->len);
 }
 
