@@ -147,11 +147,6 @@ static const char *keep(struct message *message, const char *text)
 	return g_string_chunk_insert_len(message->text, text, (gssize)n);
 }
 
-static const char *keep_slice(struct message *message, struct slice text)
-{
-	return text.n > 0 ? g_string_chunk_insert_len(message->text, text.p, (gssize)text.n) : NULL;
-}
-
 /* The same for text of a hook, which is freed. */
 static const char *keep_own(struct message *message, char *text)
 {
@@ -380,10 +375,15 @@ static void read_message_id(struct milter_session *session, struct slice value)
 {
 	struct message *message = &session->message;
 
+	if (message->message_id != NULL)
+		return;
 	/* A folded one comes as "\n <id>". */
-	if (message->message_id == NULL)
-		message->message_id =
-		        keep_slice(message, slice_head(slice_trim(value), MILTER_FIELD_BYTES_MAX));
+	char *text = slice_dup(slice_trim(value));
+	for (char *p = text; *p != '\0'; p++) {
+		if (g_ascii_iscntrl(*p))
+			*p = ' ';
+	}
+	message->message_id = keep_own(message, text);
 }
 
 static void read_msys(struct milter_session *session, struct slice value)

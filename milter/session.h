@@ -15,11 +15,14 @@
 #include "base/error.h"
 #include "event/observation.h"
 
-/* What is read of one message at most; more is counted, the rest of the message is kept. */
+/* What is read of one message at most; what is beyond is left out, and the rest of the message is
+ * kept. Counters: milter_recipients_limit, milter_header_limit, milter_long_attributes (metadata,
+ * tags and such: milter/attributes.h), milter_bad_attributes (no JSON and the like; the rest
+ * counts), milter_no_queue_id (the message is not recorded). */
 #define MILTER_RECIPIENTS_MAX 50000
 #define MILTER_ADDRESSES_MAX 50000        /* in To and Cc; past it rcpt_type is unknown */
 #define MILTER_HEADER_BYTES_MAX (1 << 20) /* of the header values that we look at, together */
-#define MILTER_FIELD_BYTES_MAX 2000       /* of one field's text */
+#define MILTER_FIELD_BYTES_MAX 2000       /* of one field's text; longer text is cut */
 
 struct milter_shared;
 struct milter_session;

@@ -481,10 +481,10 @@ START_TEST(msg_id_stands_in_for_a_missing_header)
 	said("header_message_id=<generated@mx>\n");
 	fresh();
 	mail_from("<s@lab.example>");
-	header("message-id", "<own@x>");
+	header("message-id", "\r\n\t<own@x>\n (a\x1b comment)\n");
 	header("Message-ID", "<second@x>");
 	milter_session_end(session, "id1", "<generated@mx>", &remove);
-	said("header_message_id=<own@x>\n");
+	said("header_message_id=<own@x>  (a  comment)\n");
 	end();
 }
 END_TEST
