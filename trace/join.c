@@ -70,7 +70,7 @@ static void orphan_remove(struct trace *trace, struct orphan *orphan)
 	if (orphan->stored) {
 		GString *key = g_string_new(NULL);
 		state_orphan_key(key, orphan);
-		g_ptr_array_add(trace->gone, key);
+		g_hash_table_add(trace->gone, key);
 	}
 	orphan_free(orphan);
 }

@@ -165,7 +165,7 @@ void message_drop(struct trace *trace, struct message *message, bool keep)
 	if (message->stored && !keep) {
 		GString *key = g_string_new(NULL);
 		state_message_key(key, message);
-		g_ptr_array_add(trace->gone, key);
+		g_hash_table_add(trace->gone, key);
 	}
 	story_leave(trace, message);
 	roster_clear(&message->tried);
@@ -359,11 +359,12 @@ void messages_sweep(struct trace *trace)
 	sweep_missing(trace);
 }
 
-/* Only what the state store holds as it is may leave the memory; where nobody saves state, what has
- * been silent for longest is given up. */
+/* Only what the state store holds as it is may leave the memory: what a save before the last one
+ * wrote, since the last one may not be committed yet. Where nobody saves state, what has been
+ * silent for longest is given up. */
 void messages_evict(struct trace *trace)
 {
-	while (trace->counts.open / 2 > trace->config.max_open)
+	while (trace->counts.open > 2 * (uint64_t)trace->config.max_open + TRACE_UNSAVED_MAX)
 		message_drop(trace, trace->open.tail->data, false);
 
 	GList *node = trace->open.tail;
@@ -372,7 +373,7 @@ void messages_evict(struct trace *trace)
 		if (trace->counts.open <= trace->config.max_open)
 			return;
 		node = node->prev;
-		if (message->dirty || !message->stored)
+		if (message->dirty || !message->stored || message->round >= trace->round)
 			continue;
 		trace->evicted = true;
 		message_drop(trace, message, true);

@@ -15,6 +15,7 @@
 #define TRACE_SLOW (1 * CLOCK_HOUR)     /* from the first command to the end of the data */
 #define TRACE_REREAD (2 * CLOCK_SECOND) /* what a follower reads again after a restart */
 #define TRACE_ENDED_MAX 20000           /* messages that linger at most */
+#define TRACE_UNSAVED_MAX 1000          /* messages over the bound between two saves */
 
 struct message_key {
 	struct stream *stream;
@@ -30,6 +31,7 @@ struct message {
 	int64_t touched;        /* time of the last line */
 	int64_t ended_at;       /* 0 = open */
 	int64_t deadline;       /* when a missing envelope counts as missed */
+	unsigned round;         /* of the save that wrote it */
 	GList life, wait, dirt; /* nodes in trace->open or ->ended, ->missing, ->dirty */
 	unsigned own : 1;       /* a line of its own was seen */
 	unsigned born : 1;      /* its birth line was seen */

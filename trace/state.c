@@ -476,7 +476,9 @@ struct message *state_load(struct trace *trace, struct stream *stream, struct sl
 	put_text(key, stream->node);
 	put_text(key, stream->instance);
 	put_text(key, queue_id);
-	if (!trace->hooks.load(trace->hooks.ctx, slice_make(key->str, key->len), &value) ||
+	if (g_hash_table_contains(trace->gone, key) ||
+	        g_hash_table_contains(trace->forgotten, key) ||
+	        !trace->hooks.load(trace->hooks.ctx, slice_make(key->str, key->len), &value) ||
 	        restore(trace, slice_make(key->str, key->len), value) < 0)
 		return NULL;
 	return g_hash_table_lookup(trace->messages, &wanted);
@@ -488,12 +490,18 @@ typedef void put_function(void *ctx, struct slice key, struct slice value);
 
 static void save_gone(struct trace *trace, put_function *put, void *ctx)
 {
-	for (guint i = 0; i < trace->gone->len; i++) {
-		const GString *key = trace->gone->pdata[i];
+	GHashTableIter iter;
+	gpointer p;
+
+	g_hash_table_iter_init(&iter, trace->gone);
+	while (g_hash_table_iter_next(&iter, &p, NULL)) {
+		const GString *key = p;
 		put(ctx, slice_make(key->str, key->len), SLICE_NONE);
 	}
-	if (trace->gone->len > 0)
-		g_ptr_array_set_size(trace->gone, 0);
+	GHashTable *old = trace->forgotten;
+	trace->forgotten = trace->gone;
+	trace->gone = old;
+	g_hash_table_remove_all(old);
 }
 
 /* What ended is kept only where lines read again after a restart could not rebuild it: the parts of
@@ -513,6 +521,7 @@ static void save_message(struct trace *trace, struct message *message, GString *
 	if (keep)
 		put_message(value, message);
 	message->stored = keep;
+	message->round = trace->round;
 	put(ctx, slice_make(key->str, key->len),
 	        keep ? slice_make(value->str, value->len) : SLICE_NONE);
 }
@@ -541,6 +550,7 @@ void trace_save(struct trace *trace, put_function *put, void *ctx)
 	g_autoptr(GString) key = g_string_new(NULL);
 	g_autoptr(GString) value = g_string_new(NULL);
 
+	trace->round++;
 	save_gone(trace, put, ctx);
 	while (trace->dirty.head != NULL)
 		save_message(trace, trace->dirty.head->data, key, value, put, ctx);

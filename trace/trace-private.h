@@ -53,7 +53,9 @@ struct trace {
 	GQueue open, ended, missing, dirty;
 	GQueue orphans;           /* by deadline */
 	GHashTable *orphan_index; /* queue id -> GSList of struct orphan */
-	GPtrArray *gone;          /* GString keys to be forgotten by the state store */
+	GHashTable *gone;         /* GString keys that the state store is to forget */
+	GHashTable *forgotten; /* keys of which the last save said so: perhaps not committed yet */
+	unsigned round;        /* number of the last save */
 	unsigned dirty_orphans;
 	bool unsorted; /* restored messages and orphans are out of order */
 	bool evicted;  /* the state store holds messages that the memory does not */

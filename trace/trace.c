@@ -37,6 +37,12 @@ static void free_key(gpointer key)
 	g_string_free(key, TRUE);
 }
 
+static GHashTable *key_set(void)
+{
+	return g_hash_table_new_full(
+	        (GHashFunc)g_string_hash, (GEqualFunc)g_string_equal, free_key, NULL);
+}
+
 struct trace *trace_new(
         const struct trace_config *config, const struct trace_hooks *hooks, struct error *err)
 {
@@ -50,7 +56,9 @@ struct trace *trace_new(
 	trace->messages = g_hash_table_new(message_key_hash, message_key_equal);
 	trace->stories = g_hash_table_new(g_str_hash, g_str_equal);
 	trace->by_header = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	trace->gone = g_ptr_array_new_with_free_func(free_key);
+	trace->gone = key_set();
+	trace->forgotten = key_set();
+	trace->round = 1;
 	trace->extra = g_ptr_array_new_with_free_func(g_free);
 	trace->reason = g_string_new(NULL);
 	if (parse_lists(trace, config->internal_relays, err) < 0)
@@ -93,7 +101,8 @@ void trace_free(struct trace **pointer)
 	g_hash_table_unref(trace->stories);
 	g_hash_table_unref(trace->by_header);
 	g_ptr_array_unref(trace->streams);
-	g_ptr_array_unref(trace->gone);
+	g_hash_table_unref(trace->gone);
+	g_hash_table_unref(trace->forgotten);
 	g_ptr_array_unref(trace->extra);
 	g_array_unref(trace->relays);
 	g_array_unref(trace->sending_ips);

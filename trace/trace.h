@@ -50,12 +50,12 @@ void trace_free(struct trace **trace);
  * line: LEDGER_EVENT, LEDGER_LINKED, LEDGER_IGNORED or LEDGER_UNPARSED. */
 enum ledger_class trace_feed(struct trace *trace, const struct observation *seen);
 
-/* Moves the clock on to `now` (ms): envelopes whose log never came become injections, messages
- * that are too old end. */
+/* Moves the clock on to `now` (ms), when all sources are at their end: envelopes whose log never
+ * came become injections, messages that are too old end. */
 void trace_tick(struct trace *trace, int64_t now);
 
 /* Hands out each open message that changed since the last call (value.p == NULL: it ended, forget
- * it), to be committed together with the positions of the sources. */
+ * it), to be committed together with the positions of the sources, before the next call. */
 void trace_save(struct trace *trace, void (*put)(void *ctx, struct slice key, struct slice value),
         void *ctx);
 
