@@ -1,11 +1,14 @@
 #include "milter/listener.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <glib.h>
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "milter/socket.h"
 
@@ -30,8 +33,7 @@ static struct listener {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool stop;  /* milter_stop was called */
-	bool ended; /* smfi_main returned … */
-	int result; /* … this */
+	bool ended; /* smfi_main returned by itself: a failure */
 } listener = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* The gate: between enter and leave the hooks may be called. Callbacks run in libmilter's threads,
@@ -281,14 +283,26 @@ failed:
 	return -1;
 }
 
+/* libmilter starts a thread that waits for SIGHUP, SIGTERM and SIGINT by sigwait and then ends the
+ * listener for good, whichever of them it was. It has no switch for that, so this takes the place
+ * of libc's sigwait in the whole program: signals belong to the main thread. */
+int sigwait(const sigset_t *set, int *signal_r)
+{
+	while (gettid() != getpid())
+		pause();
+	int number = sigwaitinfo(set, NULL);
+	if (number < 0)
+		return errno;
+	*signal_r = number;
+	return 0;
+}
+
 static gpointer run_main(gpointer data)
 {
-	int result = smfi_main();
-
 	(void)data;
+	smfi_main();
 	pthread_mutex_lock(&listener.lock);
 	listener.ended = true;
-	listener.result = result;
 	pthread_cond_broadcast(&listener.changed);
 	pthread_mutex_unlock(&listener.lock);
 	return NULL;
@@ -306,7 +320,7 @@ int milter_serve(void)
 	while (!listener.stop && !listener.ended)
 		pthread_cond_wait(&listener.changed, &listener.lock);
 	if (!listener.stop)
-		result = listener.result == MI_SUCCESS ? 1 : -1;
+		result = -1;
 	g_atomic_int_set(&listener.closed, 1);
 	while (g_atomic_int_get(&listener.active) > 0)
 		pthread_cond_wait(&listener.changed, &listener.lock);

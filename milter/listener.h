@@ -12,10 +12,9 @@ int milter_listen(
         const struct milter_config *config, const struct milter_hooks *hooks, struct error *err);
 
 /* Serves until milter_stop; blocks. When it returns no hook is called any more and the socket file
- * is gone. 0 after milter_stop; 1 when libmilter took a SIGTERM, SIGINT or SIGHUP: a thread of its
- * own waits for them (sigwait), so the program should leave these signals unblocked in its main
- * thread, with a handler; Linux prefers that thread. -1 when libmilter failed (it tells syslog
- * why).
+ * is gone. 0 after milter_stop, -1 when libmilter failed (it tells syslog why).
+ *
+ * Signals are left to the program: in one that links this, sigwait works in the main thread only.
  *
  * libmilter's threads and open MTA sessions live on until the process exits, which should be soon:
  * a mail that comes meanwhile passes unrecorded, or gets 451 with MILTER_TEMPFAIL. */

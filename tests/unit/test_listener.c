@@ -3,6 +3,7 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -356,6 +357,32 @@ START_TEST(stop_waits_for_a_commit_under_way)
 }
 END_TEST
 
+START_TEST(signals_are_left_to_the_main_thread)
+{
+	sigset_t set;
+	int number = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	begin((struct milter_config){0});
+	struct milter_driver *driver = open_driver(DRIVER_STEPS);
+	driver_close(&driver);
+	kill(getpid(), SIGHUP);
+	kill(getpid(), SIGTERM);
+	/* Time for libmilter to take them. */
+	g_usleep(300000);
+	driver = open_driver(DRIVER_STEPS);
+	driver_close(&driver);
+	ck_assert_int_eq(sigwait(&set, &number), 0);
+	ck_assert_int_eq(number, SIGHUP);
+	ck_assert_int_eq(sigwait(&set, &number), 0);
+	ck_assert_int_eq(number, SIGTERM);
+	end();
+}
+END_TEST
+
 START_TEST(stop_before_serve_serves_nothing)
 {
 	struct error err = {0};
@@ -542,8 +569,9 @@ UNIT_MAIN("listener", only_what_is_needed_is_negotiated,
         a_failed_commit_is_answered_with_451_under_tempfail_only,
         a_lost_envelope_does_not_stop_mail_under_accept,
         stop_returns_soon_although_sessions_are_idle, stop_waits_for_a_commit_under_way,
-        stop_before_serve_serves_nothing, the_socket_has_its_mode_and_group_whatever_the_umask,
-        the_mode_can_be_chosen, a_live_socket_is_refused_and_left_alone, a_dead_socket_is_replaced,
+        signals_are_left_to_the_main_thread, stop_before_serve_serves_nothing,
+        the_socket_has_its_mode_and_group_whatever_the_umask, the_mode_can_be_chosen,
+        a_live_socket_is_refused_and_left_alone, a_dead_socket_is_replaced,
         what_cannot_be_a_socket_is_refused_with_a_reason,
         a_socket_file_of_somebody_else_is_not_removed_at_the_end,
         eight_sessions_at_once_lose_nothing)
