@@ -81,6 +81,7 @@ struct wal {
 	struct sql sql;     /* of the helper thread */
 	_Atomic int pages;  /* length of the log after the last commit */
 	_Atomic bool asked; /* a checkpoint is on its way */
+	int checked;        /* length when it was asked for; of the committing thread */
 };
 
 struct day {

@@ -73,8 +73,11 @@ static int committed(void *arg, sqlite3 *db, const char *name, int pages)
 	(void)db;
 	(void)name;
 	wal->pages = pages;
-	if (pages < WAL_CHECKPOINT_PAGES || atomic_exchange(&wal->asked, true))
+	if (pages < wal->checked)
+		wal->checked = 0; /* it began anew */
+	if (pages - wal->checked < WAL_CHECKPOINT_PAGES || atomic_exchange(&wal->asked, true))
 		return SQLITE_OK;
+	wal->checked = pages;
 	if (wal->day != NULL)
 		day_ref(wal->day);
 	helper_do(wal->store->helper, checkpoint, wal);
@@ -101,9 +104,11 @@ static void close_writer(void *arg)
 {
 	struct day_writer *writer = arg;
 
+	/* Who closes a file last copies its log into it: that should be one who may write. */
 	sql_rollback(&writer->sql);
-	sql_close(&writer->sql);
 	wal_close(&writer->day->wal);
+	day_close_idle(writer->day);
+	sql_close(&writer->sql);
 	for (unsigned i = 0; i < DICT_KINDS; i++)
 		cache_free(&writer->dict[i]);
 	cache_free(&writer->message);

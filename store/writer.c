@@ -25,6 +25,7 @@ struct store_writer {
 	uint64_t ticket;             /* of `current` */
 	uint64_t durable;            /* all up to it are committed */
 	bool urgent, stop;
+	bool idle; /* the thread waits for the first thing to do */
 
 	/* Of the thread. */
 	struct store_batch *spare;
@@ -93,7 +94,10 @@ static int wait_for_work(struct store_writer *writer)
 	while (store_batch_empty(writer->current)) {
 		if (writer->stop)
 			return -1;
-		if (!wait_until(&writer->changed, &writer->lock, until))
+		writer->idle = true;
+		bool in_time = wait_until(&writer->changed, &writer->lock, until);
+		writer->idle = false;
+		if (!in_time)
 			return 0;
 	}
 	until = writer->committed + GROUP;
@@ -251,7 +255,9 @@ uint64_t store_writer_end(struct store_writer *writer, bool urgent)
 	uint64_t ticket = store_batch_empty(writer->current) ? writer->ticket - 1 : writer->ticket;
 
 	writer->urgent |= urgent;
-	pthread_cond_broadcast(&writer->changed);
+	/* A thread that lets the batch grow is not woken for each line. */
+	if (urgent || writer->idle || is_full(writer))
+		pthread_cond_broadcast(&writer->changed);
 	pthread_mutex_unlock(&writer->lock);
 	return ticket;
 }

@@ -148,7 +148,9 @@ static void time_search(struct store *store, const char *name, struct search *se
 
 static void time_searches(struct store *store)
 {
-	const char *const recipients[] = {"customer1234@domain77.example", NULL};
+	g_autofree char *recipient = g_strdup_printf("customer%lu@domain%d.example",
+	        (unsigned long)(mix(5 + 7) % 300000), (int)(mix(5) % 3000));
+	const char *const recipients[] = {recipient, NULL};
 	const char *const domains[] = {"domain77.example", NULL};
 	const char *const deliveries[] = {"delivery", NULL}, *const bounces[] = {"bounce", NULL};
 	const char *const froms[] = {"news@shop5.example", NULL};

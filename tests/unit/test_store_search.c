@@ -252,7 +252,7 @@ static uint64_t brute_force(
 	return hits->len;
 }
 
-static void compare(
+static bool compare(
         struct store *store, struct world *world, struct search *search, uint64_t as_of, int n)
 {
 	g_autoptr(GArray) want = g_array_new(FALSE, FALSE, sizeof(uint64_t));
@@ -267,6 +267,7 @@ static void compare(
 	if (!search->no_total)
 		ck_assert_msg(total == want_total, "question %d: total %d, wanted %d", n,
 		        (int)total, (int)want_total);
+	return want_total > 0;
 }
 
 START_TEST(random_questions_get_the_answers_of_a_full_scan)
@@ -277,10 +278,13 @@ START_TEST(random_questions_get_the_answers_of_a_full_scan)
 
 	store_world(&store, world, 0, WORLD);
 	note_world(store, world, WORLD);
+	int answered = 0;
 	for (int n = 0; n < 400; n++) {
 		make_question(world, q);
-		compare(store, world, &q->search, store_mark(store), n);
+		answered += compare(store, world, &q->search, store_mark(store), n);
 	}
+	/* Questions that nothing answers would prove little. */
+	ck_assert_int_gt(answered, 100);
 	g_free(q);
 	free_world(world);
 	store_close(&store);
