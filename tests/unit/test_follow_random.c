@@ -306,7 +306,7 @@ static void drive(guint32 seed, int steps)
 START_TEST(whatever_happens_each_line_is_given_once_or_its_loss_is_told)
 {
 	const char *seeds = g_getenv("PW_FOLLOW_SEEDS"), *steps = g_getenv("PW_FOLLOW_STEPS");
-	unsigned first = 1, last = 12;
+	unsigned first = 1, last = 8;
 
 	if (seeds != NULL)
 		ck_assert_int_eq(sscanf(seeds, "%u-%u", &first, &last), 2);
@@ -315,4 +315,69 @@ START_TEST(whatever_happens_each_line_is_given_once_or_its_loss_is_told)
 }
 END_TEST
 
-UNIT_MAIN("follow at random", whatever_happens_each_line_is_given_once_or_its_loss_is_told)
+#define RACE_LINES 60000
+
+/* Writes and rotates without waiting for anybody, as a syslog daemon with logrotate does. */
+static gpointer race_writer(gpointer data)
+{
+	struct driver *driver = data;
+	struct log_box *box = &driver->box;
+	FILE *file = fopen(box->path, "a");
+
+	for (unsigned i = 1; i <= RACE_LINES; i++) {
+		fprintf(file, "%u line %u\n", 1000000 + i / 1000, i);
+		if (g_rand_int_range(driver->rand, 0, 20) == 0)
+			fflush(file);
+		if (g_rand_int_range(driver->rand, 0, 50) == 0)
+			g_usleep(50);
+		if (i == RACE_LINES || g_rand_int_range(driver->rand, 0, RACE_LINES / 25) != 0)
+			continue;
+		driver->rotations++;
+		g_autofree char *to = g_strdup_printf("mail.log-2026%04u", driver->rotations);
+		fflush(file);
+		if (g_rand_boolean(driver->rand)) {
+			log_box_copytruncate(box, to);
+		} else {
+			/* It goes on in the old file until it is told to reopen. */
+			log_box_rename(box, NULL, to);
+			i++;
+			fprintf(file, "%u line %u\n", 1000000 + i / 1000, i);
+			fclose(file);
+			file = fopen(box->path, "a");
+		}
+		if (g_rand_boolean(driver->rand))
+			log_box_pack(box, to, "gzip");
+	}
+	fclose(file);
+	return NULL;
+}
+
+START_TEST(a_log_that_is_rotated_while_it_is_read_is_read_whole)
+{
+	struct driver driver = {.rand = g_rand_new_with_seed(7)};
+	struct log_box *box = &driver.box;
+	gint64 stop = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+	log_box_open(box);
+	log_box_append(box, NULL, "");
+	log_box_start(box, TRUE);
+	follow_grace(box->follow, 20);
+	GThread *writer = g_thread_new("writer", race_writer, &driver);
+	while (box->given->len < RACE_LINES && g_get_monotonic_time() < stop) {
+		struct error err = {0};
+		ck_assert_msg(follow_run(box->follow, 100, &err) >= 0, "%s", err.text);
+	}
+	g_thread_join(writer);
+	for (guint i = 0; i < box->given->len; i++)
+		ck_assert_msg(g_hash_table_add(seen, box->given->pdata[i]), "twice: %s",
+		        (char *)box->given->pdata[i]);
+	ck_assert_uint_eq(box->given->len, RACE_LINES);
+	ck_assert_int_eq(box->gap_bytes, 0);
+	log_box_close(box);
+	g_rand_free(driver.rand);
+}
+END_TEST
+
+UNIT_MAIN("follow at random", whatever_happens_each_line_is_given_once_or_its_loss_is_told,
+        a_log_that_is_rotated_while_it_is_read_is_read_whole)
