@@ -31,14 +31,14 @@ START_TEST(numbers_are_digits_and_nothing_else)
 		const char *text;
 		bool ok;
 		int64_t value;
-	} rows[] = {{"0", true, 0}, {"-17", true, -17}, {"999999999999999999", true, 999999999999999999},
-		{"", false, 0}, {"-", false, 0}, {"1a", false, 0}, {" 1", false, 0},
-		{"1000000000000000000", false, 0}};
+	} rows[] = {{"0", true, 0}, {"-17", true, -17},
+	        {"999999999999999999", true, 999999999999999999}, {"", false, 0}, {"-", false, 0},
+	        {"1a", false, 0}, {" 1", false, 0}, {"1000000000000000000", false, 0}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int64_t value = 0;
 		ck_assert_msg(slice_int(slice_str(rows[i].text), &value) == rows[i].ok, "%s",
-			rows[i].text);
+		        rows[i].text);
 		ck_assert_int_eq(value, rows[i].value);
 	}
 }
@@ -57,7 +57,8 @@ END_TEST
 START_TEST(time_is_written_in_the_forms_of_the_api)
 {
 	char text[CLOCK_TEXT_MAX];
-	int64_t ms = clock_days(2016, 4, 18) * CLOCK_DAY + 14 * CLOCK_HOUR + 25 * CLOCK_MINUTE + 7042;
+	int64_t ms =
+	        clock_days(2016, 4, 18) * CLOCK_DAY + 14 * CLOCK_HOUR + 25 * CLOCK_MINUTE + 7042;
 
 	clock_format(ms, CLOCK_OFFSET, text);
 	ck_assert_str_eq(text, "2016-04-18T14:25:07.042+00:00");
@@ -83,5 +84,5 @@ START_TEST(days_and_dates_agree_over_leap_years)
 END_TEST
 
 UNIT_MAIN("base", the_first_error_wins, a_slice_is_cut_at_a_byte_once,
-	numbers_are_digits_and_nothing_else, texts_are_found_and_trimmed,
-	time_is_written_in_the_forms_of_the_api, days_and_dates_agree_over_leap_years)
+        numbers_are_digits_and_nothing_else, texts_are_found_and_trimmed,
+        time_is_written_in_the_forms_of_the_api, days_and_dates_agree_over_leap_years)
