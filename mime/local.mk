@@ -1,5 +1,15 @@
 noinst_LIBRARIES += libmime.a
-libmime_a_SOURCES = mime/headers.c mime/headers.h
+libmime_a_SOURCES = \
+	mime/headers.c mime/headers.h \
+	mime/report.c mime/report.h mime/report-private.h \
+	mime/report_answer.c \
+	mime/report_arf.c \
+	mime/report_dsn.c \
+	mime/report_fields.c \
+	mime/report_original.c \
+	mime/report_parts.c \
+	mime/report_signs.c \
+	mime/report_text.c
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_mime
