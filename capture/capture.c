@@ -280,6 +280,14 @@ uint64_t capture_observe(struct capture_stream *stream, const struct observation
 	return store_writer_end(stream->capture->writer, urgent);
 }
 
+uint64_t capture_add(struct capture *capture, const struct event *event)
+{
+	capture_lock(capture);
+	store_batch_event(capture->batch, event);
+	store_batch_no_line(capture->batch);
+	return store_writer_end(capture->writer, true);
+}
+
 void capture_count(struct capture *capture, const char *name, int64_t n)
 {
 	capture_lock(capture);

@@ -66,6 +66,9 @@ int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms);
 uint64_t capture_observe(
         struct capture_stream *stream, const struct observation *seen, bool urgent);
 
+/* Adds an event that is finished (a report's) and commits at once. Returns a ticket. */
+uint64_t capture_add(struct capture *capture, const struct event *event);
+
 /* Adds to a named counter of the store. */
 void capture_count(struct capture *capture, const char *name, int64_t n);
 

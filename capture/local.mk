@@ -1,11 +1,15 @@
 noinst_LIBRARIES += libcapture.a
 libcapture_a_SOURCES = \
 	capture/capture.c capture/capture.h \
-	capture/handover.c capture/handover.h
+	capture/handover.c capture/handover.h \
+	capture/original.c capture/original.h \
+	capture/report.c capture/report.h
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_capture
-TESTS += tests/unit/test_capture
+check_PROGRAMS += tests/unit/test_capture tests/unit/test_capture_report
+TESTS += tests/unit/test_capture tests/unit/test_capture_report
+tests_unit_test_capture_report_SOURCES = tests/unit/test_capture_report.c tests/support/unit.h
+tests_unit_test_capture_report_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_SOURCES = tests/unit/test_capture.c tests/support/unit.h
 tests_unit_test_capture_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif

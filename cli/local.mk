@@ -9,11 +9,13 @@ libcli_a_SOURCES = \
 	cli/http.c cli/http.h \
 	cli/import.c \
 	cli/input.c cli/input.h \
+	cli/mail.c cli/mail.h \
 	cli/parse.c \
 	cli/print.c cli/print.h \
 	cli/progress.c cli/progress.h \
 	cli/proof.c cli/proof.h \
 	cli/prune.c \
+	cli/report.c \
 	cli/search.c \
 	cli/show.c \
 	cli/status.c \

@@ -18,6 +18,7 @@ static const struct command {
         {"follow", cli_follow, "print events as they arrive"},
         {"import", cli_import, "read old logs into the store"},
         {"parse", cli_parse, "a log's events as NDJSON, without a store"},
+        {"report", cli_report, "a bounce, complaint or unsubscribe mail into the store"},
         {"status", cli_status, "sources, line ledger, days and troubles"},
         {"prune", cli_prune, "drop old days"},
         {"events", cli_events, "list the event types and their fields"},

@@ -1,7 +1,12 @@
-/* postwake parse: the events of logs as NDJSON, without a store. */
+/* postwake parse: the events of logs or of reports as NDJSON, without a store. */
 #include <stdio.h>
+#include <string.h>
 
+#include "base/clock.h"
+#include "capture/report.h"
 #include "cli/cli.h"
+#include "cli/mail.h"
+#include "daemon/report.h"
 #include "event/json.h"
 #include "cli/input.h"
 #include "logtail/lines.h"
@@ -71,11 +76,82 @@ static int parse_files(const struct trace_config *trace, const struct line_reade
 	return parse.events > 0 ? CLI_FOUND : CLI_NOTHING;
 }
 
+/* ---- mails ---- */
+
+struct parse_mail {
+	const char *file; /* NULL where there is only one */
+	guint64 events;
+};
+
+static void parse_mail_event(void *ctx, const struct event *event)
+{
+	struct parse_mail *parse = ctx;
+	g_autoptr(GString) out = g_string_new(NULL);
+
+	json_event(out, event, API_V1);
+	if (parse->file != NULL) {
+		g_string_truncate(out, out->len - 1);
+		json_member(out, "file", slice_str(parse->file));
+		g_string_append_c(out, '}');
+	}
+	g_string_append_c(out, '\n');
+	fwrite(out->str, 1, out->len, stdout);
+	parse->events++;
+}
+
+static void parse_explain(struct parse_mail *parse, struct slice mail)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+
+	reports_explain(mail, out);
+	fwrite(out->str, 1, out->len, stdout);
+	parse->events++;
+}
+
+static int parse_mails(struct cli *cli, char **paths, bool explain, struct error *err)
+{
+	static const struct config none;
+	const struct config *config = cli->config_path != NULL ? cli_config(cli, err) : &none;
+	struct reports *reports = config != NULL ? report_settings(config, err) : NULL;
+	struct parse_mail parse = {0};
+
+	for (char **path = paths; reports != NULL && *path != NULL && !err->set; path++) {
+		g_autoptr(GString) mail = mail_read(*path, err);
+		if (mail == NULL)
+			break;
+		parse.file = paths[1] != NULL ? *path : NULL;
+		if (explain)
+			parse_explain(&parse, slice_make(mail->str, mail->len));
+		else
+			reports_read(reports, slice_make(mail->str, mail->len), NULL, clock_now(),
+			        parse_mail_event, &parse, err);
+	}
+	reports_free(&reports);
+	if (fflush(stdout) != 0)
+		error_set(err, "cannot write to standard output");
+	if (err->set)
+		return CLI_FAILED;
+	return parse.events > 0 ? CLI_FOUND : CLI_NOTHING;
+}
+
+/* ---- the subcommand ---- */
+
+static int parse_logs(struct cli *cli, struct trace_config *trace,
+        const struct line_reader_config *reader, char **paths, struct error *err)
+{
+	const struct config *config = trace->internal_relays == NULL && cli->config_path != NULL
+	                                      ? cli_config(cli, err)
+	                                      : NULL;
+
+	if (config != NULL)
+		trace->internal_relays = config->internal_relays;
+	return err->set ? CLI_FAILED : parse_files(trace, reader, paths, err);
+}
+
 int cli_parse(struct cli *cli, int argc, char **argv)
 {
 	struct trace_config trace = {.log_followed = true};
-	struct line_reader_config reader = {0};
-	gboolean attempts = FALSE;
+	gboolean attempts = FALSE, mail = FALSE, explain = FALSE;
 	g_autofree char *relays = NULL, *zone = NULL, *node = NULL, *instance = NULL;
 	struct error err = {0};
 	const GOptionEntry entries[] = {
@@ -88,19 +164,23 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	                "NAME"},
 	        {"instance", 0, 0, G_OPTION_ARG_STRING, &instance, "name of the MTA instance",
 	                "NAME"},
+	        {"mail", 0, 0, G_OPTION_ARG_NONE, &mail,
+	                "each FILE is one mail: what a bounce, complaint or unsubscribe mail means",
+	                NULL},
+	        {"explain", 0, 0, G_OPTION_ARG_NONE, &explain,
+	                "with --mail: what was read, delay notices and receipts too", NULL},
 	        {NULL}};
 
-	if (!cli_options(entries, "FILE… - the events of logs as NDJSON",
+	if (!cli_options(entries, "FILE… - the events of logs or mails as NDJSON",
 	            "FILE may be compressed (gz, bz2, xz, zst); - is the standard input.", &argc,
 	            &argv))
 		return CLI_FAILED;
 	if (argc < 2)
 		return cli_fail("parse needs a FILE (see --help)");
-	const struct config *config =
-	        relays == NULL && cli->config_path != NULL ? cli_config(cli, &err) : NULL;
 	trace.attempts = attempts;
-	trace.internal_relays = config != NULL ? config->internal_relays : relays;
-	reader = (struct line_reader_config){.zone = zone, .node = node, .instance = instance};
-	int status = err.set ? CLI_FAILED : parse_files(&trace, &reader, argv + 1, &err);
+	trace.internal_relays = relays;
+	const struct line_reader_config reader = {.zone = zone, .node = node, .instance = instance};
+	int status = mail ? parse_mails(cli, argv + 1, explain, &err)
+	                  : parse_logs(cli, &trace, &reader, argv + 1, &err);
 	return err.set ? cli_fail("%s", err.text) : status;
 }

@@ -51,7 +51,11 @@ struct config {
 	char *query_group;
 	int query_mode;
 	int query_threads;
-	int query_window; /* minutes */
+	int query_window;   /* minutes */
+	char *report_users; /* who may hand over reports; NULL = whoever may open the socket */
+
+	char *report_verp; /* patterns: capture/report.h */
+	char *report_unsubscribe;
 
 	GPtrArray *sources; /* of struct config_source */
 };

@@ -3,6 +3,7 @@ libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h \
 	daemon/import.c daemon/import.h \
 	daemon/mail.c daemon/mail.h \
+	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
 	daemon/sources.c daemon/sources.h
 

@@ -17,6 +17,7 @@
 #include "daemon/config.h"
 #include "daemon/import.h"
 #include "daemon/mail.h"
+#include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
 #include "event/json.h"
@@ -35,6 +36,7 @@ struct daemon {
 	struct mail *mail;
 	struct query_server *server;
 	struct import_context import;
+	struct report_context report;
 	struct retention retention;
 	GThread *ticks;
 	gint stopping;
@@ -113,6 +115,8 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
 	import_hooks(&d->import, &config.import);
+	if (report_open(&d->report, c, d->capture, d->store, &config.report, err) < 0)
+		return -1;
 	d->server = query_server_new(d->store, &config, err);
 	if (d->server != NULL)
 		log_info("query", "listening on %s", c->query_socket);
@@ -158,6 +162,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	report_close(&d->report);
 	int result = capture_close(&d->capture, err);
 	store_close(&d->store);
 	return result;

@@ -165,7 +165,9 @@ char *typed_address(const char *text)
 		pattern_take(&x400, text, &address, NULL);
 	if (address != NULL)
 		return address;
-	/* A local name. */
+	/* A local name; without its type it may be the begin of anything. */
+	if (semicolon == NULL)
+		return NULL;
 	g_strstrip(decoded);
 	size_t n = strlen(decoded);
 	if (n > 1 && decoded[0] == '<' && decoded[n - 1] == '>')

@@ -8,6 +8,8 @@
 #define DEPTH_MAX 8
 #define PARTS_MAX 64
 #define PART_BYTES_MAX (256 * 1024)
+/* A longer tag is none. */
+#define TAG_MAX 1000
 
 static void part_free(gpointer data)
 {
@@ -92,13 +94,13 @@ static bool html_breaks(const char *tag)
 /* Behind the tag at p. Style sheets and scripts go with all that is in them. */
 static const char *html_tag(const char *p, GString *out)
 {
-	const char *end = strchr(p, '>');
+	const char *end = memchr(p, '>', strnlen(p, TAG_MAX));
 
 	if (g_ascii_strncasecmp(p, "<style", 6) == 0 || g_ascii_strncasecmp(p, "<script", 7) == 0) {
 		const char *close = strstr(p + 1, "</");
 		return close != NULL ? close : p + strlen(p);
 	}
-	if (end == NULL || end - p > 4000)
+	if (end == NULL)
 		return p + 1;
 	/* <user@example.com>, unescaped */
 	if (end - p < 300 && memchr(p, '@', (size_t)(end - p)) != NULL &&

@@ -6,6 +6,7 @@
 #define LINE_MAX_BYTES 2000
 #define DIAGNOSTIC_MAX 2000
 #define DIAGNOSTIC_LINES 12
+#define OPENING_MAX 500
 
 /* How an address stands in a line that tells of its failure, best first. Group 1 is the address,
  * group 2 what is said of it. `listed`: only behind a line that announces recipients. */
@@ -130,6 +131,11 @@ static bool is_empty(const char *line)
 	return line[strspn(line, " \t\r*=-_.")] == '\0';
 }
 
+static bool announces_more(const GString *text)
+{
+	return text->len > 0 && text->str[text->len - 1] == ':';
+}
+
 /* The paragraph of the address; where nothing follows it, the next one. */
 static char *paragraph(const struct letter *letter, guint at, const char *address, const char *rest)
 {
@@ -139,7 +145,7 @@ static char *paragraph(const struct letter *letter, guint at, const char *addres
 	for (guint i = at + 1; i < letter->n && taken < DIAGNOSTIC_LINES; i++) {
 		const char *line = letter->lines[i];
 		if (is_empty(line)) {
-			if (taken > 0 || ++empty > 2)
+			if ((taken > 0 && !announces_more(text)) || ++empty > 3)
 				break;
 			continue;
 		}
@@ -181,6 +187,26 @@ static char *reply_line(const struct letter *letter, const char *address)
 	return best != NULL ? text_one_line(best, DIAGNOSTIC_MAX) : NULL;
 }
 
+/* The begin of the text: where nothing else is said, the words are the reason. */
+static char *opening(const struct letter *letter)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	for (guint i = 0; i < letter->n && text->len < OPENING_MAX; i++)
+		if (!is_empty(letter->lines[i]))
+			g_string_append_printf(text, "%s ", letter->lines[i]);
+	return text_one_line(text->str, OPENING_MAX);
+}
+
+static bool gives_reason(const char *text)
+{
+	static struct pattern words = {
+	        .text = "unknown|full|quota|exceed|not |n't |no such|invalid|reject|refus|denied|"
+	                "disabled|expired|time|spam|virus|size|large|policy|block|loop|hop|error"};
+
+	return pattern_matches(&words, text);
+}
+
 static void tell(
         const struct letter *letter, struct report_recipient *recipient, guint at, const char *rest)
 {
@@ -188,7 +214,10 @@ static void tell(
 
 	if (!tells_code(said)) {
 		g_autofree char *reply = reply_line(letter, recipient->address);
-		if (reply != NULL && strstr(said, reply) == NULL) {
+		if (reply == NULL && !gives_reason(said)) {
+			g_free(said);
+			said = opening(letter);
+		} else if (reply != NULL && strstr(said, reply) == NULL) {
 			char *both = g_strconcat(said, *said != '\0' ? " " : "", reply, NULL);
 			g_free(said);
 			said = both;
@@ -240,7 +269,7 @@ static bool take_line(struct letter *letter, guint at, unsigned rank, bool annou
 			continue;
 		struct report_recipient *recipient =
 		        report_add(letter->report, g_steal_pointer(&address));
-		tell(letter, recipient, at, rest);
+		tell(letter, recipient, at, shape->rank >= 3 ? line : rest);
 		letter->report->form = shape->name;
 		return true;
 	}
@@ -332,7 +361,7 @@ static void find_recipients(struct letter *letter)
 
 /* ---- the text ---- */
 
-static char *join_texts(const struct parts *parts, enum part_kind kind)
+static char *join_texts(const struct parts *parts, enum part_kind kind, bool status)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 
@@ -340,20 +369,20 @@ static char *join_texts(const struct parts *parts, enum part_kind kind)
 		const struct part *part = parts->list->pdata[i];
 		if (part->kind == PART_ORIGINAL)
 			break;
-		if (part->kind == kind || part->kind == PART_STATUS)
+		if (part->kind == kind || (status && part->kind == PART_STATUS))
 			g_string_append_printf(text, "%s\n", part->text);
 	}
 	return g_strdup(text->str);
 }
 
-static char *text_of(const struct parts *parts)
+static char *text_of(const struct parts *parts, bool status)
 {
-	char *text = join_texts(parts, PART_TEXT);
+	char *text = join_texts(parts, PART_TEXT, status);
 
 	if (text[strspn(text, " \t\n")] != '\0')
 		return text;
 	g_free(text);
-	return join_texts(parts, PART_HTML);
+	return join_texts(parts, PART_HTML, status);
 }
 
 static char **split(const char *text)
@@ -383,14 +412,15 @@ static void letter_cut(struct letter *letter)
 		g_clear_pointer(&letter->lines[i], g_free);
 }
 
-/* Reads the text; *whole_r holds it uncut. */
+/* Reads the text; *whole_r holds it uncut. What stands for machines counts as text only where
+ * nothing has been read from it. */
 static void letter_open(
         struct letter *letter, const struct parts *parts, struct report *report, char **whole_r)
 {
 	const char *original = parts_find(parts, PART_ORIGINAL);
 	g_autofree char *from = original != NULL ? fields_get(original, "From") : NULL;
 
-	*whole_r = text_of(parts);
+	*whole_r = text_of(parts, report->kind == REPORT_NONE);
 	*letter = (struct letter){.lines = split(*whole_r), .parts = parts, .report = report};
 	letter_cut(letter);
 	letter->original_from = text_address(from);
@@ -443,15 +473,16 @@ char *text_about(const struct parts *parts, const char *address)
 	guint at = 0;
 
 	report_init(report);
+	report->kind = REPORT_BOUNCE;
 	letter_open(&letter, parts, report, &whole);
 	while (at < letter.n && strcasestr(letter.lines[at], address) == NULL)
 		at++;
-	if (at < letter.n) {
-		struct report_recipient *recipient = report_add(report, g_strdup(address));
-		const char *rest = strcasestr(letter.lines[at], address) + strlen(address);
-		tell(&letter, recipient, at, rest + strspn(rest, ">:, '\""));
-		said = g_steal_pointer(&recipient->diagnostic);
-	}
+	struct report_recipient *recipient = report_add(report, g_strdup(address));
+	const char *rest = at < letter.n ? strcasestr(letter.lines[at], address) : NULL;
+	if (rest != NULL)
+		rest += strlen(address);
+	tell(&letter, recipient, at, rest != NULL ? rest + strspn(rest, ">:, '\"") : NULL);
+	said = g_steal_pointer(&recipient->diagnostic);
 	letter_close(&letter);
 	report_free(&report);
 	return said;
@@ -465,6 +496,7 @@ char *text_only_recipient(const struct parts *parts)
 	char *address = NULL;
 
 	report_init(report);
+	report->kind = REPORT_BOUNCE;
 	letter_open(&letter, parts, report, &whole);
 	find_recipients(&letter);
 	if (report->recipients->len == 1) {

@@ -2,6 +2,7 @@
 #include "query/request.h"
 
 #define IMPORT_PATH "api/v1/import"
+#define REPORT_PATH "api/v1/report"
 
 int query_import_target(const char *method, struct slice uri, struct query_import_target *target_r,
         struct query_answer *answer_r)
@@ -22,6 +23,24 @@ int query_import_target(const char *method, struct slice uri, struct query_impor
 			faults_answer(&faults, answer_r);
 		else
 			found = 1;
+	}
+	uri_clear(&parts);
+	return found;
+}
+
+int query_report_target(const char *method, struct slice uri, struct query_answer *answer_r)
+{
+	struct uri parts;
+	int found = 0;
+
+	*answer_r = (struct query_answer){0};
+	if (uri.n > QUERY_URI_MAX)
+		return 0;
+	uri_parse(&parts, uri);
+	if (uri_path_is(&parts, REPORT_PATH)) {
+		found = strcmp(method, "POST") == 0 ? 1 : -1;
+		if (found < 0)
+			query_answer_method(answer_r, "POST");
 	}
 	uri_clear(&parts);
 	return found;

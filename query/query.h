@@ -61,4 +61,7 @@ struct query_import_target {
 int query_import_target(const char *method, struct slice uri, struct query_import_target *target_r,
         struct query_answer *answer_r);
 
+/* POST /api/v1/report, whose body is a mail: as query_import_target. */
+int query_report_target(const char *method, struct slice uri, struct query_answer *answer_r);
+
 #endif

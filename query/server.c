@@ -33,6 +33,7 @@ enum exchange_step {
 	EXCHANGE_BODY,   /* a query: its body, if any, is dropped */
 	EXCHANGE_IMPORT, /* an import is being begun */
 	EXCHANGE_UPLOAD, /* its body is being fed */
+	EXCHANGE_REPORT, /* a mail is being taken up */
 	EXCHANGE_DONE,   /* answer is ready */
 };
 
@@ -56,6 +57,7 @@ struct exchange {
 	bool failed;      /* the import failed: `answer` says why; the rest is dropped */
 	char *chunk;      /* bytes that a worker feeds … */
 	size_t chunk_len; /* … and that the HTTP thread still shows to us: not yet consumed */
+	GString *mail;    /* of a report, as far as it has come */
 };
 
 static void exchange_free(struct exchange *exchange)
@@ -63,6 +65,8 @@ static void exchange_free(struct exchange *exchange)
 	query_answer_clear(&exchange->answer);
 	g_free(exchange->import_target.source);
 	g_free(exchange->chunk);
+	if (exchange->mail != NULL)
+		g_string_free(exchange->mail, TRUE);
 	g_free(exchange->target);
 	g_free(exchange->method);
 	g_free(exchange);
@@ -139,10 +143,32 @@ static void import_step(struct exchange *exchange)
 	}
 }
 
+static void report_take(struct exchange *exchange)
+{
+	const struct query_report *hooks = &exchange->server->config.report;
+	g_autoptr(GString) counts = g_string_new("{\"results\":");
+	struct error err = {0};
+
+	exchange->step = EXCHANGE_DONE;
+	if (hooks->take(hooks->ctx, slice_make(exchange->mail->str, exchange->mail->len), counts,
+	            &err) < 0) {
+		query_answer_error(&exchange->answer, 503, err.text);
+		return;
+	}
+	g_string_append_c(counts, '}');
+	exchange->answer.status = 200;
+	exchange->answer.body = g_steal_pointer(&counts);
+}
+
 static void server_run_import(void *job)
 {
 	struct exchange *exchange = job;
 
+	if (exchange->mail != NULL) {
+		report_take(exchange);
+		MHD_resume_connection(exchange->http);
+		return;
+	}
 	if (exchange->abandoned) {
 		import_end(exchange, true);
 		exchange_free(exchange);
@@ -217,10 +243,47 @@ static bool exchange_peer_may_import(const struct exchange *exchange)
 	       (uid == 0 || uid == geteuid());
 }
 
+static bool exchange_peer_may_report(const struct exchange *exchange)
+{
+	const struct query_report *hooks = &exchange->server->config.report;
+	const union MHD_ConnectionInfo *info =
+	        MHD_get_connection_info(exchange->http, MHD_CONNECTION_INFO_CONNECTION_FD);
+	uid_t uid;
+
+	if (hooks->allowed == NULL)
+		return true;
+	return info != NULL && unix_socket_peer(info->connect_fd, &uid) &&
+	       hooks->allowed(hooks->ctx, uid);
+}
+
+/* Whether the request is for reports, which then has its step, or its answer in *result_r. */
+static bool exchange_begin_report(struct exchange *exchange, enum MHD_Result *result_r)
+{
+	if (exchange->server->config.report.take == NULL)
+		return false;
+	int found = query_report_target(
+	        exchange->method, slice_str(exchange->target), &exchange->answer);
+	if (found == 0)
+		return false;
+	*result_r = MHD_YES;
+	exchange->step = found < 0 ? EXCHANGE_DONE : EXCHANGE_REPORT;
+	if (found < 0)
+		return true;
+	if (exchange_peer_may_report(exchange))
+		exchange->mail = g_string_new(NULL);
+	else
+		*result_r = exchange_refuse(exchange, 403, "Forbidden.");
+	return true;
+}
+
 /* Headers are there. */
 static enum MHD_Result exchange_begin(struct exchange *exchange)
 {
 	struct query_server *server = exchange->server;
+	enum MHD_Result result;
+
+	if (exchange_begin_report(exchange, &result))
+		return result;
 	int found = server->config.import.begin == NULL
 	                    ? 0
 	                    : query_import_target(exchange->method, slice_str(exchange->target),
@@ -260,6 +323,21 @@ static enum MHD_Result exchange_upload(struct exchange *exchange, const char *by
 	return exchange_push(exchange, exchange->server->imports);
 }
 
+/* Bytes of a mail, or its end. */
+static enum MHD_Result exchange_collect(struct exchange *exchange, const char *bytes, size_t *n)
+{
+	if (*n == 0)
+		return exchange_push(exchange, exchange->server->imports);
+	if (exchange->mail->len + *n > exchange->server->config.report.most) {
+		query_answer_error(&exchange->answer, 413, "The mail is too large");
+		exchange->step = EXCHANGE_DONE;
+	} else {
+		g_string_append_len(exchange->mail, bytes, (gssize)*n);
+	}
+	*n = 0;
+	return MHD_YES;
+}
+
 static enum MHD_Result server_access(void *cls, struct MHD_Connection *http, const char *url,
         const char *method, const char *version, const char *bytes, size_t *n, void **context)
 {
@@ -289,6 +367,8 @@ static enum MHD_Result server_access(void *cls, struct MHD_Connection *http, con
 			return exchange_upload(exchange, bytes, n);
 		exchange->last = true;
 		return exchange_push(exchange, exchange->server->imports);
+	case EXCHANGE_REPORT:
+		return exchange_collect(exchange, bytes, n);
 	case EXCHANGE_DONE:
 		break;
 	}

@@ -20,6 +20,16 @@ struct query_import {
 	int (*end)(void *import, bool aborted, GString *out, struct error *err);
 };
 
+/* Takes mails that `postwake report` sends: POST /api/v1/report. `take` is called in threads of the
+ * server, appends a JSON object with the counts, and returns when all is committed; -1 with *err
+ * becomes a 503. NULL = not offered. */
+struct query_report {
+	void *ctx;
+	size_t most;                              /* bytes of a mail; beyond it a 413 */
+	bool (*allowed)(void *ctx, unsigned uid); /* NULL = whoever may open the socket */
+	int (*take)(void *ctx, struct slice mail, GString *out, struct error *err);
+};
+
 struct query_server_config {
 	const char *socket;        /* path */
 	const char *group;         /* of the socket; NULL = leave */
@@ -31,6 +41,7 @@ struct query_server_config {
 	size_t answer_budget;      /* bytes of all answers in flight, then 503; 0 = 256 MiB */
 	struct query_config query; /* its budget is the server's */
 	struct query_import import;
+	struct query_report report;
 };
 
 struct query_server;

@@ -1,0 +1,39 @@
+/* Reports become events of the mail that they are about (design, 6): out_of_band, spam_complaint,
+ * list_unsubscribe. What the report does not tell is copied from the events of that mail. */
+#ifndef PW_CAPTURE_REPORT_H
+#define PW_CAPTURE_REPORT_H
+
+#include "capture/capture.h"
+
+struct reports; /* settings, compiled */
+
+struct reports_config {
+	/* Sender addresses that tell which mail comes back, parted by blanks: {recipient} stands
+	 * for user=domain, {message_id} for a message_id, such as "bounce+{recipient}@example.com".
+	 * NULL = none. */
+	const char *verp;
+	/* Addresses that take requests to unsubscribe, parted by blanks: {recipient} and
+	 * {message_id} as in verp, '*' for any text. NULL = by usual names and subjects. */
+	const char *unsubscribe;
+	const char *customer_id, *subaccount_id; /* of what matches no mail; NULL = 1 and 0 */
+};
+
+struct reports *reports_new(const struct reports_config *config, struct error *err);
+void reports_free(struct reports **reports);
+
+/* Calls `event` for each event that a mail means; the event is valid during the call. `store`
+ * (may be NULL) is where the original is looked for; `now` (ms) stands where the mail has no date.
+ * The number of events, or -1 with *err. Thread-safe. */
+int reports_read(const struct reports *reports, struct slice mail, struct store *store, int64_t now,
+        void (*event)(void *ctx, const struct event *event), void *ctx, struct error *err);
+
+/* Reads a mail and returns when its events are committed. *found_r = events that it means, *new_r =
+ * those that the store did not have. -1 with *err: the mail should be brought again. */
+int reports_take(const struct reports *reports, struct capture *capture, struct store *store,
+        struct slice mail, unsigned *found_r, unsigned *new_r, struct error *err);
+
+/* The form of a mail and what was read in it, for people and tests: one JSON object a recipient and
+ * a line, whatever it means. */
+void reports_explain(struct slice mail, GString *out);
+
+#endif

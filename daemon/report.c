@@ -1,0 +1,96 @@
+#include "daemon/report.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include "event/json.h"
+#include "mime/report.h"
+
+struct reports *report_settings(const struct config *config, struct error *err)
+{
+	const struct reports_config settings = {
+	        .verp = config->report_verp,
+	        .unsubscribe = config->report_unsubscribe,
+	        .customer_id = config->customer_id,
+	        .subaccount_id = config->subaccount_id,
+	};
+
+	return reports_new(&settings, err);
+}
+
+/* Names or numbers, parted by blanks. */
+static int read_users(struct report_context *context, const char *list, struct error *err)
+{
+	g_auto(GStrv) words = g_strsplit_set(list, " \t,", -1);
+
+	context->users = g_array_new(FALSE, FALSE, sizeof(uid_t));
+	for (char **word = words; *word != NULL; word++) {
+		int64_t number;
+		uid_t uid;
+
+		if (**word == '\0')
+			continue;
+		const struct passwd *user = getpwnam(*word);
+		if (user != NULL)
+			uid = user->pw_uid;
+		else if (slice_int(slice_str(*word), &number) && number >= 0)
+			uid = (uid_t)number;
+		else
+			return error_set(err, "[query] report_users: no such user: %s", *word);
+		g_array_append_val(context->users, uid);
+	}
+	return 0;
+}
+
+static bool report_allowed(void *ctx, unsigned uid)
+{
+	const struct report_context *context = ctx;
+
+	if (uid == 0 || uid == geteuid())
+		return true;
+	for (guint i = 0; i < context->users->len; i++)
+		if (g_array_index(context->users, uid_t, i) == uid)
+			return true;
+	return false;
+}
+
+static int report_take(void *ctx, struct slice mail, GString *out, struct error *err)
+{
+	struct report_context *context = ctx;
+	unsigned found, fresh;
+
+	if (reports_take(context->reports, context->capture, context->store, mail, &found, &fresh,
+	            err) < 0)
+		return -1;
+	if (fresh > 0)
+		capture_count(context->capture, "reports", fresh);
+	g_string_append_c(out, '{');
+	json_member_int(out, "events", found);
+	json_member_int(out, "new", fresh);
+	g_string_append_c(out, '}');
+	return 0;
+}
+
+int report_open(struct report_context *context, const struct config *config,
+        struct capture *capture, struct store *store, struct query_report *hooks_r,
+        struct error *err)
+{
+	context->capture = capture;
+	context->store = store;
+	context->reports = report_settings(config, err);
+	if (context->reports == NULL)
+		return -1;
+	if (config->report_users != NULL && read_users(context, config->report_users, err) < 0)
+		return -1;
+	*hooks_r = (struct query_report){.ctx = context,
+	        .most = REPORT_BYTES_MAX,
+	        .allowed = context->users != NULL ? report_allowed : NULL,
+	        .take = report_take};
+	return 0;
+}
+
+void report_close(struct report_context *context)
+{
+	reports_free(&context->reports);
+	g_clear_pointer(&context->users, g_array_unref);
+}
