@@ -4,6 +4,8 @@ dist_pkgdata_DATA += contrib/postwake.conf.sample contrib/systemd/postwaked.serv
 EXTRA_DIST += SECURITY.md \
 	contrib/lib.sh \
 	contrib/packages.debian \
+	contrib/postfix/report.master.cf \
+	contrib/sendmail/report.aliases \
 	contrib/quickstart \
 	contrib/quickstart.d/show.py \
 	contrib/test

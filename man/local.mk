@@ -5,6 +5,7 @@ dist_man_MANS += \
 	man/postwake-import.1 \
 	man/postwake-parse.1 \
 	man/postwake-prune.1 \
+	man/postwake-report.1 \
 	man/postwake-search.1 \
 	man/postwake-show.1 \
 	man/postwake-status.1 \

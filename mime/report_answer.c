@@ -55,8 +55,7 @@ static void read_answer(struct report *report, enum report_kind kind, const char
 {
 	report->kind = kind;
 	report->form = form;
-	if (report->text[REPORT_FROM] != NULL)
-		report_add(report, g_strdup(report->text[REPORT_FROM]));
+	report_add(report, g_strdup(report->text[REPORT_FROM]));
 }
 
 static void add_replied(const struct parts *parts, struct report *report)
@@ -133,7 +132,8 @@ bool report_read_unsubscribe(
 	                     : looks_like_unsubscribe(parts, report);
 
 	/* Bounces and answers that come to the address are none. */
-	if (!asked || null_sender || signs_of_daemon(parts) || answers_by_itself(parts->header))
+	if (!asked || report->text[REPORT_FROM] == NULL || null_sender || signs_of_daemon(parts) ||
+	        answers_by_itself(parts->header))
 		return false;
 	report->kind = REPORT_UNSUBSCRIBE;
 	report->form = "unsubscribe";

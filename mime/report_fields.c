@@ -171,7 +171,7 @@ char *typed_address(const char *text)
 	g_strstrip(decoded);
 	size_t n = strlen(decoded);
 	if (n > 1 && decoded[0] == '<' && decoded[n - 1] == '>')
-		return g_strndup(decoded + 1, n - 2);
+		return n > 2 ? g_strndup(decoded + 1, n - 2) : NULL;
 	return n > 0 && strchr(decoded, ' ') == NULL ? g_strdup(decoded) : NULL;
 }
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from email.utils import formatdate
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'tests', 'support'))
 import lab  # noqa: E402
@@ -143,6 +144,55 @@ def send_mails(postfix):
     return len(mails) + 2
 
 
+REPORT = '''Return-Path: <>
+Date: {date}
+From: {sender}
+To: shop@lab.example
+Subject: {subject}
+Message-ID: <{kind}@deliver.example>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type={kind}; boundary="b"
+
+--b
+Content-Type: message/{kind}
+
+{told}
+
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <{original}>
+
+--b--
+'''
+REPORTS = {
+    'out_of_band': ('alice@deliver.example', 'delivery-status', 'MAILER-DAEMON@deliver.example', 'Undelivered Mail',
+                    'Reporting-MTA: dns; mx.deliver.example\n\nFinal-Recipient: rfc822; alice@deliver.example\n'
+                    'Action: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.2.2 Mailbox full'),
+    'spam_complaint': ('bob@deliver.example', 'feedback-report', 'feedback@deliver.example', 'Complaint',
+                       'Feedback-Type: abuse\nUser-Agent: LabFBL/1.0\nOriginal-Rcpt-To: bob@deliver.example'),
+}
+
+
+def send_reports(daemon):
+    """What comes back later: a bounce and a complaint, given to `postwake report`. Whether both were found."""
+    good = True
+    for kind, (recipient, form, sender, subject, told) in REPORTS.items():
+        sent = daemon.events(f'recipients={recipient}&events=delivery')
+        if not sent:
+            return False
+        text = REPORT.format(date=formatdate(), sender=sender, subject=subject, kind=form, told=told,
+                             original=sent[0]['header_message_id'])
+        print(f'\n$ postwake report < {kind}.eml')
+        done = daemon.postwake('report', '-v', stdin=text)
+        print(done.stdout + done.stderr, end='')
+        found = daemon.events(f'recipients={recipient}&events={kind}')
+        good &= bool(found) and found[0].get('message_id') == sent[0]['message_id']
+    run_and_show(os.path.join(daemon.build, 'postwake'), '-s', daemon.socket, 'search', '--type', 'out_of_band',
+                 '--type', 'spam_complaint')
+    return good
+
+
 def wait_for_all(clockwork, postfix):
     """Until the log is quiet, every line's event was found, and each type was seen."""
     def settled():
@@ -224,7 +274,8 @@ def run(arguments, directory):
         print(f'== Postfix and postwaked run; {send_mails(postfix)} mails sent', flush=True)
         wait_for_all(clockwork, postfix)
         show_answers(daemon)
-        good = report(clockwork)
+        reported = send_reports(daemon)
+        good = report(clockwork) and reported
         where(daemon, postfix)
         if not arguments.once:
             print('\ntry:  ' + shlex.join([f'{daemon.build}/postwake', '-s', daemon.socket, 'search', '--help']))
