@@ -726,8 +726,8 @@ static enum advance follow_advance(struct follow *follow, struct error *err)
 	return follow_open_next(follow, rotation, next >= 0 ? rotation->pdata[next] : NULL, err);
 }
 
-/* Whether a file that was empty, and is no longer as it was at `mtime`, was rotated by copytruncate
- * in between: it had no byte then that could tell. */
+/* Whether a file of which too few bytes were read at `mtime` to tell it from another was rotated by
+ * copytruncate since then. */
 static gboolean follow_missed_copy(const struct follow *follow, gint64 mtime)
 {
 	if (follow->generation->packed || follow->generation->mtime == mtime)
@@ -736,22 +736,28 @@ static gboolean follow_missed_copy(const struct follow *follow, gint64 mtime)
 	return rotation != NULL && rotation_after(rotation, mtime) >= 0;
 }
 
+static enum fill follow_fill(struct follow *follow, struct error *err)
+{
+	gboolean young = !follow->moved && splitter_end(follow->split) < PRINT_MAX;
+	gint64 read = splitter_end(follow->split), mtime = follow->generation->mtime;
+	enum fill fill = generation_fill(follow->generation, follow->split, err);
+
+	follow->lost = fill == FILL_CUT ? read - splitter_offset(follow->split) : 0;
+	if ((fill == FILL_MORE || fill == FILL_END) && young && follow_missed_copy(follow, mtime))
+		return FILL_CUT;
+	return fill;
+}
+
 static enum advance follow_read_on(struct follow *follow, struct error *err)
 {
 	struct error damage = {0};
-	gboolean empty = splitter_end(follow->split) == 0 && follow->generation->head_n == 0;
-	gint64 mtime = follow->generation->mtime;
-	enum fill fill = generation_fill(follow->generation, follow->split, &damage);
+	enum fill fill = follow_fill(follow, &damage);
 
-	if (fill != FILL_FAILED && empty && follow_missed_copy(follow, mtime))
-		fill = FILL_CUT;
 	if (fill == FILL_MORE) {
 		follow->quiet_since = 0;
 		return ADVANCE_DONE;
 	}
 	if (fill == FILL_CUT) {
-		follow->lost =
-		        empty ? 0 : splitter_end(follow->split) - splitter_offset(follow->split);
 		follow_leave(follow);
 		return ADVANCE_DONE;
 	}
