@@ -411,25 +411,35 @@ static gboolean follow_truncated(const struct follow *follow)
 	return (st.stx_mask & STATX_BTIME) == 0 || birth <= follow->saved.mtime;
 }
 
+/* Where lines are to be read again: *hit, the file of the last position, may become one before it.
+ * 0 and *offset_r, or -1. */
+static int follow_find_again(struct follow *follow, const GPtrArray *rotation, struct hit *hit,
+        gint64 *offset_r, struct error *err)
+{
+	const struct place *at = &follow->saved.at, *again = &follow->saved.again;
+	struct hit earlier = *hit;
+
+	if ((again->head.n != at->head.n || again->head.hash != at->head.hash) &&
+	        follow_find(follow, rotation, again, &earlier, err) != 0)
+		return -1;
+	*offset_r = earlier.holds != HOLDS_NOT ? again->offset : 0;
+	if (earlier.holds != HOLDS_NOT)
+		*hit = earlier;
+	return 0;
+}
+
 /* Goes on in the file that holds the last position: at it, or where lines are to be read again. As
  * follow_search. */
 static int follow_resume(struct follow *follow, const GPtrArray *rotation, const struct hit *found,
         struct error *err)
 {
-	const struct place *at = &follow->saved.at, *again = &follow->saved.again;
+	const struct place *at = &follow->saved.at;
 	struct hit hit = *found;
 	gint64 offset = at->offset;
-	gboolean arrived = TRUE;
 
-	if (follow->again) {
-		gboolean same = again->head.n == at->head.n && again->head.hash == at->head.hash;
-		if (!same && follow_find(follow, rotation, again, &hit, err) != 0)
-			return -1;
-		offset = hit.holds != HOLDS_NOT ? again->offset : 0;
-		if (hit.holds == HOLDS_NOT)
-			hit = *found;
-		arrived = strcmp(hit.path, found->path) == 0;
-	}
+	if (follow->again && follow_find_again(follow, rotation, &hit, &offset, err) != 0)
+		return -1;
+	gboolean arrived = strcmp(hit.path, found->path) == 0;
 	struct generation *next = NULL;
 	int got = generation_open(hit.path, hit.packed, &next, err);
 	if (got < 0)
@@ -438,7 +448,8 @@ static int follow_resume(struct follow *follow, const GPtrArray *rotation, const
 		return SEARCH_AGAIN;
 	/* It may have been renamed or truncated since it was looked at. */
 	enum holds want = arrived ? found->holds : hit.holds;
-	if ((!hit.packed && generation_has(next, arrived ? at : again, NULL) != want) ||
+	if ((!hit.packed &&
+	            generation_has(next, arrived ? at : &follow->saved.again, NULL) != want) ||
 	        !follow_unchanged(follow, rotation)) {
 		generation_free(&next);
 		return SEARCH_AGAIN;
