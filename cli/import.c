@@ -17,7 +17,7 @@
 #define FLUSH_TIMEOUT (10 * 60 * 1000)
 
 struct import_options {
-	char *zone, *node, *instance;
+	const char *zone, *node, *instance;
 	int keep_days; /* -1 = keep all */
 	gboolean quiet;
 };
@@ -214,6 +214,17 @@ static bool import_daemon_listens(struct importer *importer, const char *socket)
 	return false;
 }
 
+/* The daemon reads lines by its own configuration: what it cannot be told must not be lost. */
+static int import_can_hand_over(const struct import_options *options, struct error *err)
+{
+	if (options->zone == NULL && options->node == NULL && options->instance == NULL &&
+	        options->keep_days < 0)
+		return 0;
+	return error_set(err, "postwaked holds the store and reads the lines by its own "
+	                      "configuration: --zone, --node, --instance and --keep-days work "
+	                      "only while it is stopped");
+}
+
 static int import_open(struct importer *importer, struct cli *cli, struct error *err)
 {
 	const struct store_options options = {.fast_import = true};
@@ -236,7 +247,7 @@ static int import_open(struct importer *importer, struct cli *cli, struct error 
 	if (socket == NULL)
 		return -1;
 	if (import_daemon_listens(importer, socket))
-		return 0;
+		return import_can_hand_over(importer->options, err);
 	return error_set(err,
 	        "%s; and no postwaked answers at %s to hand the lines to (give its socket by -s)",
 	        held.text, socket);
@@ -294,6 +305,7 @@ static void import_warn(struct importer *importer, struct cli *cli)
 
 int cli_import(struct cli *cli, int argc, char **argv)
 {
+	g_autofree char *zone = NULL, *node = NULL, *instance = NULL;
 	struct import_options options = {.keep_days = -1};
 	struct importer importer = {.options = &options};
 	g_autoptr(GPtrArray) paths = g_ptr_array_new();
@@ -301,12 +313,11 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	const GOptionEntry entries[] = {
 	        {"keep-days", 0, 0, G_OPTION_ARG_INT, &options.keep_days,
 	                "leave out what is older than today and N days (default: keep all)", "N"},
-	        {"zone", 0, 0, G_OPTION_ARG_STRING, &options.zone, "time zone of the stamps",
+	        {"zone", 0, 0, G_OPTION_ARG_STRING, &zone, "time zone of the stamps", "NAME"},
+	        {"node", 0, 0, G_OPTION_ARG_STRING, &node, "node name (default: host of the line)",
 	                "NAME"},
-	        {"node", 0, 0, G_OPTION_ARG_STRING, &options.node,
-	                "node name (default: host of the line)", "NAME"},
-	        {"instance", 0, 0, G_OPTION_ARG_STRING, &options.instance,
-	                "name of the MTA instance", "NAME"},
+	        {"instance", 0, 0, G_OPTION_ARG_STRING, &instance, "name of the MTA instance",
+	                "NAME"},
 	        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options.quiet, "no progress, no summary",
 	                NULL},
 	        {NULL}};
@@ -319,6 +330,9 @@ int cli_import(struct cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	if (argc < 2)
 		return cli_fail("import needs a FILE (see --help)");
+	options.zone = zone;
+	options.node = node;
+	options.instance = instance;
 	for (int i = 1; i < argc; i++)
 		g_ptr_array_add(paths, argv[i]);
 	history_sort(paths);

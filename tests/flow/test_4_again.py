@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import lab
-from flow import Skip, expect, flow
+from flow import Skip, expect, expect_in, flow
 from logs import by_id, check_ledger, golden_lines, log, put, recently, wait_read
 
 
@@ -171,3 +171,12 @@ def history(environment):
     got = {i for i, e in by_id(daemon.events()).items() if e['type'] in ('delivery', 'bounce', 'delay')}
     # A mail that expired across the cut has its bounce from the followed half alone.
     expect('attempts that are missing', set(), deliveries - got)
+
+
+@flow('an import that the daemon takes over refuses options which it could not keep')
+def options_of_an_import(environment):
+    here = followed(environment)
+    done = here.daemon.postwake('-c', here.daemon.config, 'import', '--node', 'elsewhere', here.log)
+    expect('status', 2, done.returncode)
+    expect_in('why', '--node', done.stderr)
+    here.import_adds_nothing('without them', here.log)
