@@ -26,8 +26,11 @@ postwake_SOURCES = cli/main.c
 postwake_LDADD = libcli.a libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_cli
-TESTS += tests/unit/test_cli
+check_PROGRAMS += tests/unit/test_cli tests/unit/test_server_report
+TESTS += tests/unit/test_cli tests/unit/test_server_report
+# Asks the server by the command's HTTP client.
+tests_unit_test_server_report_SOURCES = tests/unit/test_server_report.c tests/support/unit.h
+tests_unit_test_server_report_LDADD = libcli.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/support/unit.h
 tests_unit_test_cli_LDADD = libcli.a libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif

@@ -6,7 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
 	export top_srcdir top_builddir;
 
-TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_reports.py tests/golden/check_corpora.py
+TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_reports.py tests/golden/check_mails.py tests/golden/check_corpora.py
 
 EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/flow \
 	tests/bench/genlog.py tests/bench/import \
