@@ -2,6 +2,8 @@
 
 #include <glib.h>
 
+#include "store/search.h"
+
 /* A commit of an import may hold this many events, one of the daemon the writer's default. */
 #define BULK_EVENTS 10000
 
@@ -12,6 +14,7 @@ struct capture {
 	struct capture_stream *live;
 	struct store_batch *batch; /* the current one, while somebody holds the lock */
 	struct trace_counts told;  /* counters that the store has been given */
+	int64_t newest;            /* time of the newest event, stored or on its way */
 	bool failing;              /* touched by the writer's thread only */
 };
 
@@ -36,14 +39,20 @@ static void capture_event(void *ctx, const struct event *event)
 {
 	struct capture_stream *stream = ctx;
 
+	stream->capture->newest = MAX(stream->capture->newest, event->time);
 	store_batch_event(stream->capture->batch, event);
 }
 
-static int64_t capture_find_birth(
-        void *ctx, struct slice node, struct slice instance, struct slice queue_id, int64_t time)
+static int64_t capture_find_birth(void *ctx, struct slice node, struct slice instance,
+        struct slice queue_id, int64_t time, bool begins)
 {
 	struct capture_stream *stream = ctx;
 
+	/* Asked at the first line of each message: what is news needs no look-up. */
+	if (begins)
+		return time < stream->capture->newest ? store_find_born(stream->capture->store,
+		                                                node, instance, queue_id, time)
+		                                      : 0;
 	return store_find_birth(stream->capture->store, node, instance, queue_id, time);
 }
 
@@ -118,12 +127,29 @@ static int capture_restore(void *ctx, struct slice key, struct slice value, stru
 	return trace_restore(capture->live->trace, key, value, err);
 }
 
+static void capture_newest(void *ctx, const struct event *event)
+{
+	struct capture *capture = ctx;
+
+	capture->newest = event->time;
+}
+
+/* What the store holds already. Where it cannot be asked, messages are looked for in it. */
+static void capture_look(struct capture *capture)
+{
+	struct search search = {.to = INT64_MAX, .limit = 1, .no_total = true};
+
+	if (store_search(capture->store, &search, capture_newest, capture, NULL, NULL) < 0)
+		capture->newest = INT64_MAX;
+}
+
 int capture_open(struct capture **capture_r, struct store *store,
         const struct capture_config *config, struct error *err)
 {
 	struct capture *capture = g_new0(struct capture, 1);
 	const struct store_writer_config writer = {.keep_days = config->keep_days,
 	        .max_events = config->bulk ? BULK_EVENTS : 0,
+	        .give_up = config->bulk,
 	        .before_commit = capture_before_commit,
 	        .after_commit = capture_after_commit,
 	        .ctx = capture};
@@ -136,6 +162,7 @@ int capture_open(struct capture **capture_r, struct store *store,
 	capture->writer = store_writer_new(store, &writer, err);
 	if (capture->writer == NULL)
 		goto fail;
+	capture_look(capture);
 	*capture_r = capture;
 	return 0;
 fail:
@@ -201,6 +228,16 @@ void capture_begin(struct capture_source *source)
 	capture_lock(source->stream->capture);
 }
 
+bool capture_try_begin(struct capture_source *source, int timeout_ms)
+{
+	struct capture *capture = source->stream->capture;
+	struct store_batch *batch = store_writer_try_begin(capture->writer, timeout_ms);
+
+	if (batch != NULL)
+		capture->batch = batch;
+	return batch != NULL;
+}
+
 uint64_t capture_end(struct capture_source *source, struct slice position)
 {
 	struct capture *capture = source->stream->capture;
@@ -213,6 +250,11 @@ uint64_t capture_end(struct capture_source *source, struct slice position)
 int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms)
 {
 	return store_writer_wait(capture->writer, ticket, timeout_ms);
+}
+
+bool capture_trouble(struct capture *capture, struct error *err)
+{
+	return store_writer_trouble(capture->writer, err);
 }
 
 /* Of the observations of one line the one that says most gives the line its class. */

@@ -181,6 +181,15 @@ void identity_message_id(struct slice node, struct slice instance, struct slice 
 	message_id_write(birth, (uint32_t)finish(&state), id);
 }
 
+int64_t identity_birth_error(int64_t age)
+{
+	int64_t digit = 1; /* what the second digit counts */
+
+	while (age / digit >= 100)
+		digit *= 10;
+	return digit / 2 + 2 * CLOCK_SECOND;
+}
+
 void identity_reject_message_id(
         uint64_t event_id, int64_t time, char id[IDENTITY_MESSAGE_ID_LEN + 1])
 {

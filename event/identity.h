@@ -41,6 +41,10 @@ uint64_t identity_parts(const struct slice *parts, size_t n);
 void identity_message_id(struct slice node, struct slice instance, struct slice queue_id,
         int64_t birth, char id[IDENTITY_MESSAGE_ID_LEN + 1]);
 
+/* By how much (ms) the birth of a message may be wrong that is the stamp of a line less its delay=,
+ * `age` ms: Postfix writes two digits of it, and stamps are cut to seconds. */
+int64_t identity_birth_error(int64_t age);
+
 /* message_id of a rejection that never had a queue id: from its event_id and its time. */
 void identity_reject_message_id(
         uint64_t event_id, int64_t time, char id[IDENTITY_MESSAGE_ID_LEN + 1]);

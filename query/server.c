@@ -268,13 +268,19 @@ static bool exchange_has_body(const struct exchange *exchange)
 }
 
 /* Whether a NUL byte cuts the target off. libmicrohttpd hands it out as a C string and tells no
- * length, but the version that it hands out stands in the same line, one byte behind the target's
- * end. (Further away than a line can be, it would stand elsewhere.) */
+ * length, but the version that it hands out stands in the same line: behind the target's end come
+ * only blanks that it has made NULs. (Further away than a line can be, it would stand elsewhere;
+ * then nothing is known, and nothing refused.) */
 static bool exchange_cut_off(const struct exchange *exchange, const char *version)
 {
 	uintptr_t at = (uintptr_t)version;
 
-	return at > exchange->seen_to + 1 && at - exchange->seen_to < SERVER_HEADERS;
+	if (at <= exchange->seen_to || at - exchange->seen_to >= SERVER_HEADERS)
+		return false;
+	for (const char *p = (const char *)exchange->seen_to; p < version; p++)
+		if (*p != '\0' && *p != ' ' && *p != '\t')
+			return true;
+	return false;
 }
 
 enum verdict {

@@ -1,6 +1,7 @@
 /* Which stored message a queue id meant at some time. Queue ids come again (short ones of Postfix
  * within hours), so a message takes lines only during its life: from its birth to its last event,
  * and on for as long as a mail may stay in the queue when a recipient was still open then. */
+#include "event/identity.h"
 #include "store/fetch.h"
 #include "store/private.h"
 #include "store/search.h"
@@ -10,8 +11,9 @@
 
 struct life {
 	int64_t birth, last;
+	int64_t first;          /* first that happened to it but its birth; INT64_MAX = not known */
 	GHashTable *recipients; /* whose last event is known */
-	bool open;
+	bool open, seen;        /* `seen`: its birth is no computed one */
 };
 
 struct looking {
@@ -36,6 +38,7 @@ static struct life *life_of(struct looking *looking, const struct event *event)
 	if (life == NULL) {
 		life = g_new0(struct life, 1);
 		life->birth = event->injected;
+		life->first = INT64_MAX;
 		life->recipients = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 		g_hash_table_insert(looking->lives, g_steal_pointer(&id), life);
 	}
@@ -69,6 +72,10 @@ static void look(void *ctx, const struct event *event)
 	struct life *life = life_of(looking, event);
 	bool done = event->type != EVENT_INJECTION && event->type != EVENT_DELAY;
 	life->last = MAX(life->last, event->time);
+	/* Retries are known of messages whose beginning was read. */
+	life->seen |= event_has(event, FIELD_NUM_RETRIES);
+	if (event->type != EVENT_INJECTION)
+		life->first = MIN(life->first, event->time);
 	if (note(life, event->field[FIELD_RCPT_TO]))
 		life->open |= !done;
 	if (event_has(event, FIELD_ORIG_RCPT_TO))
@@ -96,19 +103,44 @@ static int64_t best(const struct looking *looking)
 	return birth;
 }
 
-static void look_at_day(struct store *store, struct looking *looking, int64_t number)
+/* The birth next to the time that is looked for, within the error of one that was computed. */
+static int64_t nearest(const struct looking *looking)
+{
+	GHashTableIter iter;
+	const struct life *life;
+	int64_t birth = 0, least = INT64_MAX;
+
+	g_hash_table_iter_init(&iter, looking->lives);
+	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&life)) {
+		int64_t age = CLAMP(life->first - life->birth, 0, CLOCK_DAY);
+		int64_t error = life->seen ? CLOCK_SECOND - 1 : identity_birth_error(age);
+		int64_t apart = ABS(life->birth - looking->time);
+		if (apart < least && apart <= error) {
+			least = apart;
+			birth = life->birth;
+		}
+	}
+	return birth;
+}
+
+static void look_between(struct store *store, struct looking *looking, int64_t from, int64_t to)
 {
 	g_autofree char *id = slice_dup(looking->queue_id);
 	const char *const ids[] = {id, NULL};
 	struct search search = {
-	        .from = number * CLOCK_DAY,
-	        .to = (number + 1) * CLOCK_DAY,
+	        .from = from,
+	        .to = to,
 	        .values[SEARCH_QUEUE_ID] = ids,
 	        .limit = 10000,
 	        .no_total = true,
 	};
 
 	store_search(store, &search, look, looking, NULL, NULL);
+}
+
+static void look_at_day(struct store *store, struct looking *looking, int64_t number)
+{
+	look_between(store, looking, number * CLOCK_DAY, (number + 1) * CLOCK_DAY);
 }
 
 int64_t store_find_birth(struct store *store, struct slice node, struct slice instance,
@@ -130,6 +162,19 @@ int64_t store_find_birth(struct store *store, struct slice node, struct slice in
 		look_at_day(store, &looking, day);
 		birth = best(&looking);
 	}
+	g_hash_table_unref(looking.lives);
+	return birth;
+}
+
+int64_t store_find_born(struct store *store, struct slice node, struct slice instance,
+        struct slice queue_id, int64_t time)
+{
+	struct looking looking = {node, instance, queue_id, time, NULL};
+
+	looking.lives = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_life);
+	look_between(store, &looking, time - identity_birth_error(QUEUE_DAYS * CLOCK_DAY),
+	        time + CLOCK_DAY);
+	int64_t birth = nearest(&looking);
 	g_hash_table_unref(looking.lives);
 	return birth;
 }

@@ -50,6 +50,11 @@ int store_state(struct store *store, struct slice key, GString *value_r, struct 
 int64_t store_find_birth(struct store *store, struct slice node, struct slice instance,
         struct slice queue_id, int64_t time);
 
+/* The same of the stored message that was born at `time`, or next to it as far as a birth that was
+ * computed from a delay= may be wrong (identity_birth_error). */
+int64_t store_find_born(struct store *store, struct slice node, struct slice instance,
+        struct slice queue_id, int64_t time);
+
 /* Retention: unlinks the day files older than `keep_days` before the UTC day of `now` (today and
  * keep_days days stay). Writers only. Returns the number of days dropped, or -1. */
 int store_prune(struct store *store, int keep_days, int64_t now, struct error *err);

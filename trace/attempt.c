@@ -93,6 +93,7 @@ static void prepare(struct trace *trace, struct message *message, const struct o
 {
 	struct message *old = NULL;
 
+	birth_settle(trace, message, seen->line.time, seen->delay_ms);
 	if (!relays_hold(trace->relays, seen->relay_ip, seen->relay_port)) {
 		old = hop_like(trace, message);
 		hop_unindex(trace, message);

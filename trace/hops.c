@@ -1,9 +1,20 @@
 #include "trace/trace-private.h"
 
+/* Whether a message can be one that a filter hands back. Programs on this host do send copies under
+ * one Message-ID, so that theirs count only where filters are known to be at work; what came from
+ * elsewhere and comes again from here went through a filter. What Postfix made itself (a forwarded
+ * alias, a notification) is never filtered. */
+static bool may_be_filtered(const struct message *message)
+{
+	if (message->key.stream->filtered)
+		return message->client || message->joined || !message->born;
+	return message->client && !message->internal;
+}
+
 void hop_index(struct trace *trace, struct message *message)
 {
 	if (message->indexed || message->story->header_message_id.n == 0 ||
-	        !message->key.stream->filtered)
+	        !may_be_filtered(message))
 		return;
 	message->indexed = true;
 	g_hash_table_replace(trace->by_header,
@@ -23,13 +34,12 @@ void hop_unindex(struct trace *trace, struct message *message)
 }
 
 /* A filter that does not speak XFORWARD hands the mail back from its own address, with the same
- * Message-ID and sender, while the first message still waits for the filter's answer. Only where
- * filters are known to be at work, since programs do send copies under one Message-ID. */
+ * Message-ID and sender, while the first message still waits for the filter's answer. */
 struct message *hop_like(struct trace *trace, struct message *message)
 {
 	struct slice id = message->story->header_message_id;
 
-	if (!message->internal || message->joined || !message->key.stream->filtered || id.n == 0)
+	if (!message->internal || message->joined || id.n == 0)
 		return NULL;
 	g_autofree char *key = g_strndup(id.p, id.n);
 	struct message *old = g_hash_table_lookup(trace->by_header, key);
@@ -47,6 +57,7 @@ void hop_join(struct trace *trace, struct message *message, struct message *old)
 {
 	struct story *story = old->story;
 
+	birth_settle(trace, old, old->touched, -1);
 	if (trace->config.attempts || message->joined || message->story == story ||
 	        story->birth == 0)
 		return;
@@ -91,7 +102,7 @@ static int64_t birth_elsewhere(
 
 	if (birth == 0 && trace->hooks.find_birth != NULL)
 		birth = trace->hooks.find_birth(
-		        trace->hooks.ctx, stream->node, stream->instance, queue_id, time);
+		        trace->hooks.ctx, stream->node, stream->instance, queue_id, time, false);
 	return birth;
 }
 
@@ -100,6 +111,8 @@ bool message_id_of(struct trace *trace, struct stream *stream, struct slice queu
 {
 	struct message *message = message_known(trace, stream, queue_id);
 
+	if (message != NULL)
+		birth_settle(trace, message, time, -1);
 	if (message != NULL && message->story->birth != 0) {
 		memcpy(id, message->story->message_id, IDENTITY_MESSAGE_ID_LEN + 1);
 		return true;

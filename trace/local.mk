@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libtrace.a
 libtrace_a_SOURCES = \
 	trace/attempt.c \
+	trace/birth.c trace/birth.h \
 	trace/config.c trace/config.h \
 	trace/draft.c trace/draft.h \
 	trace/hops.c trace/hops.h \

@@ -17,39 +17,6 @@ gboolean message_key_equal(gconstpointer a, gconstpointer b)
 	return x->stream == y->stream && slice_eq(x->queue_id, y->queue_id);
 }
 
-/* Value of digits of Postfix's base 52 (src/global/mail_queue.h: digits and consonants), or -1. */
-static int64_t base52(struct slice digits)
-{
-	static const struct slice alphabet = {
-	        "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz", 52};
-	int64_t value = 0;
-
-	for (size_t i = 0; i < digits.n; i++) {
-		ptrdiff_t digit = slice_chr(alphabet, digits.p[i]);
-		if (digit < 0)
-			return -1;
-		value = value * 52 + digit;
-	}
-	return value;
-}
-
-/* Long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. An id of
- * another kind that looks like one tells an impossible time. */
-int64_t queue_id_birth(struct slice queue_id, int64_t near)
-{
-	if (queue_id.n < 12 || queue_id.p[10] != 'z')
-		return 0;
-	int64_t seconds = base52(slice_head(queue_id, 6));
-	int64_t micros = base52(slice_head(slice_from(queue_id, 6), 4));
-	struct slice inode = slice_from(queue_id, 11);
-
-	if (seconds <= 0 || micros < 0 || micros > 999999 || base52(inode) < 0 ||
-	        slice_chr(inode, 'z') >= 0)
-		return 0;
-	int64_t birth = seconds * CLOCK_SECOND;
-	return birth <= near + CLOCK_DAY && birth >= near - 366 * CLOCK_DAY ? birth : 0;
-}
-
 struct message *message_insert(struct trace *trace, struct stream *stream, struct slice queue_id)
 {
 	struct message *message = g_malloc0(sizeof(*message) + queue_id.n + 1);
@@ -226,47 +193,20 @@ static bool other_life(const struct message *message, const struct observation *
 {
 	if (queue_id_birth(message->key.queue_id, seen->line.time) != 0)
 		return false; /* long ids are never used again */
+	if ((is_client_line(seen) || seen->kind == OBSERVATION_MESSAGE_ID) &&
+	        birth_fits(message, seen->line.time))
+		return false; /* the older piece of the log comes after the newer one */
 	return message->ended_at != 0 ? begins_after_end(message, seen)
 	                              : begins_before_end(message, seen);
-}
-
-/* Birth of a message from the first line that we see of it. Where that may not be its first line,
- * the store may know of earlier ones. */
-static int64_t birth_of(
-        struct trace *trace, struct stream *stream, const struct observation *seen, bool *born_r)
-{
-	int64_t time = seen->line.time, birth = queue_id_birth(seen->queue_id, time);
-	bool reread = stream->opened >= 0 && time <= stream->opened + TRACE_REREAD;
-
-	*born_r = is_client_line(seen) || seen->kind == OBSERVATION_MESSAGE_ID;
-	if (birth != 0 || is_client_line(seen))
-		return birth != 0 ? birth : time;
-	if (trace->hooks.find_birth != NULL && (!*born_r || reread))
-		birth = trace->hooks.find_birth(
-		        trace->hooks.ctx, stream->node, stream->instance, seen->queue_id, time);
-	/* A life that begins here was stored, if at all, with this very moment as its birth: what
-	 * the store knows of before was another life of the queue id. */
-	if (*born_r && birth < time - TRACE_REREAD)
-		birth = 0;
-	if (birth > 0) {
-		*born_r = false;
-		return birth;
-	}
-	return seen->delay_ms > 0 ? time - seen->delay_ms : time;
 }
 
 static void message_begin(
         struct trace *trace, struct message *message, const struct observation *seen)
 {
-	bool born;
-	int64_t birth = birth_of(trace, message->key.stream, seen, &born);
-
 	message->own = true;
-	message->born = born;
 	message->client = is_client_line(seen);
 	message->first = seen->line.time;
-	if (message->story->birth == 0)
-		story_name(message->story, message->key.stream, message->key.queue_id, birth);
+	birth_begin(trace, message, seen);
 }
 
 struct message *message_of(
@@ -304,10 +244,11 @@ static void sweep_ended(struct trace *trace)
 {
 	while (trace->ended.head != NULL) {
 		struct message *message = trace->ended.head->data;
-		/* Times step back far where files are read in the wrong order. */
+		/* Times step back far where files are read in the wrong order; the beginnings that
+		 * were not seen may come then. */
 		if (trace->ended.length <= TRACE_ENDED_MAX &&
 		        message->ended_at + TRACE_LINGER >= trace->clock &&
-		        message->ended_at <= trace->clock + TRACE_LINGER)
+		        (message->ended_at <= trace->clock + TRACE_LINGER || !message->born))
 			return;
 		message_drop(trace, message, false);
 	}

@@ -53,9 +53,6 @@ struct message {
 guint message_key_hash(gconstpointer key);
 gboolean message_key_equal(gconstpointer a, gconstpointer b);
 
-/* Birth (ms, whole seconds) that a long queue id tells, or 0; `near` is a time of its life. */
-int64_t queue_id_birth(struct slice queue_id, int64_t near);
-
 /* The message of this queue id as far as we know it, from memory or the state store; or NULL. */
 struct message *message_known(struct trace *trace, struct stream *stream, struct slice queue_id);
 /* The message that a line is about; made where it is new. */

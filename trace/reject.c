@@ -79,6 +79,8 @@ void reject_feed(struct trace *trace, struct stream *stream, const struct observ
 		return; /* the log tells it, too */
 	if (seen->queue_id.n > 0)
 		message = message_of(trace, stream, seen);
+	if (message != NULL)
+		birth_settle(trace, message, seen->line.time, -1);
 	for (unsigned i = 0; i < n; i++)
 		emit_refusal(trace, stream, message, seen);
 	if (message == NULL || is_early(seen->stage) || message->active_at != 0)

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "trace/birth.h"
 #include "trace/config.h"
 #include "trace/draft.h"
 #include "trace/hops.h"

@@ -216,6 +216,8 @@ static void feed_removed(struct trace *trace, struct stream *stream, const struc
 	if (message == NULL || message->ended_at != 0)
 		return;
 	join_settle(trace, message);
+	birth_settle(trace, message, seen->line.time, -1);
+	inject_letter(trace, message);
 	if (message->born && message->active_at != 0 && roster_size(&message->tried) == 0)
 		inject_blank(trace, message);
 	message_end(trace, message, seen->line.time);

