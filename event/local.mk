@@ -1,12 +1,34 @@
 noinst_LIBRARIES += libevent.a
 libevent_a_SOURCES = \
 	event/bounce_class.c event/bounce_class.h \
+	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
+	event/classify.c event/classify.h \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/json.c event/json.h \
+	event/lru.c event/lru.h \
 	event/observation.h \
-	event/reason.c event/reason.h
+	event/plain.c event/plain.h \
+	event/reason.c event/reason.h \
+	event/reason_rules.c event/reason_rules.h \
+	event/rulefile.c event/rulefile.h
+
+# The rules as C strings; the files themselves are installed for reading.
+dist_pkgdata_DATA += schema/bounce-rules schema/reason-rules
+EXTRA_DIST += schema/lines2c.sed
+BUILT_SOURCES += schema/bounce-rules.inc schema/reason-rules.inc
+CLEANFILES += schema/bounce-rules.inc schema/reason-rules.inc
+
+schema/bounce-rules.inc: $(top_srcdir)/schema/bounce-rules $(top_srcdir)/schema/lines2c.sed
+	$(AM_V_GEN)$(MKDIR_P) schema && \
+	$(SED) -f $(top_srcdir)/schema/lines2c.sed $(top_srcdir)/schema/bounce-rules >$@.tmp && mv $@.tmp $@
+schema/reason-rules.inc: $(top_srcdir)/schema/reason-rules $(top_srcdir)/schema/lines2c.sed
+	$(AM_V_GEN)$(MKDIR_P) schema && \
+	$(SED) -f $(top_srcdir)/schema/lines2c.sed $(top_srcdir)/schema/reason-rules >$@.tmp && mv $@.tmp $@
+
+# `make libevent.a` in a fresh tree does not go through BUILT_SOURCES.
+event/classify.$(OBJEXT): schema/bounce-rules.inc schema/reason-rules.inc
 
 if HAVE_CHECK
 EVENT_TESTS = \
