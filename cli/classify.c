@@ -60,7 +60,8 @@ static const struct bounce_rule *explain(struct classify *c, struct slice text)
 	return rule;
 }
 
-/* One reply a line; an empty line is an empty reply, so that answers stay beside their questions. */
+/* One reply a line; an empty line is an empty reply, so that answers stay beside their questions.
+ */
 static int explain_lines(struct classify *c)
 {
 	char *line = NULL;

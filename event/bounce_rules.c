@@ -27,6 +27,8 @@ struct bounce_rules {
 	GPtrArray *rules;   /* struct rule */
 	GPtrArray *namings; /* struct naming */
 	GPtrArray *names;   /* of files */
+	GString *named;     /* the patterns of all namings as one */
+	GRegex *any_naming; /* of it: most hosts have no name, which is then known at once */
 	bool ask_where;
 };
 
@@ -59,6 +61,7 @@ struct bounce_rules *bounce_rules_new(void)
 	rules->rules = g_ptr_array_new_with_free_func(free_rule);
 	rules->namings = g_ptr_array_new_with_free_func(free_naming);
 	rules->names = g_ptr_array_new_with_free_func(g_free);
+	rules->named = g_string_new(NULL);
 	return rules;
 }
 
@@ -69,6 +72,8 @@ void bounce_rules_free(struct bounce_rules **rules)
 	g_ptr_array_unref((*rules)->rules);
 	g_ptr_array_unref((*rules)->namings);
 	g_ptr_array_unref((*rules)->names);
+	g_string_free((*rules)->named, TRUE);
+	g_clear_pointer(&(*rules)->any_naming, g_regex_unref);
 	g_clear_pointer(rules, g_free);
 }
 
@@ -217,7 +222,18 @@ static int read_naming(struct reading *r, struct slice rest)
 		if (read_pattern(r, &rest, WHEN_ANY) < 0)
 			return -1;
 	}
+	g_string_append_printf(r->rules->named, "%s(?:%s)", r->rules->named->len > 0 ? "|" : "",
+	        r->text[WHEN_ANY]->str);
 	return compile(r, WHEN_ANY, &naming->pattern);
+}
+
+static int combine_namings(struct reading *r)
+{
+	g_clear_pointer(&r->rules->any_naming, g_regex_unref);
+	if (r->rules->named->len == 0)
+		return 0;
+	r->rules->any_naming = rule_pattern(&r->file, r->rules->named->str, true, r->err);
+	return r->rules->any_naming != NULL ? 0 : -1;
 }
 
 static int read_all(struct reading *r)
@@ -230,7 +246,7 @@ static int read_all(struct reading *r)
 		                                   : read_rule(r, name, statement)) < 0)
 			return -1;
 	}
-	return 0;
+	return combine_namings(r);
 }
 
 int bounce_rules_add(
@@ -302,6 +318,8 @@ const char *bounce_rules_namer(const void *ctx, struct slice what)
 {
 	const struct bounce_rules *rules = ctx;
 
+	if (rules->any_naming == NULL || !rule_pattern_fits(rules->any_naming, what))
+		return NULL;
 	for (guint i = 0; i < rules->namings->len; i++) {
 		const struct naming *naming = rules->namings->pdata[i];
 		if (rule_pattern_fits(naming->pattern, what))

@@ -11,7 +11,8 @@
 struct classifier {
 	struct bounce_rules *bounce;
 	struct reason_rules *reason;
-	struct lru *classes; /* words, codes -> struct bounce_rule * */
+	struct lru *replies; /* text, codes as given -> struct bounce_rule *: retries */
+	struct lru *classes; /* words, codes -> struct bounce_rule *: other mails */
 	struct lru *reasons; /* raw -> canonical */
 };
 
@@ -52,6 +53,7 @@ struct classifier *classifier_new(
 
 	classifier->bounce = bounce_rules_new();
 	classifier->reason = reason_rules_new();
+	classifier->replies = lru_new(CACHE_ENTRIES, CACHE_BYTES);
 	classifier->classes = lru_new(CACHE_ENTRIES, CACHE_BYTES);
 	classifier->reasons = lru_new(CACHE_ENTRIES, CACHE_BYTES);
 	if (add_bounce(classifier->bounce, bounce_rules, err) < 0 ||
@@ -70,6 +72,7 @@ void classifier_free(struct classifier **classifier)
 		return;
 	bounce_rules_free(&(*classifier)->bounce);
 	reason_rules_free(&(*classifier)->reason);
+	lru_free(&(*classifier)->replies);
 	lru_free(&(*classifier)->classes);
 	lru_free(&(*classifier)->reasons);
 	g_clear_pointer(classifier, g_free);
@@ -173,40 +176,67 @@ static struct bounce_reply reply_of(const GString *key)
 	return reply;
 }
 
-static const struct bounce_rule *match(struct classifier *classifier, const GString *key)
+static const struct bounce_rule *recall(struct lru *lru, const GString *key)
 {
-	const struct bounce_reply reply = reply_of(key);
-	const struct bounce_rule *rule = bounce_rules_match(classifier->bounce, &reply);
+	g_autoptr(GString) found = g_string_sized_new(sizeof(struct bounce_rule *));
+	const struct bounce_rule *rule = NULL;
 
-	return rule != NULL ? rule : &no_rule;
+	if (lru_get(lru, slice_make(key->str, key->len), found))
+		memcpy(&rule, found->str, sizeof(rule));
+	return rule;
+}
+
+static void remember(struct lru *lru, const GString *key, const struct bounce_rule *rule)
+{
+	lru_put(lru, slice_make(key->str, key->len), slice_make((const char *)&rule, sizeof(rule)));
+}
+
+/* `seen` is complete. The canonical reason would be no key: it has lost "User unknown". */
+static const struct bounce_rule *by_words(struct classifier *classifier, const struct failure *seen)
+{
+	g_autoptr(GString) key = g_string_sized_new(256);
+
+	plain_reply(key, seen->text, bounce_rules_namer, classifier->bounce);
+	g_string_truncate(key, MIN(key->len, RULE_TEXT_MAX));
+	key_part(key, seen->dsn);
+	key_part(key, seen->code);
+	if (bounce_rules_ask_where(classifier->bounce)) {
+		key_part(key, seen->phase);
+		key_part(key, seen->mx);
+	}
+	const struct bounce_rule *rule = recall(classifier->classes, key);
+	if (rule == NULL) {
+		const struct bounce_reply reply = reply_of(key);
+		rule = bounce_rules_match(classifier->bounce, &reply);
+		if (rule == NULL)
+			rule = &no_rule;
+		remember(classifier->classes, key, rule);
+	}
+	return rule;
 }
 
 const struct bounce_rule *classifier_class(
         struct classifier *classifier, const struct failure *failure)
 {
-	g_autoptr(GString) key = g_string_sized_new(256), found = g_string_sized_new(16);
+	g_autoptr(GString) key = g_string_sized_new(256);
 	struct failure seen = *failure;
-	const struct bounce_rule *rule;
 
 	seen.text = slice_head(seen.text, 2 * RULE_TEXT_MAX);
-	if (last_reply(&seen) && slice_trim(seen.text).n == 0)
-		seen.text = SLICE("message expired");
-	complete(&seen);
-	plain_reply(key, seen.text, bounce_rules_namer, classifier->bounce);
-	g_string_truncate(key, MIN(key->len, RULE_TEXT_MAX));
 	key_part(key, seen.dsn);
 	key_part(key, seen.code);
-	if (bounce_rules_ask_where(classifier->bounce)) {
-		key_part(key, seen.phase);
-		key_part(key, seen.mx);
+	key_part(key, seen.phase);
+	key_part(key, bounce_rules_ask_where(classifier->bounce) ? seen.mx : SLICE_NONE);
+	key_part(key, SLICE_NONE);
+	if (seen.text.n > 0)
+		g_string_append_len(key, seen.text.p, (gssize)seen.text.n);
+	const struct bounce_rule *rule = recall(classifier->replies, key);
+	if (rule == NULL) {
+		if (last_reply(&seen) && slice_trim(seen.text).n == 0)
+			seen.text = SLICE("message expired");
+		complete(&seen);
+		rule = by_words(classifier, &seen);
+		remember(classifier->replies, key, rule);
 	}
-	const struct slice name = slice_make(key->str, key->len);
-	if (lru_get(classifier->classes, name, found)) {
-		memcpy(&rule, found->str, sizeof(rule));
-		return rule;
-	}
-	rule = match(classifier, key);
-	lru_put(classifier->classes, name, slice_make((const char *)&rule, sizeof(rule)));
 	return rule;
 }
 

@@ -34,6 +34,7 @@ if HAVE_CHECK
 EVENT_TESTS = \
 	tests/unit/test_bounce_class \
 	tests/unit/test_catalogue \
+	tests/unit/test_classify \
 	tests/unit/test_identity \
 	tests/unit/test_json \
 	tests/unit/test_reason
@@ -44,6 +45,9 @@ tests_unit_test_bounce_class_SOURCES = tests/unit/test_bounce_class.c tests/supp
 tests_unit_test_bounce_class_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_catalogue_SOURCES = tests/unit/test_catalogue.c tests/support/unit.h
 tests_unit_test_catalogue_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_classify_SOURCES = tests/unit/test_classify.c tests/support/unit.h
+tests_unit_test_classify_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
+tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
 tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
@@ -67,3 +71,19 @@ tests/fuzz/fuzz_json: $(FUZZ_JSON_FILES)
 	$(MKDIR_P) tests/fuzz
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
 		$(FUZZ_JSON_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS)
+
+FUZZ_CLASSIFY_FILES = tests/fuzz/fuzz_classify.c \
+	$(filter %.c,$(libevent_a_SOURCES)) $(filter %.c,$(libbase_a_SOURCES))
+EXTRA_DIST += tests/fuzz/fuzz_classify.c
+CLEANFILES += tests/fuzz/fuzz_classify
+
+fuzz: tests/fuzz/fuzz_classify
+tests/fuzz/fuzz_classify: $(FUZZ_CLASSIFY_FILES) schema/bounce-rules.inc schema/reason-rules.inc
+	$(MKDIR_P) tests/fuzz
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) \
+		-o $@ $(FUZZ_CLASSIFY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+
+# Not run by `make check`: a benchmark.
+check_PROGRAMS += tests/bench/bench_classify
+tests_bench_bench_classify_SOURCES = tests/bench/bench_classify.c
+tests_bench_bench_classify_LDADD = libevent.a libbase.a $(PW_EXTERNAL_LIBS)

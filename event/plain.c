@@ -87,12 +87,21 @@ static bool is_ip6(struct slice word)
 	       (slice_find(word, SLICE("::")) >= 0 || count(word, ':') == 7);
 }
 
+/* One to three digits, cut off a row of numbers. */
+static bool cut_number(struct slice *rest)
+{
+	struct slice part = slice_cut(rest, '.');
+
+	return part.n >= 1 && part.n <= 3 && only(part, "", is_digit);
+}
+
 /* Enhanced status code. */
 static bool is_status(struct slice word)
 {
-	return word.n >= 5 && word.n <= 9 && word.p[0] >= '2' && word.p[0] <= '5' &&
-	       word.p[1] == '.' && count(word, '.') == 2 && word.p[word.n - 1] != '.' &&
-	       word.p[2] != '.' && only(word, ".", is_digit);
+	if (word.n < 5 || word.p[0] < '2' || word.p[0] > '5' || word.p[1] != '.')
+		return false;
+	word = slice_from(word, 2);
+	return slice_chr(word, '.') > 0 && cut_number(&word) && cut_number(&word) && word.n == 0;
 }
 
 static bool is_code(struct slice word)

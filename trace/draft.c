@@ -237,8 +237,8 @@ void draft_failure(
 	        .dsn = dsn,
 	        .code = code,
 	        .mx = draft->event.field[FIELD_MX_HOST]};
-	draft_number(draft, FIELD_BOUNCE_CLASS,
-	        classifier_class(classifier, &failure)->bounce_class);
+	draft_number(
+	        draft, FIELD_BOUNCE_CLASS, classifier_class(classifier, &failure)->bounce_class);
 }
 
 void draft_emit(struct draft *draft)
