@@ -3,6 +3,7 @@
 #define PW_EVENT_BOUNCE_RULES_H
 
 #include "base/error.h"
+#include "base/slice.h"
 #include "event/bounce_class.h"
 
 struct bounce_rules;

@@ -250,10 +250,21 @@ void classifier_reason(struct classifier *classifier, GString *out, struct slice
 	lru_put(classifier->reasons, raw, slice_make(out->str + before, out->len - before));
 }
 
-static bool by_reply(enum event_type type)
+/* Whether the class of an event comes from the reply. Of our own refusals it does not; nor, of a
+ * bounce that came as a mail, a class that the form of that mail gave. */
+static bool by_reply(const struct event *event)
 {
-	return type == EVENT_BOUNCE || type == EVENT_DELAY || type == EVENT_OUT_OF_BAND ||
-	       type == EVENT_RELAY_TEMPFAIL || type == EVENT_RELAY_PERMFAIL;
+	static const char *const forms[] = {"30", "60", "80", "90", "100"};
+	struct slice class = event->field[FIELD_BOUNCE_CLASS];
+
+	if (event->type == EVENT_OUT_OF_BAND)
+		for (size_t i = 0; i < G_N_ELEMENTS(forms); i++)
+			if (slice_eq(class, slice_str(forms[i])))
+				return false;
+	return class.p != NULL &&
+	       (event->type == EVENT_BOUNCE || event->type == EVENT_DELAY ||
+	               event->type == EVENT_OUT_OF_BAND || event->type == EVENT_RELAY_TEMPFAIL ||
+	               event->type == EVENT_RELAY_PERMFAIL);
 }
 
 static bool renew_field(struct event *event, enum field field, struct slice value)
@@ -272,7 +283,7 @@ bool classifier_renew(struct classifier *classifier, struct event *event, GStrin
 	if (field[FIELD_RAW_REASON].n == 0 || field[FIELD_REASON].p == NULL)
 		return false;
 	g_string_truncate(scratch, 0);
-	if (by_reply(event->type) && field[FIELD_BOUNCE_CLASS].p != NULL) {
+	if (by_reply(event)) {
 		const struct failure failure = {.text = field[FIELD_RAW_REASON],
 		        .dsn = field[FIELD_DSN],
 		        .code = field[FIELD_ERROR_CODE],

@@ -58,7 +58,8 @@ void reason_rules_free(struct reason_rules **rules)
 
 static void add_text(GArray *pieces, GString *text)
 {
-	struct piece piece = {.group = -1, .text = g_strdup(text->str), .n = text->len};
+	struct piece piece = {
+	        .group = -1, .text = g_memdup2(text->str, text->len + 1), .n = text->len};
 
 	if (text->len > 0)
 		g_array_append_val(pieces, piece);
@@ -149,7 +150,8 @@ static void put_pieces(
 		gint from, to;
 		if (piece->group < 0)
 			g_string_append_len(out, piece->text, (gssize)piece->n);
-		else if (g_match_info_fetch_pos(match, piece->group, &from, &to) && from >= 0)
+		else if (g_match_info_fetch_pos(match, piece->group, &from, &to) && from >= 0 &&
+		         to > from)
 			g_string_append_len(out, text.p + from, to - from);
 	}
 }
