@@ -1,7 +1,7 @@
 # Samples that are installed for copying, and the two commands that only a source tree has.
 dist_pkgdata_DATA += contrib/postwake.conf.sample contrib/systemd/postwaked.service
 
-EXTRA_DIST += SECURITY.md \
+EXTRA_DIST += SECURITY.md .ci/run \
 	contrib/lib.sh \
 	contrib/packages.debian \
 	contrib/quickstart \

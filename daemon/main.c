@@ -65,6 +65,8 @@ static void daemon_status(void *ctx, GString *out)
 
 	json_member(out, "version", SLICE(PACKAGE_VERSION));
 	json_member_int(out, "pid", getpid());
+	g_autofree char *store = realpath(d->config->store, NULL);
+	json_member(out, "store", slice_str(store != NULL ? store : d->config->store));
 	char text[CLOCK_TEXT_MAX];
 	clock_format(d->started, CLOCK_ZULU, text);
 	json_member(out, "started", slice_str(text));
@@ -134,7 +136,8 @@ static int daemon_open(struct daemon *d, struct error *err)
 		if (d->mail == NULL)
 			return -1;
 	}
-	d->sources = sources_start(d->config, d->store, d->capture, err);
+	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
+	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
 	if (d->sources == NULL)
 		return -1;
 	return daemon_open_query(d, err);

@@ -155,6 +155,71 @@ START_TEST(equal_lines_of_one_second_are_told_apart)
 }
 END_TEST
 
+/* A refusal that says the same each time; the script's second is not part of its text. */
+static void feed_refusal(struct trace *trace, double second, const char *who)
+{
+	struct step step;
+
+	step_read(&step, "0 - reject stage=RCPT to=z@y.example ip=192.0.2.3 code=550");
+	step.seen.line.time = SCRIPT_DAY + (int64_t)(second * 1000);
+	step.seen.line.text = slice_str(who);
+	trace_feed(trace, &step.seen);
+	g_strfreev(step.words);
+}
+
+struct refusal {
+	double second;
+	const char *who;
+};
+
+static guint count_refusals(const struct refusal *refusals, size_t n)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+
+	for (size_t i = 0; i < n; i++)
+		feed_refusal(trace, refusals[i].second, refusals[i].who);
+	trace_free(&trace);
+	guint events = o->events->len;
+	outcome_free(o);
+	return events;
+}
+
+#define REFUSALS(...) \
+	count_refusals((const struct refusal[]){__VA_ARGS__}, \
+	        sizeof((const struct refusal[]){__VA_ARGS__}) / sizeof(struct refusal))
+
+START_TEST(equal_lines_between_others_of_a_second_are_told_apart)
+{
+	ck_assert_uint_eq(REFUSALS({10, "c"}, {11, "a"}, {11, "b"}, {11, "d"}, {11, "b"}), 5);
+	ck_assert_uint_eq(REFUSALS({10, "c"}, {10, "a"}, {10, "b"}, {10, "b"}, {10, "b"}), 5);
+}
+END_TEST
+
+START_TEST(stamps_that_step_back_a_little_keep_what_was_counted)
+{
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {12, "b"}, {10, "c"}, {11, "d"}, {10, "e"}, {12, "f"},
+	                          {12, "g"}, {12, "f"}),
+	        8);
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {12, "b"}, {10, "c"}, {10, "c"}, {12, "f"}), 5);
+}
+END_TEST
+
+START_TEST(a_log_that_begins_again_is_another_reading)
+{
+	/* long before */
+	ck_assert_uint_eq(
+	        REFUSALS({10, "a"}, {10, "a"}, {20, "b"}, {10, "a"}, {10, "a"}, {20, "b"}), 3);
+	/* within the last seconds: behind newer stamps, from the start of a second, in sequence */
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {10, "b"}, {11, "c"}, {10, "b"}, {11, "c"}), 3);
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {10, "b"}, {10, "a"}, {10, "b"}), 2);
+	ck_assert_uint_eq(REFUSALS({9, "x"}, {10, "a"}, {10, "b"}, {10, "c"}, {9, "x"}, {10, "a"},
+	                          {10, "b"}, {10, "c"}),
+	        4);
+}
+END_TEST
+
 START_TEST(expiry_bounces_who_was_still_deferred)
 {
 	struct outcome *o = script_run(NULL,
@@ -447,7 +512,10 @@ UNIT_MAIN("trace", a_mail_is_injected_before_it_is_delivered,
         a_long_queue_id_tells_the_birth, a_soft_bounce_is_a_delay_and_a_probe_is_nothing,
         an_alias_is_injected_once_under_the_name_that_the_sender_used,
         a_line_with_37_recipients_gives_37_events, equal_lines_of_one_second_are_told_apart,
-        expiry_bounces_who_was_still_deferred, the_expiry_of_an_unknown_mail_invents_nobody,
+        equal_lines_between_others_of_a_second_are_told_apart,
+        stamps_that_step_back_a_little_keep_what_was_counted,
+        a_log_that_begins_again_is_another_reading, expiry_bounces_who_was_still_deferred,
+        the_expiry_of_an_unknown_mail_invents_nobody,
         a_mail_removed_unsent_has_one_injection_without_recipient,
         a_short_queue_id_used_again_within_a_second_is_another_mail,
         a_queue_id_whose_removal_was_lost_starts_anew_at_its_next_client,
