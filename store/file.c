@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/private.h"
@@ -96,9 +97,24 @@ static int sync_path(const char *path, int flags, struct error *err)
 	return result;
 }
 
-/* Under the name that nobody looks for. All descriptors are closed again: one that is closed later
- * would take SQLite's locks of the file with it. */
-static int make(const char *making, int version, const char *schema, struct error *err)
+int file_give_to_owner(struct store *store, int fd, struct error *err)
+{
+	struct stat dir;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(store->dir, &dir) < 0)
+		return error_errno(err, errno, "cannot look at %s", store->dir);
+	if (dir.st_uid != 0 && fchown(fd, dir.st_uid, dir.st_gid) < 0)
+		return error_errno(err, errno, "cannot give a file to the owner of %s", store->dir);
+	return 0;
+}
+
+/* Under the name that nobody looks for. SQLite gives its files beside to the owner of the file. All
+ * descriptors are closed again: one that is closed later would take SQLite's locks of the file with
+ * it. */
+static int make(
+        struct store *store, const char *making, int version, const char *schema, struct error *err)
 {
 	g_autofree char *log = g_strconcat(making, beside[0], NULL);
 
@@ -106,8 +122,9 @@ static int make(const char *making, int version, const char *schema, struct erro
 	int fd = open(making, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot create %s", making);
+	int given = file_give_to_owner(store, fd, err);
 	close(fd);
-	if (fill(making, version, schema, err) < 0)
+	if (given < 0 || fill(making, version, schema, err) < 0)
 		return -1;
 	/* The last one to close a file copies its log into it. */
 	if (access(log, F_OK) == 0)
@@ -134,7 +151,8 @@ int file_make(
 {
 	g_autofree char *making = g_strconcat(path, MAKING, NULL);
 
-	if (make(making, version, schema, err) == 0 && give_name(store, making, path, err) == 0)
+	if (make(store, making, version, schema, err) == 0 &&
+	        give_name(store, making, path, err) == 0)
 		return 0;
 	unlink_all(making);
 	return -1;

@@ -13,6 +13,10 @@
 int file_make(
         struct store *store, const char *path, int version, const char *schema, struct error *err);
 
+/* Gives a new file to the owner of the store's directory, when root makes it: `postwake import` by
+ * root must not lock the daemon, which has a user of its own, out of its store. */
+int file_give_to_owner(struct store *store, int fd, struct error *err);
+
 /* Whether the file is in WAL mode. */
 int file_is_wal(struct sql *sql, bool *wal_r, struct error *err);
 /* Makes a connection write by a log (WAL). The change leaves no rollback journal, whenever it is

@@ -88,7 +88,7 @@ static int take_lock(struct store *store, struct error *err)
 	if (store->lock < 0)
 		return error_errno(err, errno, "cannot open %s", path);
 	if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+		return file_give_to_owner(store, store->lock, err);
 	if (errno != EWOULDBLOCK)
 		return error_errno(err, errno, "cannot lock %s", path);
 	error_set(err, "another process writes the store %s", store->dir);

@@ -1,6 +1,8 @@
 """What the daemon keeps within bounds, and what it warns of."""
 
 import os
+import pwd
+import subprocess
 import time
 
 import lab
@@ -86,3 +88,21 @@ def warns(environment):
         time.sleep(0.5)
         daemon.stop()
         expect(f'warning for {milters}, {default}', wanted, 'will answer mail with 451' in daemon.log_text())
+
+
+@flow('an import by root leaves the store to the user whose directory it is')
+def owner(environment):
+    base = environment.directory('owner')
+    store, path = os.path.join(base, 'postwake', 'store'), os.path.join(base, 'mail.log')
+    put(path, log(recently(), 'iso'))
+    daemon = environment.daemon('owner', base=os.path.join(base, 'postwake'))
+    for name in (base, daemon.base):
+        os.chmod(name, 0o755)
+    nobody = pwd.getpwnam('nobody')
+    os.chown(store, nobody.pw_uid, nobody.pw_gid)
+    expect('import', 0, lab.run_postwake(environment.build, '-S', store, 'import', path).returncode)
+    expect('owners', {nobody.pw_uid}, {os.stat(os.path.join(store, name)).st_uid for name in os.listdir(store)})
+    done = subprocess.run(['setpriv', '--reuid', 'nobody', '--regid', str(nobody.pw_gid), '--clear-groups',
+                           os.path.join(environment.build, 'postwake'), '-S', store, 'prune', '--keep-days', '0'],
+                          capture_output=True, text=True, timeout=20, check=False)
+    expect_in('the owner may write', 'dropped', done.stdout + done.stderr)
