@@ -23,13 +23,12 @@ static struct slice next_line(struct rulefile *file)
 	return slice_cut(&file->rest, '\n');
 }
 
+/* Whether the next line continues a statement; an empty one ends it. */
 static bool goes_on(struct slice rest)
 {
-	return rest.n > 0 && (rest.p[0] == ' ' || rest.p[0] == '\t') &&
-	       slice_trim(
-	               slice_head(rest, (size_t)(slice_chr(rest, '\n') >= 0 ? slice_chr(rest, '\n')
-	                                                                    : (ptrdiff_t)rest.n)))
-	                       .n > 0;
+	struct slice line = slice_cut(&rest, '\n');
+
+	return line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t') && slice_trim(line).n > 0;
 }
 
 bool rulefile_next(struct rulefile *file, struct slice *statement)
