@@ -306,47 +306,131 @@ static int follow_enter(
 	return 0;
 }
 
-/* From the beginning, or behind the last whole line. */
+static char *rotation_listing(const GPtrArray *rotation)
+{
+	GString *listing = g_string_new(NULL);
+
+	for (guint i = 0; i < rotation->len; i++) {
+		const struct rotated *rotated = rotation->pdata[i];
+		g_string_append_printf(
+		        listing, "%s/%" G_GINT64_MODIFIER "x\n", rotated->path, rotated->ino);
+	}
+	return g_string_free(listing, FALSE);
+}
+
+/* Whether the folder is still as it was scanned: else a file that was opened since by its name can
+ * be another one, or no longer the next. */
+static gboolean follow_unchanged(const struct follow *follow, const GPtrArray *rotation)
+{
+	g_autoptr(GPtrArray) now = rotation_scan(follow->path, NULL);
+	if (now == NULL)
+		return FALSE;
+	g_autofree char *before = rotation_listing(rotation), *after = rotation_listing(now);
+	return strcmp(before, after) == 0;
+}
+
+/* Whether one is a copy of the other, or the beginning of a copy. */
+static gboolean same_head(const struct generation *a, const struct generation *b)
+{
+	size_t n = MIN(a->head_n, b->head_n);
+
+	return n > 0 && memcmp(a->head, b->head, n) == 0;
+}
+
+/* Where nothing was read of the log, the position is the end of the newest rotated file: what comes
+ * behind it is new, whatever was renamed, compressed or written late by then. */
+static void follow_anchor(struct follow *follow, const GPtrArray *rotation)
+{
+	struct splitter *split = splitter_new();
+	gboolean found = FALSE;
+
+	for (guint i = rotation->len; i-- > 0 && !found;) {
+		const struct rotated *rotated = rotation->pdata[i];
+		struct generation *last = NULL;
+		if (generation_open(rotated->path, rotated->packed, &last, NULL) <= 0)
+			break;
+		gboolean whole = generation_seek(last, G_MAXINT64, split, NULL) >= 0;
+		/* A copytruncate may be under way. */
+		gboolean copy = follow->generation != NULL && same_head(last, follow->generation);
+		found = whole && !copy && last->head_n > 0;
+		if (found) {
+			follow->saved.at = follow->saved.again = generation_place(last, split);
+			follow->saved.mtime = last->mtime;
+		}
+		generation_free(&last);
+		if (!whole)
+			break;
+	}
+	splitter_free(&split);
+}
+
+/* The first position in the file that was opened, or where there is none. */
+static void follow_first_place(struct follow *follow, const GPtrArray *rotation)
+{
+	const struct generation *generation = follow->generation;
+
+	/* All that changes from now on is new; files get the time of the last tick of the kernel.
+	 */
+	follow->saved.mtime = g_get_real_time() - TICK;
+	if (generation != NULL) {
+		follow->saved.mtime = generation->mtime - 1;
+		follow->saved.at.dev = generation->dev;
+		follow->saved.at.ino = generation->ino;
+		follow->saved.at.born = generation->born;
+		follow->moved = splitter_offset(follow->split) > 0;
+	}
+	if (!follow->moved)
+		follow_anchor(follow, rotation);
+}
+
+/* Goes back to the beginning of the line at hand. 0 or -1. */
+static int follow_whole_line(struct follow *follow, struct error *err)
+{
+	struct slice before = splitter_before(follow->split);
+	ptrdiff_t newline = slice_rchr(before, '\n');
+
+	if (newline < 0 || (size_t)newline + 1 == before.n)
+		return 0;
+	gint64 offset = splitter_offset(follow->split) - (gint64)(before.n - (size_t)newline - 1);
+	return generation_seek(follow->generation, offset, follow->split, err) < 0 ? -1 : 0;
+}
+
+/* The folder changed meanwhile. */
+#define SEARCH_AGAIN 2
+
+/* From the beginning, or behind the last whole line. As follow_search. */
 static int follow_begin(struct follow *follow, struct error *err)
 {
+	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, err);
 	struct stat st;
 	gint64 offset = 0;
 
+	if (rotation == NULL)
+		return -1;
 	if (!follow->from_start && stat(follow->path, &st) == 0)
 		offset = st.st_size;
 	struct generation *next = NULL;
 	int got = generation_open(follow->path, FALSE, &next, err);
 	if (got < 0 || (got > 0 && follow_enter(follow, next, offset, err) != 0))
 		return -1;
-	follow->placed = TRUE;
-	/* All that changes from now on is new; files get the time of the last tick of the kernel.
-	 */
-	follow->saved.mtime = g_get_real_time() - TICK;
-	if (got == 0)
-		return 0;
-	follow->saved.mtime = follow->generation->mtime - 1;
-	follow->saved.at.dev = follow->generation->dev;
-	follow->saved.at.ino = follow->generation->ino;
-	struct slice before = splitter_before(follow->split);
-	ptrdiff_t newline = slice_rchr(before, '\n');
-	if (newline >= 0 && (size_t)newline + 1 < before.n) {
-		offset = splitter_offset(follow->split) - (gint64)(before.n - (size_t)newline - 1);
-		if (generation_seek(follow->generation, offset, follow->split, err) < 0)
-			return -1;
-	}
-	follow->moved = splitter_offset(follow->split) > 0;
-	return 1;
+	if (got > 0 && follow_whole_line(follow, err) != 0)
+		return -1;
+	follow_first_place(follow, rotation);
+	follow->placed = follow_unchanged(follow, rotation);
+	if (follow->placed)
+		return got;
+	generation_free(&follow->generation);
+	follow->saved = (struct position){0};
+	follow->moved = FALSE;
+	return SEARCH_AGAIN;
 }
-
-/* The folder changed meanwhile. */
-#define SEARCH_AGAIN 2
 
 /* A file that holds a place. */
 struct hit {
 	enum holds holds;
 	const char *path;
 	gboolean packed;
-	guint64 ino;
+	guint64 dev, ino;
 };
 
 /* Looks at the log itself, then at the rotated files, newest first. 0 and *hit_r, or -1: one of
@@ -369,33 +453,12 @@ static int follow_find(const struct follow *follow, const GPtrArray *rotation,
 		if (hit.holds == HOLDS || i == 0)
 			return 0;
 		const struct rotated *rotated = rotation->pdata[--i];
-		hit = (struct hit){
-		        .path = rotated->path, .packed = rotated->packed, .ino = rotated->ino};
+		hit = (struct hit){.path = rotated->path,
+		        .packed = rotated->packed,
+		        .dev = rotated->dev,
+		        .ino = rotated->ino};
 		hit.holds = generation_holds(hit.path, hit.packed, place, err);
 	}
-}
-
-static char *rotation_listing(const GPtrArray *rotation)
-{
-	GString *listing = g_string_new(NULL);
-
-	for (guint i = 0; i < rotation->len; i++) {
-		const struct rotated *rotated = rotation->pdata[i];
-		g_string_append_printf(
-		        listing, "%s/%" G_GINT64_MODIFIER "x\n", rotated->path, rotated->ino);
-	}
-	return g_string_free(listing, FALSE);
-}
-
-/* Whether the folder is still as it was scanned: else a file that was opened since by its name can
- * be another one, or no longer the next. */
-static gboolean follow_unchanged(const struct follow *follow, const GPtrArray *rotation)
-{
-	g_autoptr(GPtrArray) now = rotation_scan(follow->path, NULL);
-	if (now == NULL)
-		return FALSE;
-	g_autofree char *before = rotation_listing(rotation), *after = rotation_listing(now);
-	return strcmp(before, after) == 0;
 }
 
 /* Whether the log is still the file of the last position, by inode and birth: an inode alone can be
@@ -476,8 +539,42 @@ static int rotation_after(const GPtrArray *rotation, gint64 mtime)
 	return -1;
 }
 
-/* The position is in no file any more: goes on with what is newer. */
-static int follow_restart(struct follow *follow, const GPtrArray *rotation, struct error *err)
+/* Whether a place of which nothing was read can have held lines that are now in a file before
+ * `hit`: that was found by its inode, and may have been copied and truncated. */
+static gboolean follow_passed_over(
+        const struct follow *follow, const GPtrArray *rotation, const struct hit *hit)
+{
+	int first = rotation_after(rotation, follow->saved.mtime);
+
+	if (follow->saved.at.head.n > 0 || first < 0)
+		return FALSE;
+	return hit->path == follow->path || first < rotation_index(rotation, hit->dev, hit->ino);
+}
+
+/* Tells what is lost when the last position is in no file; `first` is what is gone on with, NULL
+ * the log. */
+static void follow_tell_vanished(struct follow *follow, const struct rotated *first)
+{
+	const struct place *at = &follow->saved.at;
+
+	if (at->head.n > 0)
+		follow_add_gap(follow, follow->lost > 0 ? follow->lost : -1,
+		        g_strdup_printf(
+		                "%s was truncated or deleted, and no rotated file holds what "
+		                "came behind its byte %" G_GINT64_FORMAT,
+		                follow->path, at->offset));
+	/* What was compressed has lost its inode: the first one since then is it. */
+	else if (at->ino != 0 && (first == NULL || !first->packed))
+		follow_add_gap(follow, first == NULL ? -1 : 0,
+		        g_strdup_printf("%s was renamed or deleted before anything was read of it, "
+		                        "and is not found again",
+		                follow->path));
+}
+
+/* Goes on with what is newer than the last position: it is in no file any more (`vanished`), or its
+ * file was copied and truncated. */
+static int follow_restart(
+        struct follow *follow, const GPtrArray *rotation, gboolean vanished, struct error *err)
 {
 	int first = rotation_after(rotation, follow->saved.mtime);
 	int same = rotation_index(rotation, follow->saved.at.dev, follow->saved.at.ino);
@@ -487,7 +584,6 @@ static int follow_restart(struct follow *follow, const GPtrArray *rotation, stru
 	if (rotated != NULL && !rotated->packed && (first < 0 || same < first))
 		first = same;
 	rotated = first >= 0 ? rotation->pdata[first] : NULL;
-	const struct place at = follow->saved.at;
 	struct generation *next = NULL;
 	int got = rotated != NULL ? generation_open(rotated->path, rotated->packed, &next, err)
 	                          : generation_open(follow->path, FALSE, &next, err);
@@ -500,12 +596,8 @@ static int follow_restart(struct follow *follow, const GPtrArray *rotation, stru
 	if (follow_enter(follow, next, 0, err) != 0)
 		return -1;
 	follow->again = FALSE;
-	if (at.head.n > 0)
-		follow_add_gap(follow, follow->lost > 0 ? follow->lost : -1,
-		        g_strdup_printf(
-		                "%s was truncated or deleted, and no rotated file holds what "
-		                "came behind its byte %" G_GINT64_FORMAT,
-		                follow->path, at.offset));
+	if (vanished)
+		follow_tell_vanished(follow, rotated);
 	follow->lost = 0;
 	return 1;
 }
@@ -524,14 +616,14 @@ static int follow_search(struct follow *follow, struct error *err)
 		if (rotation == NULL ||
 		        follow_find(follow, rotation, &follow->saved.at, &hit, err) != 0)
 			return -1;
-		if (hit.holds != HOLDS_NOT)
+		if (hit.holds != HOLDS_NOT && !follow_passed_over(follow, rotation, &hit))
 			return follow_resume(follow, rotation, &hit, err);
 		char *listing = rotation_listing(rotation);
 		gboolean same = g_strcmp0(before, listing) == 0;
 		g_free(before);
 		before = listing;
 		if (same || i == SCAN_ATTEMPTS)
-			return follow_restart(follow, rotation, err);
+			return follow_restart(follow, rotation, hit.holds == HOLDS_NOT, err);
 	}
 }
 

@@ -29,10 +29,10 @@ struct follow_hooks {
 };
 
 /* Starts at `position` (text of an earlier follow_position; absent or empty = the beginning of the
- * file when `from_start`, else its end). A rotated file that holds the rest (PATH.1, PATH-DATE,
- * PATH.1.gz, …) is found by the content before the position and read to its end, and those that
- * came after it in their order, before PATH. A missing file is no error: it is waited for. NULL
- * with *err for a position that is not understood. */
+ * file when `from_start`, else its end; what was rotated before is not read). A rotated file that
+ * holds the rest (PATH.1, PATH-DATE, PATH.1.gz, …) is found by the content before the position and
+ * read to its end, and those that came after it in their order, before PATH. A missing file is no
+ * error: it is waited for. NULL with *err for a position that is not understood. */
 struct follow *follow_new(const char *path, struct slice position, gboolean from_start,
         const struct follow_hooks *hooks, struct error *err);
 void follow_free(struct follow **follow);

@@ -9,13 +9,16 @@ liblogtail_a_SOURCES += \
 	logtail/split.c logtail/split.h
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_follow tests/unit/test_follow_random tests/unit/test_history \
-	tests/unit/test_journal
-TESTS += tests/unit/test_follow tests/unit/test_follow_random tests/unit/test_history \
-	tests/unit/test_journal
+check_PROGRAMS += tests/unit/test_follow tests/unit/test_follow_first \
+	tests/unit/test_follow_random tests/unit/test_history tests/unit/test_journal
+TESTS += tests/unit/test_follow tests/unit/test_follow_first tests/unit/test_follow_random \
+	tests/unit/test_history tests/unit/test_journal
 tests_unit_test_follow_SOURCES = tests/unit/test_follow.c \
 	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
 tests_unit_test_follow_LDADD = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_follow_first_SOURCES = tests/unit/test_follow_first.c \
+	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
+tests_unit_test_follow_first_LDADD = $(tests_unit_test_follow_LDADD)
 tests_unit_test_follow_random_SOURCES = tests/unit/test_follow_random.c \
 	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
 tests_unit_test_follow_random_LDADD = $(tests_unit_test_follow_LDADD)

@@ -14,6 +14,15 @@ static gint64 mtime_of(const struct stat *st)
 	return (gint64)st->st_mtim.tv_sec * G_USEC_PER_SEC + st->st_mtim.tv_nsec / 1000;
 }
 
+static gint64 birth_of(int fd)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 || (st.stx_mask & STATX_BTIME) == 0)
+		return 0;
+	return (gint64)st.stx_btime.tv_sec * G_USEC_PER_SEC + st.stx_btime.tv_nsec / 1000;
+}
+
 static ssize_t read_at(int fd, char *bytes, size_t n, gint64 offset)
 {
 	size_t got = 0;
@@ -94,6 +103,7 @@ int generation_open(
 	}
 	generation->dev = st.st_dev;
 	generation->ino = st.st_ino;
+	generation->born = birth_of(generation->fd);
 	generation->mtime = mtime_of(&st);
 	*generation_r = generation;
 	return 1;
@@ -262,12 +272,22 @@ static gboolean tail_fits(const struct splitter *split, struct print tail)
 	return print_make(slice_from(before, before.n - (size_t)tail.n)).hash == tail.hash;
 }
 
+/* Inodes are used again and devices numbered anew: both times of birth decide where they are known.
+ */
+static gboolean is_file(const struct generation *generation, const struct place *place)
+{
+	if (generation->packed || place->ino == 0 || generation->ino != place->ino)
+		return FALSE;
+	if (generation->born != 0 && place->born != 0)
+		return generation->born == place->born;
+	return generation->dev == place->dev;
+}
+
 static enum holds has_place(struct generation *generation, const struct place *place,
         struct splitter *split, struct error *err)
 {
-	/* Without a head nothing was read of it, and inodes are used again. */
 	if (place->head.n == 0)
-		return HOLDS_NOT;
+		return is_file(generation, place) ? HOLDS : HOLDS_NOT;
 	if (!generation->packed && !head_fits(generation, place->head))
 		return HOLDS_NOT;
 	/* A damaged archive holds what can be read of it. */
@@ -307,8 +327,10 @@ enum holds generation_holds(
 
 struct place generation_place(const struct generation *generation, const struct splitter *split)
 {
-	struct place place = {
-	        .dev = generation->dev, .ino = generation->ino, .offset = splitter_offset(split)};
+	struct place place = {.dev = generation->dev,
+	        .ino = generation->ino,
+	        .born = generation->born,
+	        .offset = splitter_offset(split)};
 	size_t n = (size_t)MIN(place.offset, (gint64)generation->head_n);
 
 	place.head = print_make(slice_make(generation->head, n));

@@ -12,6 +12,7 @@ struct generation {
 	char *path; /* by which it was opened */
 	gboolean packed;
 	guint64 dev, ino;
+	gint64 born;  /* microseconds, 0 = unknown */
 	gint64 mtime; /* microseconds, of the last change that was surely read */
 	/* private */
 	int fd;
@@ -45,7 +46,8 @@ enum holds {
 	HOLDS,
 	HOLDS_FAILED, /* with *err: cannot be read now */
 };
-/* Whether the place lies in this generation: a packed one is unpacked for it, and cannot be read
+/* Whether the place lies in this generation, by its content; the beginning of a file of which
+ * nothing was read is only in that file itself. A packed one is unpacked for it, and cannot be read
  * after. */
 enum holds generation_has(
         struct generation *generation, const struct place *place, struct error *err);

@@ -27,6 +27,7 @@ static const struct key {
 } keys[] = {
         {"dev", KEY_HEX, offsetof(struct position, at.dev)},
         {"ino", KEY_HEX, offsetof(struct position, at.ino)},
+        {"born", KEY_NUMBER, offsetof(struct position, at.born)},
         {"offset", KEY_NUMBER, offsetof(struct position, at.offset)},
         {"head", KEY_PRINT, offsetof(struct position, at.head)},
         {"tail", KEY_PRINT, offsetof(struct position, at.tail)},

@@ -22,13 +22,16 @@ struct print print_make(struct slice bytes);
  * tell a generation: device and inode are reused, and change when a file is compressed. */
 struct place {
 	guint64 dev, ino; /* 0: no file yet */
+	gint64 born;      /* microseconds; 0 = not told by the file system, or not kept */
 	gint64 offset;
 	struct print head; /* of the first bytes of the file, as far as they were read */
 	struct print tail; /* of the bytes just before `offset`; n = 0: not known */
 };
 
 struct position {
-	struct place at;    /* behind the last line given */
+	struct place at; /* behind the last line given; before the first one the end of the newest
+	                    rotated file, else (nothing is known of the log's content, head.n = 0)
+	                    the beginning of the log */
 	struct place again; /* from where lines are read again to rebuild ordinals */
 	gint64 mtime;       /* of the file of `at`, microseconds */
 	gint64 stamp;       /* of the last line given, ms; 0 = unknown */

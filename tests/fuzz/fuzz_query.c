@@ -78,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		read_refusal(&faults);
 	else if (!query.since_given)
 		read_again(&query);
+	need(query.filters->len <= 3 * n); /* what QUERY_LINK_MAX is made for */
 	message_query_clear(&query);
 	if (params_read_import(&uri, &import, &faults) < 0)
 		read_refusal(&faults);
