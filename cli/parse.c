@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "event/classify.h"
 #include "event/json.h"
 #include "cli/input.h"
 #include "logtail/lines.h"
@@ -77,6 +78,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	struct line_reader_config reader = {0};
 	gboolean attempts = FALSE;
 	g_autofree char *relays = NULL, *zone = NULL, *node = NULL, *instance = NULL;
+	struct classifier *classifier = NULL;
 	struct error err = {0};
 	const GOptionEntry entries[] = {
 	        {"attempts", 0, 0, G_OPTION_ARG_NONE, &attempts,
@@ -96,11 +98,14 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	if (argc < 2)
 		return cli_fail("parse needs a FILE (see --help)");
-	const struct config *config =
-	        relays == NULL && cli->config_path != NULL ? cli_config(cli, &err) : NULL;
+	const struct config *config = cli->config_path != NULL ? cli_config(cli, &err) : NULL;
 	trace.attempts = attempts;
-	trace.internal_relays = config != NULL ? config->internal_relays : relays;
+	if (config != NULL)
+		classifier = classifier_new(config->bounce_rules, config->reason_rules, &err);
+	trace.classifier = classifier;
+	trace.internal_relays = relays == NULL && config != NULL ? config->internal_relays : relays;
 	reader = (struct line_reader_config){.zone = zone, .node = node, .instance = instance};
 	int status = err.set ? CLI_FAILED : parse_files(&trace, &reader, argv + 1, &err);
+	classifier_free(&classifier);
 	return err.set ? cli_fail("%s", err.text) : status;
 }

@@ -60,6 +60,9 @@ static const struct config_key config_keys[] = {
         {"query", "threads", CONFIG_NUMBER, IN(query_threads), "4", "1 64"},
         {"query", "default_window", CONFIG_NUMBER, IN(query_window), "1440", "1 5256000"},
 
+        {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
+        {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
+
         {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
         {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
         {NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
@@ -234,11 +237,10 @@ static int config_read(struct config *config, GKeyFile *file, struct error *err)
 
 	for (char **group = groups; *group != NULL; group++)
 		if (!g_str_has_prefix(*group, SOURCE_PREFIX) &&
-		        !config_word_in("postwake milter query", *group))
+		        !config_word_in("postwake milter query classify", *group))
 			return error_set(err,
-			        "%s: [%s]: no such group; there are [postwake], [milter], [query] "
-			        "and "
-			        "[source NAME]",
+			        "%s: [%s]: no such group; there are [postwake], [milter], [query], "
+			        "[classify] and [source NAME]",
 			        config->path, *group);
 		else if (config_group(config, file, *group, err) < 0)
 			return -1;

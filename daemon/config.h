@@ -53,6 +53,9 @@ struct config {
 	int query_threads;
 	int query_window; /* minutes */
 
+	char *bounce_rules; /* files of the user's own rules; NULL = none */
+	char *reason_rules;
+
 	GPtrArray *sources; /* of struct config_source */
 };
 

@@ -1,5 +1,6 @@
 #include "trace/trace.h"
 
+#include "event/classify.h"
 #include "trace/trace-private.h"
 
 #define DEFAULT_RELAYS "127.0.0.1:10024-10026 [::1]:10024-10026"
@@ -14,6 +15,8 @@ static void configure(struct trace *trace, const struct trace_config *config)
 	trace->subaccount_id =
 	        g_strdup(config->subaccount_id != NULL ? config->subaccount_id : "0");
 	trace->sending_text = g_strdup(config->sending_ips != NULL ? config->sending_ips : "");
+	if (trace->config.classifier == NULL)
+		trace->config.classifier = classifier_default();
 	if (trace->config.join_timeout == 0)
 		trace->config.join_timeout = CLOCK_MINUTE;
 	if (trace->config.message_age == 0)
