@@ -1,12 +1,17 @@
 # What reads logs: syslog lines and the MTA dialects (here), files and the journal (follow.mk).
 noinst_LIBRARIES += liblogtail.a
 liblogtail_a_SOURCES = \
+	logtail/field.c logtail/field.h \
 	logtail/lines.c logtail/lines.h \
 	logtail/postfix.c logtail/postfix.h \
 	logtail/postfix_delivery.c \
-	logtail/postfix_field.c \
 	logtail/postfix_reject.c \
 	logtail/postfix_rules.c \
+	logtail/rule.c logtail/rule.h \
+	logtail/sendmail.c logtail/sendmail.h \
+	logtail/sendmail_delivery.c \
+	logtail/sendmail_reject.c \
+	logtail/sendmail_rules.c \
 	logtail/stamp.c logtail/stamp.h \
 	logtail/syslog.c logtail/syslog.h
 

@@ -6,7 +6,8 @@ AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
 	export top_srcdir top_builddir;
 
-TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_corpora.py
+TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.py \
+	tests/golden/check_corpora.py
 
 EXTRA_DIST += tests/gate.sh tests/golden tests/flow \
 	tests/support/lab.py \

@@ -33,9 +33,8 @@ static int64_t base52(struct slice digits)
 	return value;
 }
 
-/* Long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. An id of
- * another kind that looks like one tells an impossible time. */
-int64_t queue_id_birth(struct slice queue_id, int64_t near)
+/* Postfix's long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. */
+static int64_t postfix_birth(struct slice queue_id)
 {
 	if (queue_id.n < 12 || queue_id.p[10] != 'z')
 		return 0;
@@ -46,8 +45,59 @@ int64_t queue_id_birth(struct slice queue_id, int64_t near)
 	if (seconds <= 0 || micros < 0 || micros > 999999 || base52(inode) < 0 ||
 	        slice_chr(inode, 'z') >= 0)
 		return 0;
-	int64_t birth = seconds * CLOCK_SECOND;
-	return birth <= near + CLOCK_DAY && birth >= near - 366 * CLOCK_DAY ? birth : 0;
+	return seconds * CLOCK_SECOND;
+}
+
+/* Sendmail's ids (sendmail/queue.c assign_queueid) are year mod 60, month, day, hour, minute,
+ * second, each a digit of base 60, two of a counter, and at least five decimal digits of the
+ * process id. What may be a short id of Postfix (hexadecimal) is left out. */
+static bool is_sendmail_id(struct slice queue_id)
+{
+	bool hexadecimal = true;
+
+	if (queue_id.n < 13)
+		return false;
+	for (size_t i = 0; i < queue_id.n; i++) {
+		char c = queue_id.p[i];
+		if (i < 8 ? !g_ascii_isalnum(c) : !g_ascii_isdigit(c))
+			return false;
+		hexadecimal &= g_ascii_isdigit(c) || (c >= 'A' && c <= 'F');
+	}
+	return !hexadecimal;
+}
+
+static int64_t sendmail_birth(struct slice queue_id, int64_t near)
+{
+	static const struct slice alphabet = {
+	        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx", 60};
+	int part[6];
+
+	if (!is_sendmail_id(queue_id))
+		return 0;
+	for (size_t i = 0; i < G_N_ELEMENTS(part); i++) {
+		part[i] = (int)slice_chr(alphabet, queue_id.p[i]);
+		if (part[i] < 0)
+			return 0;
+	}
+	g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc((near + CLOCK_DAY) / CLOCK_SECOND);
+	if (now == NULL)
+		return 0;
+	int year = g_date_time_get_year(now);
+	year -= ((year - 1900) % 60 - part[0] + 60) % 60;
+	g_autoptr(GDateTime) birth =
+	        g_date_time_new_utc(year, part[1] + 1, part[2], part[3], part[4], part[5]);
+	return birth != NULL ? g_date_time_to_unix(birth) * CLOCK_SECOND : 0;
+}
+
+/* An id of another kind that looks like one of these tells an impossible time. */
+int64_t queue_id_birth(struct slice queue_id, int64_t near)
+{
+	int64_t birth = postfix_birth(queue_id);
+
+	if (birth == 0)
+		birth = sendmail_birth(queue_id, near);
+	return birth > 0 && birth <= near + CLOCK_DAY && birth >= near - 366 * CLOCK_DAY ? birth
+	                                                                                 : 0;
 }
 
 struct message *message_insert(struct trace *trace, struct stream *stream, struct slice queue_id)
@@ -117,6 +167,21 @@ void message_end(struct trace *trace, struct message *message, int64_t time)
 	g_queue_push_tail_link(&trace->ended, &message->life);
 	trace->counts.open--;
 	message_changed(trace, message);
+}
+
+/* More recipients than these end by age. */
+#define MOST_COUNTED 1000
+
+void message_end_if_final(struct trace *trace, struct message *message, int64_t time)
+{
+	unsigned n = roster_size(&message->tried);
+
+	if (message->expected == 0 || n < message->expected || n > MOST_COUNTED)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if (roster_at(&message->tried, i)->deferred)
+			return;
+	message_end(trace, message, time);
 }
 
 void message_reopen(struct trace *trace, struct message *message)
@@ -224,8 +289,9 @@ static bool begins_before_end(const struct message *message, const struct observ
 
 static bool other_life(const struct message *message, const struct observation *seen)
 {
-	if (queue_id_birth(message->key.queue_id, seen->line.time) != 0)
-		return false; /* long ids are never used again */
+	if (queue_id_birth(message->key.queue_id, seen->line.time) != 0 ||
+	        is_sendmail_id(message->key.queue_id))
+		return false; /* ids that tell their time are never used again */
 	return message->ended_at != 0 ? begins_after_end(message, seen)
 	                              : begins_before_end(message, seen);
 }
@@ -258,7 +324,7 @@ static void message_begin(
 	int64_t birth = birth_of(trace, message->key.stream, seen, &born);
 
 	message->own = true;
-	message->born = born;
+	message->born |= born;
 	message->client = is_client_line(seen);
 	message->first = seen->line.time;
 	if (message->story->birth == 0)

@@ -31,6 +31,7 @@ struct message {
 	int64_t touched;        /* time of the last line */
 	int64_t ended_at;       /* 0 = open */
 	int64_t deadline;       /* when a missing envelope counts as missed */
+	unsigned expected;      /* recipients, where the MTA does not log the end; 0 = not told */
 	unsigned round;         /* of the save that wrote it */
 	GList life, wait, dirt; /* nodes in trace->open or ->ended, ->missing, ->dirty */
 	unsigned own : 1;       /* a line of its own was seen */
@@ -53,7 +54,8 @@ struct message {
 guint message_key_hash(gconstpointer key);
 gboolean message_key_equal(gconstpointer a, gconstpointer b);
 
-/* Birth (ms, whole seconds) that a long queue id tells, or 0; `near` is a time of its life. */
+/* Birth (ms, whole seconds) that a long queue id of Postfix or one of Sendmail tells, or 0; `near`
+ * is a time of its life. */
 int64_t queue_id_birth(struct slice queue_id, int64_t near);
 
 /* The message of this queue id as far as we know it, from memory or the state store; or NULL. */
@@ -70,6 +72,8 @@ void message_changed(struct trace *trace, struct message *message);
 void message_touch(struct trace *trace, struct message *message, int64_t time);
 /* It left the queue; it stays known for TRACE_LINGER. */
 void message_end(struct trace *trace, struct message *message, int64_t time);
+/* The same where the MTA does not say so: when the recipients it told of have their outcome. */
+void message_end_if_final(struct trace *trace, struct message *message, int64_t time);
 /* A later line shows that it goes on. */
 void message_reopen(struct trace *trace, struct message *message);
 /* Forgets it; `keep` leaves its value in the state store. */
