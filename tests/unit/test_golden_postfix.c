@@ -31,7 +31,9 @@ static struct log read_text(char *bytes, size_t n)
 
 	while (rest.n > 0) {
 		line_reader_read(reader, slice_cut(&rest, '\n'), keep, log.lines);
-		ck_assert_uint_eq(log.lines->len, ++count);
+		/* A line of Sendmail may give several: the first stands for it. */
+		ck_assert_uint_gt(log.lines->len, count++);
+		g_array_set_size(log.lines, count);
 	}
 	line_reader_free(&reader);
 	return log;
