@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void error_fill(struct error *err, int number, const char *format, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+error_fill(struct error *err, int number, const char *format, va_list ap)
 {
 	if (err == NULL || err->set)
 		return;

@@ -1,5 +1,6 @@
 #include "cli/client.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cli/http.h"
@@ -67,7 +68,10 @@ static int client_errors(long status, const json_t *answer, struct error *err)
 	}
 	if (text->len == 0)
 		g_string_printf(text, "status %ld", status);
-	return error_set(err, "%s", text->str);
+	error_set(err, "%s", text->str);
+	if (err != NULL && status == 400)
+		err->number = EINVAL;
+	return -1;
 }
 
 int client_get(struct client *client, const char *uri, json_t **answer_r, struct error *err)

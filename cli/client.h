@@ -13,7 +13,8 @@ int client_open(struct client **client_r, struct cli *cli, struct error *err);
 void client_close(struct client **client);
 
 /* GET. *answer_r is the parsed body of a 200, the caller's to json_decref. -1 with *err where there
- * is none; the messages of an `errors` answer are in it. */
+ * is none; the messages of an `errors` answer are in it, with number EINVAL where the
+ * question itself was refused (400): asking again does not help. */
 int client_get(struct client *client, const char *uri, json_t **answer_r, struct error *err);
 
 /* Appends "&name=value", percent-encoded ("?" before the first). */

@@ -47,6 +47,16 @@ static const char *filter_delimiter(const struct filter *filter)
 	return "\x1e";
 }
 
+int filter_check(const struct filter *filter, struct error *err)
+{
+	for (int i = 0; i < FILTERS; i++)
+		for (char **v = filter->values[i]; v != NULL && *v != NULL; v++)
+			if (**v == '\0')
+				return error_set(
+				        err, "--%s: the value is empty", filters[i].option);
+	return 0;
+}
+
 void filter_parameters(const struct filter *filter, GString *uri)
 {
 	const char *delimiter = filter_delimiter(filter);

@@ -1,4 +1,5 @@
 /* postwake follow */
+#include <errno.h>
 #include <string.h>
 
 #include "cli/client.h"
@@ -8,7 +9,7 @@
 
 /* How often the daemon is asked, in microseconds. */
 #define ASK_EVERY (200 * 1000)
-/* Empty answers after which a broken connection is reported rather than retried. */
+/* Failed questions in a row after which the failure is reported rather than tried again. */
 #define MISSES_MAX 50
 
 static void follow_uri(GString *uri, const struct filter *filter, gint64 since)
@@ -63,6 +64,8 @@ static int follow_loop(struct client *client, const struct filter *filter, struc
 	while (misses < MISSES_MAX) {
 		error_clear(err);
 		int moved = follow_once(client, filter, &since, printer, err);
+		if (moved < 0 && err->number == EINVAL)
+			return -1;
 		misses = moved < 0 ? misses + 1 : 0;
 		if (moved <= 0)
 			g_usleep(ASK_EVERY);
@@ -78,7 +81,7 @@ int cli_follow(struct cli *cli, int argc, char **argv)
 	GOptionEntry entries[FILTERS + 5] = {{0}};
 	const GOptionEntry more[] = {
 	        {"tz", 0, 0, G_OPTION_ARG_STRING, &zone_name, "time zone of the table", "NAME"},
-	        PRINT_ENTRIES(print)};
+	        PRINT_LINE_ENTRIES(print)};
 	struct error err = {0};
 	struct client *client = NULL;
 
@@ -87,10 +90,11 @@ int cli_follow(struct cli *cli, int argc, char **argv)
 	if (!cli_options(entries, "- print events as they arrive, until interrupted", NULL, &argc,
 	            &argv))
 		return CLI_FAILED;
-	if (argc > 1 || print.json)
-		return cli_fail("follow takes filters, --tz, --ndjson and --csv (see --help)");
+	if (argc > 1)
+		return cli_fail("follow takes options only (see --help): %s", argv[1]);
 	g_autoptr(GTimeZone) zone = when_zone(zone_name, &err);
-	if (zone != NULL && client_open(&client, cli, &err) == 0) {
+	if (zone != NULL && filter_check(&filter, &err) == 0 &&
+	        client_open(&client, cli, &err) == 0) {
 		struct printer *printer = printer_new(print_form(&print), zone, true);
 		follow_loop(client, &filter, printer, &err);
 		printer_end(&printer, -1);

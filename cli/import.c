@@ -1,6 +1,7 @@
 /* postwake import: old logs into the store; through the daemon where it holds the store. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@
 #define FLUSH_TIMEOUT (10 * 60 * 1000)
 
 struct import_options {
-	char *zone, *node, *instance;
+	const char *zone, *node, *instance;
 	int keep_days; /* -1 = keep all */
 	gboolean quiet;
 };
@@ -202,24 +203,57 @@ static int import_open_capture(struct importer *importer, struct cli *cli, struc
 	return capture_open(&importer->capture, importer->store, &config, err);
 }
 
-static bool import_daemon_listens(struct importer *importer, const char *socket)
+/* Takes the daemon at `socket` for the hand-over; `dir` is the store that is meant, NULL = its own.
+ */
+static int import_meet_daemon(
+        struct importer *importer, const char *socket, const char *dir, struct error *err)
 {
 	g_autoptr(GString) body = g_string_new(NULL);
+	g_autofree char *meant = dir != NULL ? realpath(dir, NULL) : NULL;
 	long status;
 
 	importer->http = http_new(socket);
-	if (http_get(importer->http, "/api/v1/status", &status, body, NULL) == 0)
-		return true;
-	http_free(&importer->http);
-	return false;
+	if (http_get(importer->http, "/api/v1/status", &status, body, err) < 0)
+		return -1;
+	json_t *answer = json_loadb(body->str, body->len, 0, NULL);
+	const char *held = client_text(json_object_get(answer, "results"), "store");
+	if (meant != NULL && strcmp(held, meant) != 0)
+		error_set(err, "another process holds %s, but the postwaked at %s has the store %s",
+		        dir, socket, held);
+	json_decref(answer);
+	return err->set ? -1 : 0;
 }
 
+/* The daemon reads lines by its own configuration: what it cannot be told must not be lost. */
+static int import_can_hand_over(const struct import_options *options, struct error *err)
+{
+	if (options->zone == NULL && options->node == NULL && options->instance == NULL &&
+	        options->keep_days < 0)
+		return 0;
+	return error_set(err, "postwaked holds the store and reads the lines by its own "
+	                      "configuration: --zone, --node, --instance and --keep-days work "
+	                      "only while it is stopped");
+}
+
+static int import_by_daemon(
+        struct importer *importer, struct cli *cli, const char *dir, struct error *err)
+{
+	const char *socket = cli_socket(cli, err);
+
+	if (socket == NULL || import_meet_daemon(importer, socket, dir, err) < 0)
+		return -1;
+	return import_can_hand_over(importer->options, err);
+}
+
+/* -s alone means that daemon. Else the store itself, or, where a daemon holds it, that daemon. */
 static int import_open(struct importer *importer, struct cli *cli, struct error *err)
 {
 	const struct store_options options = {.fast_import = true};
 	struct error held = {0};
 	const char *dir = cli->store;
 
+	if (dir == NULL && cli->socket != NULL)
+		return import_by_daemon(importer, cli, NULL, err);
 	if (dir == NULL) {
 		const struct config *config = cli_config(cli, err);
 		if (config == NULL)
@@ -232,14 +266,7 @@ static int import_open(struct importer *importer, struct cli *cli, struct error 
 		return import_open_capture(importer, cli, err);
 	if (held.number != EWOULDBLOCK)
 		return error_set(err, "%s", held.text);
-	const char *socket = cli_socket(cli, err);
-	if (socket == NULL)
-		return -1;
-	if (import_daemon_listens(importer, socket))
-		return 0;
-	return error_set(err,
-	        "%s; and no postwaked answers at %s to hand the lines to (give its socket by -s)",
-	        held.text, socket);
+	return import_by_daemon(importer, cli, dir, err);
 }
 
 static int import_files(struct importer *importer, GPtrArray *paths, struct error *err)
@@ -287,13 +314,13 @@ static void import_warn(struct importer *importer, struct cli *cli)
 	if (old > 0)
 		fprintf(stderr,
 		        "postwake: %u day(s) are older than keep_days = %d: postwaked and postwake "
-		        "prune "
-		        "will drop them\n",
+		        "prune will drop them\n",
 		        old, config->keep_days);
 }
 
 int cli_import(struct cli *cli, int argc, char **argv)
 {
+	g_autofree char *zone = NULL, *node = NULL, *instance = NULL;
 	struct import_options options = {.keep_days = -1};
 	struct importer importer = {.options = &options};
 	g_autoptr(GPtrArray) paths = g_ptr_array_new();
@@ -301,24 +328,25 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	const GOptionEntry entries[] = {
 	        {"keep-days", 0, 0, G_OPTION_ARG_INT, &options.keep_days,
 	                "leave out what is older than today and N days (default: keep all)", "N"},
-	        {"zone", 0, 0, G_OPTION_ARG_STRING, &options.zone, "time zone of the stamps",
+	        {"zone", 0, 0, G_OPTION_ARG_STRING, &zone, "time zone of the stamps", "NAME"},
+	        {"node", 0, 0, G_OPTION_ARG_STRING, &node, "node name (default: host of the line)",
 	                "NAME"},
-	        {"node", 0, 0, G_OPTION_ARG_STRING, &options.node,
-	                "node name (default: host of the line)", "NAME"},
-	        {"instance", 0, 0, G_OPTION_ARG_STRING, &options.instance,
-	                "name of the MTA instance", "NAME"},
+	        {"instance", 0, 0, G_OPTION_ARG_STRING, &instance, "name of the MTA instance",
+	                "NAME"},
 	        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options.quiet, "no progress, no summary",
 	                NULL},
 	        {NULL}};
 
 	if (!cli_options(entries, "FILE… - read old logs into the store",
 	            "FILE may be compressed (gz, bz2, xz, zst); - is the standard input. Reading a "
-	            "log "
-	            "again, from whatever copy, adds nothing.",
+	            "log again, from whatever copy, adds nothing.",
 	            &argc, &argv))
 		return CLI_FAILED;
 	if (argc < 2)
 		return cli_fail("import needs a FILE (see --help)");
+	options.zone = zone;
+	options.node = node;
+	options.instance = instance;
 	for (int i = 1; i < argc; i++)
 		g_ptr_array_add(paths, argv[i]);
 	history_sort(paths);

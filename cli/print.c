@@ -66,11 +66,12 @@ char *print_safe(const char *text)
 
 char *print_csv_field(const char *text)
 {
+	g_autofree char *safe = print_safe(text);
 	GString *out = g_string_new("\"");
 
 	if (*text != '\0' && strchr("=+-@\t\r", *text) != NULL)
 		g_string_append_c(out, '\'');
-	for (const char *p = text; *p != '\0'; p++) {
+	for (const char *p = safe; *p != '\0'; p++) {
 		if (*p == '"')
 			g_string_append_c(out, '"');
 		g_string_append_c(out, *p);
@@ -118,19 +119,19 @@ static char *print_cut(const char *text, glong most)
 	return g_strconcat(head, "…", NULL);
 }
 
+/* One line, cut to the width of the terminal where there is one. */
 static void print_row(char **cells, const glong *widths, int width)
 {
-	glong used = 0;
+	g_autoptr(GString) line = g_string_new(NULL);
 
 	for (int i = 0; i < COLUMNS_OF_TABLE - 1; i++) {
 		g_autofree char *cell = print_cut(cells[i], widths[i]);
 		glong pad = widths[i] - g_utf8_strlen(cell, -1);
-		printf("%s%*s  ", cell, (int)(pad > 0 ? pad : 0), "");
-		used += widths[i] + 2;
+		g_string_append_printf(line, "%s%*s  ", cell, (int)(pad > 0 ? pad : 0), "");
 	}
-	glong left = width > 0 ? MAX(width - used, 10) : 0;
-	g_autofree char *last = print_cut(cells[COLUMNS_OF_TABLE - 1], left);
-	puts(last);
+	g_string_append(line, cells[COLUMNS_OF_TABLE - 1]);
+	g_autofree char *text = print_cut(line->str, width);
+	puts(text);
 }
 
 static char **print_cells(struct printer *printer, const json_t *event)
@@ -179,7 +180,7 @@ static void print_stream_row(struct printer *printer, json_t *event)
 
 /* ---- the other forms ---- */
 
-static void print_json_line(const json_t *value, size_t flags)
+void print_json(const json_t *value, size_t flags)
 {
 	/* A terminal gets no bare character that it would obey; programs get UTF-8. */
 	if (isatty(STDOUT_FILENO))
@@ -234,7 +235,7 @@ void printer_event(struct printer *printer, json_t *event)
 		json_array_append(printer->results, event);
 		break;
 	case PRINT_NDJSON:
-		print_json_line(event, JSON_COMPACT);
+		print_json(event, JSON_COMPACT);
 		break;
 	case PRINT_CSV:
 		print_csv(event);
@@ -259,7 +260,7 @@ void printer_end(struct printer **printer, gint64 total)
 		json_t *answer = json_pack("{s:O}", "results", p->results);
 		if (total >= 0)
 			json_object_set_new(answer, "total_count", json_integer(total));
-		print_json_line(answer, JSON_INDENT(2));
+		print_json(answer, JSON_INDENT(2));
 		json_decref(answer);
 	}
 	json_decref(p->results);

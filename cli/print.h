@@ -9,18 +9,21 @@
 
 enum print_form { PRINT_TABLE, PRINT_JSON, PRINT_NDJSON, PRINT_CSV };
 
-/* The options --json, --ndjson and --csv, for the table of a subcommand. */
+/* The options --json, --ndjson and --csv, for the table of a subcommand; the latter two alone for
+ * output that does not end. */
 struct print_options {
 	gboolean json, ndjson, csv;
 };
-#define PRINT_ENTRIES(options) \
-	{"json", 0, 0, G_OPTION_ARG_NONE, &(options).json, "one JSON object with all results", \
-	        NULL}, \
-	        {"ndjson", 0, 0, G_OPTION_ARG_NONE, &(options).ndjson, \
-	                "one JSON object a line for each event", NULL}, \
+#define PRINT_LINE_ENTRIES(options) \
+	{"ndjson", 0, 0, G_OPTION_ARG_NONE, &(options).ndjson, \
+	        "one JSON object a line for each event", NULL}, \
 	{ \
 		"csv", 0, 0, G_OPTION_ARG_NONE, &(options).csv, "comma-separated values", NULL \
 	}
+#define PRINT_ENTRIES(options) \
+	{"json", 0, 0, G_OPTION_ARG_NONE, &(options).json, "one JSON object with all results", \
+	        NULL}, \
+	        PRINT_LINE_ENTRIES(options)
 enum print_form print_form(const struct print_options *options);
 
 /* Text that a terminal shows and does not obey. To be freed by g_free. */
@@ -28,6 +31,9 @@ char *print_safe(const char *text);
 
 /* Text as one CSV field, quoted; a spreadsheet takes it for no formula. To be freed by g_free. */
 char *print_csv_field(const char *text);
+
+/* A JSON value and a newline. A terminal gets no character bare that it would obey. */
+void print_json(const json_t *value, size_t flags);
 
 struct printer;
 

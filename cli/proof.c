@@ -57,7 +57,7 @@ static void proof_line(struct proof *proof, struct line_reader *reader, const ch
 	if (!g_hash_table_add(proof->printed, text))
 		return;
 	g_autofree char *safe = print_safe(text);
-	printf("%s:%" G_GINT64_FORMAT ": %s\n", path, offset, safe);
+	printf("%s, byte %" G_GINT64_FORMAT ": %s\n", path, offset, safe);
 	if (proof->found->len > 0)
 		printf("    proves: %s\n", proof->found->str);
 }

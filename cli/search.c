@@ -1,4 +1,5 @@
 /* postwake search */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -85,6 +86,8 @@ static int search_run(struct client *client, const struct search_options *option
 	printer_end(&printer, total);
 	if (err->set)
 		return CLI_FAILED;
+	if (total == 0 && print_form(&options->print) == PRINT_TABLE)
+		fputs("postwake: nothing found\n", stderr);
 	return total > 0 ? CLI_FOUND : CLI_NOTHING;
 }
 
@@ -96,7 +99,8 @@ static int search_with(struct cli *cli, const struct search_options *options)
 	struct client *client = NULL;
 	int status = CLI_FAILED;
 
-	if (zone != NULL && search_window(options, zone, uri, &err) == 0 &&
+	if (zone != NULL && filter_check(&options->filter, &err) == 0 &&
+	        search_window(options, zone, uri, &err) == 0 &&
 	        client_open(&client, cli, &err) == 0) {
 		filter_parameters(&options->filter, uri);
 		int per_page =

@@ -165,6 +165,8 @@ static int show_run(struct show *show, struct cli *cli, const char *id, struct e
 	if (show->proof && show->events->len > 0 &&
 	        proof_print(cli, show->client, show->events, err) < 0)
 		return CLI_FAILED;
+	if (show->events->len == 0 && !show->json)
+		fputs("postwake: nothing found\n", stderr);
 	return show->events->len > 0 ? CLI_FOUND : CLI_NOTHING;
 }
 
@@ -186,6 +188,8 @@ int cli_show(struct cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	if (argc != 2)
 		return cli_fail("show takes one id (see --help)");
+	if (proof && json)
+		return cli_fail("--proof prints text: use it without --json");
 	show.proof = proof;
 	show.json = json;
 	show.events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);

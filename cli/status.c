@@ -98,6 +98,7 @@ static void status_troubles(const json_t *results)
 static void status_print(const json_t *results)
 {
 	status_text("version", client_text(results, "version"));
+	status_text("store", client_text(results, "store"));
 	status_text("started", client_text(results, "started"));
 	status_days(results);
 	status_troubles(results);
@@ -125,8 +126,7 @@ int cli_status(struct cli *cli, int argc, char **argv)
 	        client_get(client, "/api/v1/status", &answer, &err) == 0) {
 		const json_t *results = json_object_get(answer, "results");
 		if (json) {
-			json_dumpf(results, stdout, JSON_INDENT(2));
-			putchar('\n');
+			print_json(results, JSON_INDENT(2));
 		} else {
 			status_print(results);
 		}

@@ -51,8 +51,8 @@ install_packages() {
 	esac
 	apt-get -qq update || die "apt-get update failed"
 	# shellcheck disable=SC2086 # the list is meant to be split
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $missing \
-		</dev/null || die "apt-get could not install: $missing"
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install \
+		--no-install-recommends $missing </dev/null >/dev/null || die "apt-get could not install: $missing"
 }
 
 # Ends with an explanation where a mail system other than Postfix is installed: installing postfix would

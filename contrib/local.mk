@@ -2,7 +2,7 @@
 dist_pkgdata_DATA += contrib/postwake.conf.sample contrib/systemd/postwaked.service \
 	contrib/sendmail/postwake.m4
 
-EXTRA_DIST += SECURITY.md \
+EXTRA_DIST += SECURITY.md .ci/run \
 	contrib/lib.sh \
 	contrib/packages.debian \
 	contrib/quickstart \

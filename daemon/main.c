@@ -63,6 +63,8 @@ static void daemon_status(void *ctx, GString *out)
 
 	json_member(out, "version", SLICE(PACKAGE_VERSION));
 	json_member_int(out, "pid", getpid());
+	g_autofree char *store = realpath(d->config->store, NULL);
+	json_member(out, "store", slice_str(store != NULL ? store : d->config->store));
 	char text[CLOCK_TEXT_MAX];
 	clock_format(d->started, CLOCK_ZULU, text);
 	json_member(out, "started", slice_str(text));

@@ -79,7 +79,11 @@ static void source_gap(void *ctx, gint64 from, gint64 to, gint64 bytes, const ch
 
 	source_lock(source);
 	capture_gap(source->capture, from, to, bytes, what);
-	log_warning(source->name, "capture gap: %s", what);
+	/* 0 bytes: a copytruncate, whose window between copy and truncation nobody can see into. */
+	if (bytes == 0)
+		log_info(source->name, "possible capture gap: %s", what);
+	else
+		log_warning(source->name, "capture gap: %s", what);
 }
 
 /* ---- the loop ---- */
@@ -129,9 +133,15 @@ static gpointer source_run(gpointer data)
 	struct source *source = data;
 	g_autoptr(GString) position = g_string_new(NULL);
 
+	/* The first position is committed even without a line: a log that is rotated before
+	 * anything else is committed is then still known. */
+	bool first = true;
 	while (!g_atomic_int_get(&source->all->stop)) {
 		struct error err = {0};
 		int more = g_atomic_int_get(&source->all->paused) ? 0 : source_read(source, &err);
+		if (first && more >= 0)
+			source_lock(source);
+		first = first && more < 0;
 		source_commit(source, position);
 		g_atomic_int_set(
 		        &source->at_end, more == 0 && !g_atomic_int_get(&source->all->paused));

@@ -285,28 +285,25 @@ static void follow_leave(struct follow *follow)
 	follow->quiet_since = 0;
 }
 
-/* Opens a file and goes to `offset`. 1, 0 when it is not there, -1. */
-static int follow_open(
-        struct follow *follow, const char *path, gboolean packed, gint64 offset, struct error *err)
+/* Leaves the open generation for `next`, which it takes, and goes to `offset`. 0 or -1. */
+static int follow_enter(
+        struct follow *follow, struct generation *next, gint64 offset, struct error *err)
 {
-	struct generation *generation = NULL;
 	struct error why = {0};
-	int got = generation_open(path, packed, &generation, err);
 
-	if (got <= 0)
-		return got;
 	follow_leave(follow);
-	if (generation_seek(generation, offset, follow->split, &why) < 0) {
-		if (!packed) {
-			generation_free(&generation);
-			return error_errno(err, why.number, "cannot read %s", path);
+	if (generation_seek(next, offset, follow->split, &why) < 0) {
+		if (!next->packed) {
+			error_errno(err, why.number, "cannot read %s", next->path);
+			generation_free(&next);
+			return -1;
 		}
 		/* It ends where it is damaged. */
 		follow_add_gap(follow, -1, g_strdup(why.text));
 	}
-	follow->generation = generation;
+	follow->generation = next;
 	follow->blank = 0;
-	return 1;
+	return 0;
 }
 
 /* From the beginning, or behind the last whole line. */
@@ -317,8 +314,9 @@ static int follow_begin(struct follow *follow, struct error *err)
 
 	if (!follow->from_start && stat(follow->path, &st) == 0)
 		offset = st.st_size;
-	int got = follow_open(follow, follow->path, FALSE, offset, err);
-	if (got < 0)
+	struct generation *next = NULL;
+	int got = generation_open(follow->path, FALSE, &next, err);
+	if (got < 0 || (got > 0 && follow_enter(follow, next, offset, err) != 0))
 		return -1;
 	follow->placed = TRUE;
 	/* All that changes from now on is new; files get the time of the last tick of the kernel.
@@ -339,6 +337,9 @@ static int follow_begin(struct follow *follow, struct error *err)
 	follow->moved = splitter_offset(follow->split) > 0;
 	return 1;
 }
+
+/* The folder changed meanwhile. */
+#define SEARCH_AGAIN 2
 
 /* A file that holds a place. */
 struct hit {
@@ -374,6 +375,29 @@ static int follow_find(const struct follow *follow, const GPtrArray *rotation,
 	}
 }
 
+static char *rotation_listing(const GPtrArray *rotation)
+{
+	GString *listing = g_string_new(NULL);
+
+	for (guint i = 0; i < rotation->len; i++) {
+		const struct rotated *rotated = rotation->pdata[i];
+		g_string_append_printf(
+		        listing, "%s/%" G_GINT64_MODIFIER "x\n", rotated->path, rotated->ino);
+	}
+	return g_string_free(listing, FALSE);
+}
+
+/* Whether the folder is still as it was scanned: else a file that was opened since by its name can
+ * be another one, or no longer the next. */
+static gboolean follow_unchanged(const struct follow *follow, const GPtrArray *rotation)
+{
+	g_autoptr(GPtrArray) now = rotation_scan(follow->path, NULL);
+	if (now == NULL)
+		return FALSE;
+	g_autofree char *before = rotation_listing(rotation), *after = rotation_listing(now);
+	return strcmp(before, after) == 0;
+}
+
 /* Whether the log is still the file of the last position, by inode and birth: an inode alone can be
  * that of a deleted file used again. */
 static gboolean follow_truncated(const struct follow *follow)
@@ -387,27 +411,51 @@ static gboolean follow_truncated(const struct follow *follow)
 	return (st.stx_mask & STATX_BTIME) == 0 || birth <= follow->saved.mtime;
 }
 
-/* Goes on in the file that holds the last position: at it, or where lines are to be read again. */
+/* Where lines are to be read again: *hit, the file of the last position, may become one before it.
+ * 0 and *offset_r, or -1. */
+static int follow_find_again(struct follow *follow, const GPtrArray *rotation, struct hit *hit,
+        gint64 *offset_r, struct error *err)
+{
+	const struct place *at = &follow->saved.at, *again = &follow->saved.again;
+	struct hit earlier = *hit;
+
+	if ((again->head.n != at->head.n || again->head.hash != at->head.hash) &&
+	        follow_find(follow, rotation, again, &earlier, err) != 0)
+		return -1;
+	*offset_r = earlier.holds != HOLDS_NOT ? again->offset : 0;
+	if (earlier.holds != HOLDS_NOT)
+		*hit = earlier;
+	return 0;
+}
+
+/* Goes on in the file that holds the last position: at it, or where lines are to be read again. As
+ * follow_search. */
 static int follow_resume(struct follow *follow, const GPtrArray *rotation, const struct hit *found,
         struct error *err)
 {
-	const struct place *at = &follow->saved.at, *again = &follow->saved.again;
+	const struct place *at = &follow->saved.at;
 	struct hit hit = *found;
 	gint64 offset = at->offset;
-	gboolean arrived = TRUE;
 
-	if (follow->again) {
-		gboolean same = again->head.n == at->head.n && again->head.hash == at->head.hash;
-		if (!same && follow_find(follow, rotation, again, &hit, err) != 0)
-			return -1;
-		offset = hit.holds != HOLDS_NOT ? again->offset : 0;
-		if (hit.holds == HOLDS_NOT)
-			hit = *found;
-		arrived = strcmp(hit.path, found->path) == 0;
+	if (follow->again && follow_find_again(follow, rotation, &hit, &offset, err) != 0)
+		return -1;
+	gboolean arrived = strcmp(hit.path, found->path) == 0;
+	struct generation *next = NULL;
+	int got = generation_open(hit.path, hit.packed, &next, err);
+	if (got < 0)
+		return -1;
+	if (got == 0)
+		return SEARCH_AGAIN;
+	/* It may have been renamed or truncated since it was looked at. */
+	enum holds want = arrived ? found->holds : hit.holds;
+	if ((!hit.packed &&
+	            generation_has(next, arrived ? at : &follow->saved.again, NULL) != want) ||
+	        !follow_unchanged(follow, rotation)) {
+		generation_free(&next);
+		return SEARCH_AGAIN;
 	}
-	int got = follow_open(follow, hit.path, hit.packed, offset, err);
-	if (got <= 0)
-		return got;
+	if (follow_enter(follow, next, offset, err) != 0)
+		return -1;
 	follow->arrived = arrived;
 	follow->lost = 0;
 	follow->window =
@@ -440,11 +488,17 @@ static int follow_restart(struct follow *follow, const GPtrArray *rotation, stru
 		first = same;
 	rotated = first >= 0 ? rotation->pdata[first] : NULL;
 	const struct place at = follow->saved.at;
-	int got = rotated != NULL ? follow_open(follow, rotated->path, rotated->packed, 0, err)
-	                          : follow_open(follow, follow->path, FALSE, 0, err);
-
+	struct generation *next = NULL;
+	int got = rotated != NULL ? generation_open(rotated->path, rotated->packed, &next, err)
+	                          : generation_open(follow->path, FALSE, &next, err);
 	if (got <= 0)
 		return got;
+	if (!follow_unchanged(follow, rotation)) {
+		generation_free(&next);
+		return SEARCH_AGAIN;
+	}
+	if (follow_enter(follow, next, 0, err) != 0)
+		return -1;
 	follow->again = FALSE;
 	if (at.head.n > 0)
 		follow_add_gap(follow, follow->lost > 0 ? follow->lost : -1,
@@ -456,20 +510,8 @@ static int follow_restart(struct follow *follow, const GPtrArray *rotation, stru
 	return 1;
 }
 
-static char *rotation_listing(const GPtrArray *rotation)
-{
-	GString *listing = g_string_new(NULL);
-
-	for (guint i = 0; i < rotation->len; i++) {
-		const struct rotated *rotated = rotation->pdata[i];
-		g_string_append_printf(
-		        listing, "%s/%" G_GINT64_MODIFIER "x\n", rotated->path, rotated->ino);
-	}
-	return g_string_free(listing, FALSE);
-}
-
-/* Opens the file to go on with: 1; 0 when there is none yet; -1. A rotation can be under way while
- * the folder is read: "nowhere" counts only when the folder was the same twice. */
+/* Opens the file to go on with: 1; 0 when there is none yet; SEARCH_AGAIN; -1. A rotation can be
+ * under way while the folder is read: "nowhere" counts only when the folder was the same twice. */
 static int follow_search(struct follow *follow, struct error *err)
 {
 	g_autofree char *before = NULL;
@@ -532,20 +574,21 @@ static gboolean follow_quiet(struct follow *follow)
 	       now - follow->quiet_since >= follow->grace * (part ? GRACE_PARTS : 1);
 }
 
-/* Goes from the open generation, read to its end, to the one after it. */
-static int follow_step(struct follow *follow, const char *path, gboolean packed, struct error *err)
+/* Goes from the open generation, read to its end, to the one after it, which it takes. 0 or -1. */
+static int follow_step(
+        struct follow *follow, struct generation *next, gboolean is_log, struct error *err)
 {
 	gboolean again = follow->again && !follow->arrived;
-	gboolean is_log = path == follow->path;
 	enum holds holds = HOLDS_NOT;
 
 	if (again)
-		holds = generation_holds(path, packed, &follow->saved.at, err);
-	if (holds == HOLDS_FAILED)
+		holds = generation_holds(next->path, next->packed, &follow->saved.at, err);
+	if (holds == HOLDS_FAILED) {
+		generation_free(&next);
 		return -1;
-	int got = follow_open(follow, path, packed, 0, err);
-	if (got <= 0)
-		return got;
+	}
+	if (follow_enter(follow, next, 0, err) != 0)
+		return -1;
 	follow->arrived = holds != HOLDS_NOT;
 	follow->again = again && (follow->arrived || !is_log);
 	if (follow->window && !follow->again)
@@ -554,7 +597,7 @@ static int follow_step(struct follow *follow, const char *path, gboolean packed,
 		                        "between cannot be seen",
 		                follow->path));
 	follow->window = FALSE;
-	return 1;
+	return 0;
 }
 
 static gboolean follow_is_again(const struct follow *follow, const struct split_line *line)
@@ -626,23 +669,48 @@ static int follow_give_all(struct follow *follow, unsigned *left)
 enum advance {
 	ADVANCE_FAILED,
 	ADVANCE_WAIT,
-	ADVANCE_STOP, /* the hook said so */
+	ADVANCE_STOP, /* the hook said so, or the folder changed meanwhile */
 	ADVANCE_DONE,
 };
 
-/* Leaves the open file, whose last line may have no newline, for a rotated one or (NULL) the log.
- */
+/* Leaves the open file, whose last line may have no newline, for `next`, which it takes. */
 static enum advance follow_go_on(
-        struct follow *follow, const struct rotated *rotated, struct error *err)
+        struct follow *follow, struct generation *next, gboolean is_log, struct error *err)
+{
+	const struct place place = generation_place(follow->generation, follow->split);
+	struct split_line rest;
+	int failed;
+
+	if (is_log && generation_has(next, &place, NULL) == HOLDS) {
+		/* The open one is the copy of a copytruncate that has not truncated yet. */
+		failed = follow_enter(follow, next, place.offset, err);
+		return failed ? ADVANCE_FAILED : ADVANCE_DONE;
+	}
+	if (splitter_peek_rest(follow->split, &rest) && !rest.hole &&
+	        follow_give(follow, &rest) != 0) {
+		generation_free(&next);
+		return ADVANCE_STOP;
+	}
+	failed = follow_step(follow, next, is_log, err);
+	return failed ? ADVANCE_FAILED : ADVANCE_DONE;
+}
+
+/* Opens what comes after the open file: a rotated one or (NULL) the log. */
+static enum advance follow_open_next(struct follow *follow, const GPtrArray *rotation,
+        const struct rotated *rotated, struct error *err)
 {
 	const char *path = rotated != NULL ? rotated->path : follow->path;
-	struct split_line rest;
+	struct generation *next = NULL;
+	int got = generation_open(path, rotated != NULL && rotated->packed, &next, err);
 
-	if (splitter_peek_rest(follow->split, &rest) && !rest.hole &&
-	        follow_give(follow, &rest) != 0)
+	if (got < 0)
+		return ADVANCE_FAILED;
+	if (got == 0 || !follow_unchanged(follow, rotation) ||
+	        (rotated == NULL && next->head_n == 0)) {
+		generation_free(&next);
 		return ADVANCE_STOP;
-	int got = follow_step(follow, path, rotated != NULL && rotated->packed, err);
-	return got > 0 ? ADVANCE_DONE : got == 0 ? ADVANCE_WAIT : ADVANCE_FAILED;
+	}
+	return follow_go_on(follow, next, rotated == NULL, err);
 }
 
 /* At the end of the open file: waits, or goes on with the next. */
@@ -666,11 +734,11 @@ static enum advance follow_advance(struct follow *follow, struct error *err)
 	int next = follow_next(follow, rotation);
 	if (next < 0 && (!there || st.st_size == 0 || !follow_quiet(follow)))
 		return ADVANCE_WAIT;
-	return follow_go_on(follow, next >= 0 ? rotation->pdata[next] : NULL, err);
+	return follow_open_next(follow, rotation, next >= 0 ? rotation->pdata[next] : NULL, err);
 }
 
-/* Whether a file that was empty, and is no longer as it was at `mtime`, was rotated by copytruncate
- * in between: it had no byte then that could tell. */
+/* Whether a file of which too few bytes were read at `mtime` to tell it from another was rotated by
+ * copytruncate since then. */
 static gboolean follow_missed_copy(const struct follow *follow, gint64 mtime)
 {
 	if (follow->generation->packed || follow->generation->mtime == mtime)
@@ -679,22 +747,28 @@ static gboolean follow_missed_copy(const struct follow *follow, gint64 mtime)
 	return rotation != NULL && rotation_after(rotation, mtime) >= 0;
 }
 
+static enum fill follow_fill(struct follow *follow, struct error *err)
+{
+	gboolean young = !follow->moved && splitter_end(follow->split) < PRINT_MAX;
+	gint64 read = splitter_end(follow->split), mtime = follow->generation->mtime;
+	enum fill fill = generation_fill(follow->generation, follow->split, err);
+
+	follow->lost = fill == FILL_CUT ? read - splitter_offset(follow->split) : 0;
+	if ((fill == FILL_MORE || fill == FILL_END) && young && follow_missed_copy(follow, mtime))
+		return FILL_CUT;
+	return fill;
+}
+
 static enum advance follow_read_on(struct follow *follow, struct error *err)
 {
 	struct error damage = {0};
-	gboolean empty = splitter_end(follow->split) == 0 && follow->generation->head_n == 0;
-	gint64 mtime = follow->generation->mtime;
-	enum fill fill = generation_fill(follow->generation, follow->split, &damage);
+	enum fill fill = follow_fill(follow, &damage);
 
-	if (fill != FILL_FAILED && empty && follow_missed_copy(follow, mtime))
-		fill = FILL_CUT;
 	if (fill == FILL_MORE) {
 		follow->quiet_since = 0;
 		return ADVANCE_DONE;
 	}
 	if (fill == FILL_CUT) {
-		follow->lost =
-		        empty ? 0 : splitter_end(follow->split) - splitter_offset(follow->split);
 		follow_leave(follow);
 		return ADVANCE_DONE;
 	}
@@ -715,6 +789,8 @@ int follow_run(struct follow *follow, unsigned max_lines, struct error *err)
 	follow_drain(follow);
 	while (advance == ADVANCE_DONE) {
 		int got = follow->generation != NULL ? 1 : follow_search(follow, err);
+		if (got == SEARCH_AGAIN)
+			return 1;
 		if (got > 0 && follow_give_all(follow, &left) != 0)
 			return 1;
 		if (got > 0)

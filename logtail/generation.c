@@ -201,6 +201,15 @@ static ssize_t generation_read_plain(
 	return n - (ssize_t)last.n;
 }
 
+/* Whether the first bytes are still those that were there when the file was opened. */
+static gboolean generation_same_head(
+        const struct generation *generation, const char *bytes, size_t n)
+{
+	size_t known = generation->head_n;
+
+	return n >= known && memcmp(bytes, generation->head, known) == 0;
+}
+
 static enum fill generation_fill_plain(
         struct generation *generation, struct splitter *split, char *room, ssize_t *n_r)
 {
@@ -213,6 +222,8 @@ static enum fill generation_fill_plain(
 	*n_r = generation_read_plain(generation, split, room, &same);
 	if (same && *n_r < 0)
 		return FILL_FAILED;
+	if (offset == 0)
+		same = generation_same_head(generation, room, (size_t)*n_r);
 	/* Where no byte before is at hand to compare with, the size must do. */
 	if (!same || st.st_size < offset)
 		return FILL_CUT;
@@ -251,7 +262,7 @@ static gboolean tail_fits(const struct splitter *split, struct print tail)
 	return print_make(slice_from(before, before.n - (size_t)tail.n)).hash == tail.hash;
 }
 
-static enum holds holds_place(struct generation *generation, const struct place *place,
+static enum holds has_place(struct generation *generation, const struct place *place,
         struct splitter *split, struct error *err)
 {
 	/* Without a head nothing was read of it, and inodes are used again. */
@@ -271,20 +282,26 @@ static enum holds holds_place(struct generation *generation, const struct place 
 	return tail_fits(split, place->tail) ? HOLDS : HOLDS_NOT;
 }
 
+enum holds generation_has(
+        struct generation *generation, const struct place *place, struct error *err)
+{
+	struct splitter *split = splitter_new();
+	enum holds holds = has_place(generation, place, split, err);
+
+	splitter_free(&split);
+	return holds;
+}
+
 enum holds generation_holds(
         const char *path, gboolean packed, const struct place *place, struct error *err)
 {
 	struct generation *generation = NULL;
-	struct splitter *split = splitter_new();
-	enum holds holds = HOLDS_NOT;
 	int got = generation_open(path, packed, &generation, err);
 
-	if (got < 0)
-		holds = HOLDS_FAILED;
-	else if (got > 0)
-		holds = holds_place(generation, place, split, err);
+	if (got <= 0)
+		return got < 0 ? HOLDS_FAILED : HOLDS_NOT;
+	enum holds holds = generation_has(generation, place, err);
 	generation_free(&generation);
-	splitter_free(&split);
 	return holds;
 }
 

@@ -45,7 +45,11 @@ enum holds {
 	HOLDS,
 	HOLDS_FAILED, /* with *err: cannot be read now */
 };
-/* Whether the place lies in the file at `path`. */
+/* Whether the place lies in this generation: a packed one is unpacked for it, and cannot be read
+ * after. */
+enum holds generation_has(
+        struct generation *generation, const struct place *place, struct error *err);
+/* The same for the file at `path`. */
 enum holds generation_holds(
         const char *path, gboolean packed, const struct place *place, struct error *err);
 

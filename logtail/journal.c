@@ -96,7 +96,7 @@ static const char *const matches[] = {
         "SYSLOG_IDENTIFIER=postfix/pickup",
         "SYSLOG_IDENTIFIER=postfix/bounce",
         "SYSLOG_IDENTIFIER=postfix/postscreen",
-        "MESSAGE_ID=" DROPPED,
+        ("MESSAGE_ID=" DROPPED),
 };
 
 /* Units whose suppressed messages are a gap in the record of mail. */

@@ -310,6 +310,10 @@ static int64_t birth_of(
 	if (trace->hooks.find_birth != NULL && (!*born_r || reread))
 		birth = trace->hooks.find_birth(
 		        trace->hooks.ctx, stream->node, stream->instance, seen->queue_id, time);
+	/* A life that begins here was stored, if at all, with this very moment as its birth: what
+	 * the store knows of before was another life of the queue id. */
+	if (*born_r && birth < time - TRACE_REREAD)
+		birth = 0;
 	if (birth > 0) {
 		*born_r = false;
 		return birth;

@@ -22,7 +22,7 @@ LOG_LINES = {
     'delivery': re.compile(r': (\w+): to=<(.*?)>.* status=sent '),
     'delay': re.compile(r': (\w+): to=<(.*?)>.* status=deferred '),
     'bounce': re.compile(r': (\w+): to=<(.*?)>.* status=bounced '),
-    'policy_rejection': re.compile(r': (NOQUEUE|\w+): reject: .*? to=<(.*?)>'),
+    'policy_rejection': re.compile(r': (NOQUEUE|\w+): (?:milter-)?reject: .*? to=<(.*?)>'),
 }
 LIMIT = 1.0  # seconds from log line to found
 

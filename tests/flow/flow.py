@@ -3,7 +3,9 @@
 A test fails by an exception (expect() raises one that shows both sides) and is skipped by Skip(reason).
 """
 
+import glob
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -68,16 +70,30 @@ class Environment:
             raise lab.LabError(f'{name} could not be made, see the first test that needed it')
         return self.shared[name]
 
+    def complaints(self):
+        """What sanitizers said in the logs of all daemons so far."""
+        found = []
+        for path in glob.glob(os.path.join(self.base, '**', 'postwaked.log'), recursive=True):
+            text = lab.read(path)
+            match = re.search(r'(ERROR|WARNING): \w+Sanitizer|runtime error:', text)
+            if match:
+                found.append(f'{path}:\n{text[match.start():][:3000]}')
+        return found
+
     def end_test(self):
         for daemon in self.running:
             daemon.kill()
         self.running = []
 
-    def end(self):
-        self.end_test()
+    def stop_shared(self):
         for thing in self.shared.values():
             if hasattr(thing, 'stop'):
                 thing.stop()
+        self.shared = {}
+
+    def end(self):
+        self.end_test()
+        self.stop_shared()
         if os.environ.get('PW_KEEP'):
             print(f'kept: {self.base}')
         else:

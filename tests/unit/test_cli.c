@@ -82,7 +82,8 @@ START_TEST(a_csv_field_is_quoted_and_no_formula)
 {
 	static const char *const rows[][2] = {{"a,b", "\"a,b\""},
 	        {"say \"x\"", "\"say \"\"x\"\"\""}, {"=1+1", "\"'=1+1\""},
-	        {"@SUM(A1)", "\"'@SUM(A1)\""}, {"-2", "\"'-2\""}, {"+1", "\"'+1\""}, {"", "\"\""}};
+	        {"@SUM(A1)", "\"'@SUM(A1)\""}, {"-2", "\"'-2\""}, {"+1", "\"'+1\""}, {"", "\"\""},
+	        {"a\x1b]0;t\x07\xc2\x9b", "\"a\\u001b]0;t\\u0007\\u009b\""}};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autofree char *field = print_csv_field(rows[i][0]);
@@ -107,6 +108,22 @@ START_TEST(values_with_commas_get_another_delimiter)
 }
 END_TEST
 
-UNIT_MAIN("cli", times_are_taken_as_people_write_them, what_is_no_time_is_refused,
+START_TEST(an_empty_value_is_no_filter_that_finds_everything)
+{
+	char *recipients[] = {(char *)"", NULL};
+	GOptionEntry entries[FILTERS];
+	struct filter filter = {0};
+	struct error err = {0};
+
+	filter_entries(&filter, entries);
+	ck_assert_int_eq(filter_check(&filter, &err), 0);
+	*(char ***)entries[0].arg_data = recipients;
+	ck_assert_int_eq(filter_check(&filter, &err), -1);
+	ck_assert_str_eq(err.text, "--recipient: the value is empty");
+}
+END_TEST
+
+UNIT_MAIN("cli", an_empty_value_is_no_filter_that_finds_everything,
+        times_are_taken_as_people_write_them, what_is_no_time_is_refused,
         a_time_stamp_is_shown_in_the_zone_of_the_reader, foreign_text_cannot_drive_the_terminal,
         a_csv_field_is_quoted_and_no_formula, values_with_commas_get_another_delimiter)

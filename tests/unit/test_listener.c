@@ -359,7 +359,7 @@ END_TEST
 
 START_TEST(signals_are_left_to_the_main_thread)
 {
-	sigset_t set;
+	sigset_t set, pending;
 	int number = 0;
 
 	sigemptyset(&set);
@@ -375,6 +375,8 @@ START_TEST(signals_are_left_to_the_main_thread)
 	g_usleep(300000);
 	driver = open_driver(DRIVER_STEPS);
 	driver_close(&driver);
+	ck_assert_int_eq(sigpending(&pending), 0);
+	ck_assert(sigismember(&pending, SIGHUP) && sigismember(&pending, SIGTERM));
 	ck_assert_int_eq(sigwait(&set, &number), 0);
 	ck_assert_int_eq(number, SIGHUP);
 	ck_assert_int_eq(sigwait(&set, &number), 0);
