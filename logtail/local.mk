@@ -21,6 +21,7 @@ EXTRA_DIST += tests/fuzz/fuzz_lines.c
 
 if HAVE_CHECK
 logtail_tests = tests/unit/test_stamp tests/unit/test_syslog tests/unit/test_postfix \
+	tests/unit/test_sendmail \
 	tests/unit/test_lines tests/unit/test_golden_postfix
 check_PROGRAMS += $(logtail_tests)
 TESTS += $(logtail_tests)
@@ -31,6 +32,8 @@ tests_unit_test_syslog_SOURCES = tests/unit/test_syslog.c tests/support/unit.h
 tests_unit_test_syslog_LDADD = $(logtail_test_libs)
 tests_unit_test_postfix_SOURCES = tests/unit/test_postfix.c tests/support/unit.h
 tests_unit_test_postfix_LDADD = $(logtail_test_libs)
+tests_unit_test_sendmail_SOURCES = tests/unit/test_sendmail.c tests/support/unit.h
+tests_unit_test_sendmail_LDADD = $(logtail_test_libs)
 tests_unit_test_lines_SOURCES = tests/unit/test_lines.c tests/support/unit.h
 tests_unit_test_lines_LDADD = $(logtail_test_libs)
 tests_unit_test_golden_postfix_SOURCES = tests/unit/test_golden_postfix.c tests/support/unit.h

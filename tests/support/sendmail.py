@@ -122,6 +122,7 @@ class Sendmail:
             os.makedirs(os.path.join(self.base, name), mode=0o755, exist_ok=True)
         os.chmod(os.path.join(self.base, 'queue'), 0o700)
         shutil.chown(os.path.join(self.base, 'client'), 'nobody', 'nogroup')
+        shutil.chown(os.path.join(self.base, 'postwake'), 'nobody')  # as postwaked's runtime directory is its own
         values = dict(self.port, root=self.root, sink=self.sink.port, level=level, refusing=self.refusing.port,
                       snippet=snippet)
         etc = os.path.join(self.base, 'etc')
