@@ -14,7 +14,7 @@ static void events_fields(enum event_type type)
 {
 	printf("%s: %s\n\n", event_catalogue[type].name, event_catalogue[type].description);
 	for (int field = 0; field < FIELDS; field++)
-		if (event_carries(type, (enum field)field, API_EVENTS))
+		if (event_documents(type, (enum field)field, API_EVENTS))
 			printf("%-24s %s\n", field_catalogue[field].name,
 			        field_catalogue[field].description);
 }

@@ -131,7 +131,8 @@ static int daemon_open(struct daemon *d, struct error *err)
 		if (d->mail == NULL)
 			return -1;
 	}
-	d->sources = sources_start(d->config, d->store, d->capture, err);
+	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
+	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
 	if (d->sources == NULL)
 		return -1;
 	return daemon_open_query(d, err);

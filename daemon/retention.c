@@ -57,7 +57,8 @@ static void retention_hold(struct retention *retention, const struct config *con
 	if (full == retention->full)
 		return;
 	retention->full = full;
-	sources_pause(sources, full);
+	if (sources != NULL)
+		sources_pause(sources, full);
 	if (full)
 		log_error(NULL,
 		        "max_size = %d MB: today alone is larger; the logs wait at their "

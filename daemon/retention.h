@@ -10,7 +10,8 @@ struct retention {
 	bool full;    /* the sources are held because today alone is too large */
 };
 
-/* To be called each second or so; looks each minute. */
+/* To be called each second or so; looks each minute. Before the sources are there (NULL) it only
+ * tells by `full` whether they must wait. */
 void retention_run(struct retention *retention, const struct config *config, struct store *store,
         struct sources *sources, int64_t now);
 

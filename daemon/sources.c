@@ -232,11 +232,12 @@ static struct source *source_new(struct sources *all, const struct config_source
 }
 
 struct sources *sources_start(const struct config *config, struct store *store,
-        struct capture *capture, struct error *err)
+        struct capture *capture, bool paused, struct error *err)
 {
 	struct sources *all = g_new0(struct sources, 1);
 
 	all->capture = capture;
+	all->paused = paused;
 	all->each = g_ptr_array_new_with_free_func(source_free);
 	all->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (guint i = 0; i < config->sources->len; i++) {

@@ -7,9 +7,10 @@
 
 struct sources;
 
-/* Starts one thread for each configured source, each at its committed position. NULL with *err. */
+/* Starts one thread for each configured source, each at its committed position; `paused`: they wait
+ * for sources_pause. NULL with *err. */
 struct sources *sources_start(const struct config *config, struct store *store,
-        struct capture *capture, struct error *err);
+        struct capture *capture, bool paused, struct error *err);
 
 /* Ends the threads; what was read has been handed to the writer. */
 void sources_stop(struct sources **sources);

@@ -51,6 +51,13 @@ const struct event_info event_catalogue[EVENT_TYPES] = {
 #undef EVENT
 };
 
+/* Bit set by enum field, as event_info.fields. */
+static const guint64 extra_fields[EVENT_TYPES][2] = {
+#define EXTRAS(ID, LIST) [EVENT_##ID] = {0 LIST(LOW), 0 LIST(HIGH)},
+#include "schema/extras.def"
+#undef EXTRAS
+};
+
 /* Row number to index + 1; 0 = no such number. A number used twice does not compile
  * (-Woverride-init). */
 static const guint8 field_of_number[] = {
@@ -141,10 +148,22 @@ enum field field_by_name(struct slice name)
 	return FIELDS;
 }
 
+static bool has_bit(const guint64 set[2], enum field field)
+{
+	return (set[field / 64] >> (field % 64) & 1) != 0;
+}
+
 bool event_carries(enum event_type type, enum field field, enum api_generation generation)
 {
-	return (event_catalogue[type].fields[field / 64] >> (field % 64) & 1) != 0 &&
+	return has_bit(event_catalogue[type].fields, field) &&
 	       (field_catalogue[field].generations & generation) != 0;
+}
+
+bool event_documents(enum event_type type, enum field field, enum api_generation generation)
+{
+	/* Webhook events are no results of a search. */
+	return event_carries(type, field, generation) ||
+	       (generation != API_WEBHOOK && has_bit(extra_fields[type], field));
 }
 
 /* Samples of single types, which win over that of the field. */
@@ -191,7 +210,7 @@ static void sample_event(struct event *event, enum event_type type, enum api_gen
 	*event = (struct event){.type = type};
 	for (int i = 0; i < FIELDS; i++) {
 		enum field field = (enum field)i;
-		if (!event_carries(type, field, generation))
+		if (!event_documents(type, field, generation))
 			continue;
 		switch (field) {
 		case FIELD_TYPE:
@@ -220,16 +239,16 @@ static void document_field(
         GString *out, const struct event *sample, enum field field, enum api_generation generation)
 {
 	const struct field_info *info = &field_catalogue[field];
+	const char *mark = "";
 
+	if (info->own)
+		mark = " (postwake's own field)";
+	else if (!event_carries(sample->type, field, generation))
+		mark = " (postwake's addition to this type)";
+	g_autofree char *text = g_strconcat(info->description, mark, NULL);
 	json_key(out, info->name);
 	g_string_append(out, "{\"description\":");
-	if (info->own) {
-		g_autofree char *text =
-		        g_strconcat(info->description, " (postwake's own field)", NULL);
-		json_quote(out, slice_str(text));
-	} else {
-		json_quote(out, slice_str(info->description));
-	}
+	json_quote(out, slice_str(text));
 	json_key(out, "sampleValue");
 	json_event_value(out, sample, field, generation);
 	g_string_append_c(out, '}');
@@ -243,7 +262,7 @@ static void document_type(GString *out, enum event_type type, enum api_generatio
 	sample_event(&sample, type, generation);
 	g_string_append_c(out, '{');
 	for (int i = 0; i < FIELDS; i++)
-		if (event_carries(type, (enum field)i, generation))
+		if (event_documents(type, (enum field)i, generation))
 			document_field(out, &sample, (enum field)i, generation);
 	document_pair(out, "display_name", "Name of the event type for people", info->display_name);
 	document_pair(out, "event_description", "What such an event means", info->description);

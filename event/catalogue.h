@@ -61,6 +61,10 @@ enum field field_by_number(unsigned number);
  * in every generation. Results show each field that an event holds, listed or not. */
 bool event_carries(enum event_type type, enum field field, enum api_generation generation);
 
+/* Whether our own documentation lists it: also what our results carry beyond the documentation of
+ * the API (schema/extras.def). */
+bool event_documents(enum event_type type, enum field field, enum api_generation generation);
+
 /* The `results` arrays of …/events/documentation and …/events/samples (contract, 1.3), appended
  * as JSON text. `types` limits samples: a bool for each type, NULL = all of the generation. */
 void catalogue_documentation(GString *out, enum api_generation generation);

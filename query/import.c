@@ -12,7 +12,7 @@ int query_import_target(const char *method, struct slice uri, struct query_impor
 
 	*answer_r = (struct query_answer){0};
 	if (uri.n > QUERY_URI_MAX)
-		return 0; /* query_answer tells it */
+		return 0; /* query_refuses tells it */
 	uri_parse(&parts, uri);
 	if (uri_path_is(&parts, IMPORT_PATH)) {
 		found = -1;

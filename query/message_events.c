@@ -7,6 +7,8 @@
 #include <errno.h>
 
 #define PATH "/api/v1/message-events"
+/* More than what a link has without its filters. */
+#define LINK_FRAME 512
 
 /* A search while it is being answered. */
 struct answering {
@@ -29,14 +31,11 @@ static void answer_event(void *ctx, const struct event *event)
 	answering->full = !query_answer_charge(answering->answer);
 }
 
-static void href_time(
+static void href_add(
         GString *href, const struct answering *answering, const char *name, const char *text)
 {
 	g_string_append_printf(href, "&%s=", name);
-	if (answering->request->config->escape_colons)
-		uri_encode(href, slice_str(text));
-	else
-		g_string_append(href, text);
+	uri_encode(href, slice_str(text), answering->request->config->escape_colons);
 }
 
 static void link_add(
@@ -47,10 +46,9 @@ static void link_add(
 
 	g_string_printf(
 	        href, PATH "?page=%" G_GUINT64_FORMAT "&per_page=%u", page, query->per_page);
-	href_time(href, answering, "from", query->window.from_text);
-	href_time(href, answering, "to", query->window.to_text);
-	g_string_append(href, "&timezone=");
-	uri_encode(href, slice_str(query->zone));
+	href_add(href, answering, "from", query->window.from_text);
+	href_add(href, answering, "to", query->window.to_text);
+	href_add(href, answering, "timezone", query->zone);
 	g_string_append_printf(href, "&as_of=%" G_GUINT64_FORMAT, query->search.as_of);
 	g_string_append_len(href, query->filters->str, (gssize)query->filters->len);
 	if (out->str[out->len - 1] != '[')
@@ -67,10 +65,10 @@ static void links_add(GString *out, const struct answering *answering, uint64_t 
 	const struct message_query *query = &answering->query;
 	uint64_t last = total / query->per_page + (total % query->per_page > 0);
 
-	if (query->page > 1)
+	if (query->page > 1 && last > 0) {
 		link_add(out, answering, "first", 1);
-	if (query->page > 1 && last > 0)
 		link_add(out, answering, "previous", MIN(query->page - 1, last));
+	}
 	if (query->page < last) {
 		link_add(out, answering, "next", query->page + 1);
 		link_add(out, answering, "last", last);
@@ -160,6 +158,7 @@ void message_events_search(const struct query_request *request, struct query_ans
 	const struct params_defaults defaults = {
 	        .now = request->now,
 	        .window = config->default_window > 0 ? config->default_window : CLOCK_DAY,
+	        .escape_colons = config->escape_colons,
 	};
 	struct answering answering = {.request = request, .answer = answer_r};
 	struct message_query *query = &answering.query;
@@ -167,6 +166,9 @@ void message_events_search(const struct query_request *request, struct query_ans
 
 	if (params_read(request->uri, &defaults, query, &faults) < 0) {
 		faults_answer(&faults, answer_r);
+	} else if (!query->since_given && query->filters->len > QUERY_LINK_MAX - LINK_FRAME) {
+		/* Not with one of our own links, which encoding leaves as they are. */
+		query_answer_error(answer_r, 414, "URI is too long to be linked to");
 	} else {
 		answer_r->body = g_string_new("[");
 		query->search.limit = query->per_page;

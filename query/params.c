@@ -91,14 +91,17 @@ static bool reader_number(
 	return false;
 }
 
-/* The next element of a list that is not empty; p NULL at the end. */
-static struct slice list_next(struct slice *rest, struct slice delimiter)
+/* The next element of a list that is not empty; p NULL at the end. Blanks count in free texts
+ * only. */
+static struct slice list_next(struct slice *rest, struct slice delimiter, enum value_form form)
 {
 	while (rest->n > 0) {
 		ptrdiff_t at = slice_find(*rest, delimiter);
 		struct slice element = at < 0 ? *rest : slice_head(*rest, (size_t)at);
 
 		*rest = slice_from(*rest, at < 0 ? rest->n : (size_t)at + delimiter.n);
+		if (form != FORM_TEXT)
+			element = slice_trim(element);
 		if (element.n > 0)
 			return element;
 	}
@@ -108,11 +111,9 @@ static struct slice list_next(struct slice *rest, struct slice delimiter)
 /* What the store compares with, or NULL when the element has not the form. */
 static char *list_value(enum value_form form, struct slice element)
 {
+	g_autofree char *text = slice_dup(element);
 	guint64 number;
 
-	if (form == FORM_TEXT)
-		return slice_dup(element);
-	g_autofree char *text = slice_dup(slice_trim(element));
 	switch (form) {
 	case FORM_CASELESS:
 		return g_ascii_strdown(text, -1);
@@ -143,7 +144,7 @@ static void list_read(struct reader *reader, const struct parameter *parameter,
 	g_autoptr(GString) bad = g_string_new(NULL);
 	struct slice rest = param->value, element;
 
-	while ((element = list_next(&rest, reader->delimiter)).p != NULL) {
+	while ((element = list_next(&rest, reader->delimiter, parameter->form)).p != NULL) {
 		char *value = list_value(parameter->form, element);
 
 		if (value != NULL) {
@@ -162,7 +163,7 @@ static void list_read(struct reader *reader, const struct parameter *parameter,
 static void reader_echo(struct reader *reader, const char *name, struct slice value)
 {
 	g_string_append_printf(reader->query->filters, "&%s=", name);
-	uri_encode(reader->query->filters, value);
+	uri_encode(reader->query->filters, value, reader->defaults->escape_colons);
 }
 
 /* Hands the list to the query and ends it; NULL for an empty one, which is no filter. */
@@ -212,7 +213,8 @@ static const char *const *read_patterns(struct reader *reader, const char *name,
 			continue;
 		if (!is_list)
 			g_ptr_array_add(list, pattern_dup(rest));
-		while (is_list && (element = list_next(&rest, reader->delimiter)).p != NULL)
+		while (is_list &&
+		        (element = list_next(&rest, reader->delimiter, FORM_TEXT)).p != NULL)
 			g_ptr_array_add(list, pattern_dup(element));
 		reader_echo(reader, name, param->value);
 		if (reader->query->scan == NULL) {

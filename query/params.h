@@ -23,8 +23,9 @@ struct message_query {
 
 /* What parameters mean when they are absent. */
 struct params_defaults {
-	int64_t now;    /* ms */
-	int64_t window; /* ms */
+	int64_t now;        /* ms */
+	int64_t window;     /* ms */
+	bool escape_colons; /* in `filters` */
 };
 
 /* 0, or -1 with at least one fault. *query_r is to be cleared in both cases, before the uri. */

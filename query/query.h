@@ -10,6 +10,9 @@
 #include "store/search.h"
 
 #define QUERY_URI_MAX 4096
+/* Longest target of a link, which is one that carries our as_of. Encoding makes three bytes of one
+ * at most: the links of any target up to QUERY_URI_MAX are shorter. */
+#define QUERY_LINK_MAX (4 * QUERY_URI_MAX)
 
 /* Bytes that all answers in flight may hold together. */
 struct query_budget {
@@ -25,8 +28,8 @@ struct query_config {
 	 * braces); may be NULL. */
 	void (*status)(void *ctx, GString *out);
 	void *ctx;
-	/* Links carry their times with %3A, not with the colons that SparkPost writes: for clients
-	 * whose URL form ends at a colon. */
+	/* Links carry %3A in place of the colons that SparkPost writes: for clients whose URL form
+	 * ends at a colon. */
 	bool escape_colons;
 	struct query_budget *budget; /* NULL = no limit; else query_answer_clear is a must */
 };
@@ -44,6 +47,10 @@ struct query_answer {
  * query_answer_clear, or g_string_free where there is no budget. */
 void query_answer(struct store *store, const struct query_config *config, const char *method,
         struct slice uri, struct query_answer *answer_r);
+
+/* Whether a request is refused for its method and target alone, so that its body need not be waited
+ * for: 404, 405 or 414, which *answer_r then is, as query_answer would make it. */
+bool query_refuses(const char *method, struct slice uri, struct query_answer *answer_r);
 
 /* Frees the body and gives its bytes back to the budget. */
 void query_answer_clear(struct query_answer *answer);

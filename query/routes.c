@@ -13,27 +13,41 @@ static const struct route {
         {"api/v1/status", status_report},
 };
 
-static bool answer_length(struct slice uri, struct query_answer *answer_r)
+/* Links are longer than what they were made of: window and snapshot come in. */
+static size_t length_limit(const struct uri *uri)
 {
-	if (uri.n <= QUERY_URI_MAX)
-		return false;
-	query_answer_error(answer_r, 414, "URI must be at most 4096 characters long");
-	return true;
+	return uri_has(uri, "as_of") ? QUERY_LINK_MAX : QUERY_URI_MAX;
 }
 
-static void answer_route(
-        const struct query_request *request, const char *method, struct query_answer *answer_r)
+/* What answers the request, or NULL with a refusal in *answer_r. */
+static query_handler *find_handler(
+        const struct uri *parts, size_t length, const char *method, struct query_answer *answer_r)
 {
+	if (length > length_limit(parts)) {
+		query_answer_error(answer_r, 414, "URI must be at most 4096 characters long");
+		return NULL;
+	}
 	for (size_t i = 0; i < G_N_ELEMENTS(routes); i++) {
-		if (!uri_path_is(request->uri, routes[i].path))
+		if (!uri_path_is(parts, routes[i].path))
 			continue;
 		if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
-			routes[i].handler(request, answer_r);
-		else
-			query_answer_method(answer_r, "GET, HEAD");
-		return;
+			return routes[i].handler;
+		query_answer_method(answer_r, "GET, HEAD");
+		return NULL;
 	}
 	query_answer_error(answer_r, 404, "Resource could not be found");
+	return NULL;
+}
+
+bool query_refuses(const char *method, struct slice uri, struct query_answer *answer_r)
+{
+	struct uri parts;
+
+	*answer_r = (struct query_answer){0};
+	uri_parse(&parts, uri);
+	bool refused = find_handler(&parts, uri.n, method, answer_r) == NULL;
+	uri_clear(&parts);
+	return refused;
 }
 
 void query_answer(struct store *store, const struct query_config *config, const char *method,
@@ -42,15 +56,15 @@ void query_answer(struct store *store, const struct query_config *config, const 
 	struct uri parts;
 
 	*answer_r = (struct query_answer){.budget = config->budget};
-	if (answer_length(uri, answer_r))
-		return;
 	uri_parse(&parts, uri);
+	query_handler *handler = find_handler(&parts, uri.n, method, answer_r);
 	const struct query_request request = {
 	        .store = store,
 	        .config = config,
 	        .uri = &parts,
 	        .now = config->now != NULL ? config->now() : clock_now(),
 	};
-	answer_route(&request, method, answer_r);
+	if (handler != NULL)
+		handler(&request, answer_r);
 	uri_clear(&parts);
 }

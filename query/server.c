@@ -42,7 +42,8 @@ struct exchange {
 	struct query_server *server;
 	struct MHD_Connection *http;
 	struct connection *connection;
-	char *target; /* raw; cut off beyond QUERY_URI_MAX + 1 */
+	char *target;      /* raw; cut off beyond QUERY_LINK_MAX + 1 */
+	uintptr_t seen_to; /* address of the NUL that libmicrohttpd has behind the target */
 	char *method;
 	bool escape_colons;
 	enum exchange_step step;
@@ -217,24 +218,68 @@ static bool exchange_peer_may_import(const struct exchange *exchange)
 	       (uid == 0 || uid == geteuid());
 }
 
-/* Headers are there. */
-static enum MHD_Result exchange_begin(struct exchange *exchange)
+static bool exchange_has_body(const struct exchange *exchange)
+{
+	const char *length = MHD_lookup_connection_value(
+	        exchange->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return (length != NULL && strcmp(length, "0") != 0) ||
+	       MHD_lookup_connection_value(
+	               exchange->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+}
+
+/* Whether a NUL byte cuts the target off. libmicrohttpd hands it out as a C string and tells no
+ * length, but the version that it hands out stands in the same line, one byte behind the target's
+ * end. (Further away than a line can be, it would stand elsewhere.) */
+static bool exchange_cut_off(const struct exchange *exchange, const char *version)
+{
+	uintptr_t at = (uintptr_t)version;
+
+	return at > exchange->seen_to + 1 && at - exchange->seen_to < SERVER_HEADERS;
+}
+
+enum verdict {
+	VERDICT_REFUSED, /* the answer is there */
+	VERDICT_QUERY,
+	VERDICT_IMPORT,
+};
+
+/* What the headers decide. */
+static enum verdict exchange_judge(struct exchange *exchange, const char *version)
+{
+	const struct slice target = slice_str(exchange->target);
+	int found = 0;
+
+	if (exchange_cut_off(exchange, version)) {
+		query_answer_error(&exchange->answer, 400, "URI must not contain a NUL byte");
+		return VERDICT_REFUSED;
+	}
+	if (exchange->server->config.import.begin != NULL)
+		found = query_import_target(
+		        exchange->method, target, &exchange->import_target, &exchange->answer);
+	if (found > 0)
+		return VERDICT_IMPORT;
+	if (found < 0 || query_refuses(exchange->method, target, &exchange->answer))
+		return VERDICT_REFUSED;
+	return VERDICT_QUERY;
+}
+
+/* Headers are there. An answer before the second call makes libmicrohttpd close the connection:
+ * right where a body follows that nobody wants, a waste otherwise. */
+static enum MHD_Result exchange_begin(struct exchange *exchange, const char *version)
 {
 	struct query_server *server = exchange->server;
-	int found = server->config.import.begin == NULL
-	                    ? 0
-	                    : query_import_target(exchange->method, slice_str(exchange->target),
-	                              &exchange->import_target, &exchange->answer);
 
-	exchange->step = EXCHANGE_BODY;
-	if (found == 0)
-		return MHD_YES;
-	if (found < 0) {
+	switch (exchange_judge(exchange, version)) {
+	case VERDICT_REFUSED:
 		exchange->step = EXCHANGE_DONE;
+		return exchange_has_body(exchange) ? exchange_send(exchange) : MHD_YES;
+	case VERDICT_QUERY:
+		exchange->step = EXCHANGE_BODY;
 		return MHD_YES;
+	case VERDICT_IMPORT:
+		break;
 	}
-	/* An answer before the body makes libmicrohttpd close the connection: right here, where the
-	 * body may be long. */
 	if (!exchange_peer_may_import(exchange))
 		return exchange_refuse(exchange, 403, "Forbidden.");
 	exchange->step = EXCHANGE_IMPORT;
@@ -268,14 +313,13 @@ static enum MHD_Result server_access(void *cls, struct MHD_Connection *http, con
 	(void)cls;
 	(void)http;
 	(void)url;
-	(void)version;
 	if (exchange == NULL)
 		return MHD_NO;
 	switch (exchange->step) {
 	case EXCHANGE_NEW:
 		exchange->method = g_strdup(method);
 		exchange->escape_colons = exchange_escapes_colons(exchange);
-		return exchange_begin(exchange);
+		return exchange_begin(exchange, version);
 	case EXCHANGE_BODY:
 		if (*n == 0)
 			return exchange_push(exchange, exchange->server->queries);
@@ -309,7 +353,8 @@ static void *server_target(void *cls, const char *uri, struct MHD_Connection *ht
 	exchange->server = server;
 	exchange->http = http;
 	exchange->connection = info->socket_context;
-	exchange->target = g_strndup(uri, QUERY_URI_MAX + 1);
+	exchange->target = g_strndup(uri, QUERY_LINK_MAX + 1);
+	exchange->seen_to = (uintptr_t)uri + strlen(uri);
 	connection_enter(server->connections, exchange->connection, CONNECTION_BUSY);
 	return exchange;
 }

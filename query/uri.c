@@ -120,14 +120,29 @@ bool uri_path_is(const struct uri *uri, const char *path)
 	return rest.n == 0;
 }
 
-void uri_encode(GString *out, struct slice text)
+bool uri_has(const struct uri *uri, const char *name)
+{
+	for (guint i = 0; i < uri->params->len; i++) {
+		const struct uri_param *param = &g_array_index(uri->params, struct uri_param, i);
+
+		if (!param->bad_name && slice_eq(param->name, slice_str(name)))
+			return true;
+	}
+	return false;
+}
+
+void uri_encode(GString *out, struct slice text, bool escape_colons)
 {
 	static const char digits[] = "0123456789ABCDEF";
+	/* Not in it though allowed: '&' and '+', which mean something; ';', which Go takes for '&';
+	 * the apostrophe, which ends a shell's or a page's quotation. */
+	const struct slice plain = SLICE(":-._~!$()*,=@/?");
+	const struct slice kept = slice_from(plain, escape_colons ? 1 : 0);
 
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned char c = (unsigned char)text.p[i];
 
-		if (g_ascii_isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~') {
+		if (g_ascii_isalnum(c) || slice_chr(kept, (char)c) >= 0) {
 			g_string_append_c(out, (char)c);
 		} else {
 			g_string_append_c(out, '%');

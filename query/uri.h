@@ -29,7 +29,12 @@ void uri_clear(struct uri *uri);
 /* Whether the path is `path`: segments joined by '/', without a slash at either end. */
 bool uri_path_is(const struct uri *uri, const char *path);
 
-/* Appends `text` with all but the unreserved characters of RFC 3986, 2.3 percent-encoded. */
-void uri_encode(GString *out, struct slice text);
+/* Whether there is a parameter of this name. */
+bool uri_has(const struct uri *uri, const char *name);
+
+/* Appends `text` as the value of a parameter. Characters that may stand in a query (RFC 3986, 3.4)
+ * and mean nothing there stay as they are, colons unless escape_colons; the rest is
+ * percent-encoded. */
+void uri_encode(GString *out, struct slice text, bool escape_colons);
 
 #endif

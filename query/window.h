@@ -21,8 +21,9 @@ struct window_request {
 };
 
 /* Works the window out; adds what is wrong to `faults`. The minute (or second) that `to` names
- * belongs to the window. A default is first written as the text that links carry and then read
- * like any other, so that following a link means the same window. */
+ * belongs to the window; one that the clocks skip has no length. A default is first written as the
+ * text that links carry and then read like any other, so that following a link means the same
+ * window. */
 void window_read(
         const struct window_request *request, struct window *window_r, struct faults *faults);
 

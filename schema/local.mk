@@ -3,6 +3,7 @@ EXTRA_DIST += \
 	schema/README \
 	schema/bounce-classes.def \
 	schema/events.def \
+	schema/extras.def \
 	schema/fields.def \
 	schema/samples.def \
 	schema/search.def

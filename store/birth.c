@@ -47,7 +47,16 @@ static bool says(const struct event *event, enum field field, struct slice value
 	return slice_eq(event->field[field], value);
 }
 
-/* Events come newest first: the first one of a recipient tells whether it is done. */
+/* Notes an address, in lower case as all its writers may have it; false when it was known. */
+static bool note(struct life *life, struct slice address)
+{
+	return g_hash_table_add(life->recipients,
+	        g_ascii_strdown(address.n > 0 ? address.p : "", (gssize)address.n));
+}
+
+/* Events come newest first: the first one of a recipient tells whether it is done. The injection
+ * names the address of the envelope, later events the one that it became, maybe several: what is
+ * known of these is what there is to know of the first. */
 static void look(void *ctx, const struct event *event)
 {
 	struct looking *looking = ctx;
@@ -58,11 +67,12 @@ static void look(void *ctx, const struct event *event)
 	        !event_has(event, FIELD_MESSAGE_ID) || event->injected <= 0)
 		return;
 	struct life *life = life_of(looking, event);
-	char *recipient = slice_dup(event->field[FIELD_RCPT_TO]);
 	bool done = event->type != EVENT_INJECTION && event->type != EVENT_DELAY;
 	life->last = MAX(life->last, event->time);
-	if (g_hash_table_add(life->recipients, recipient != NULL ? recipient : g_strdup("")))
+	if (note(life, event->field[FIELD_RCPT_TO]))
 		life->open |= !done;
+	if (event_has(event, FIELD_ORIG_RCPT_TO))
+		note(life, event->field[FIELD_ORIG_RCPT_TO]);
 }
 
 /* Whole seconds count: the stamps of logs have no more. */

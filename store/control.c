@@ -1,10 +1,11 @@
 #include "store/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/batch-private.h"
+#include "store/file.h"
 #include "store/private.h"
 
 static const char schema[] =
@@ -54,34 +55,73 @@ static const char *const statements[WRITE_STATEMENTS] = {
         [PUT_MARK] = "INSERT OR REPLACE INTO meta (name, value) VALUES ('mark', ?1)",
 };
 
-static int open_writer(struct control *control, bool fast, struct error *err)
+static int open_writer(struct sql *writer, struct store *store, const char *path, struct error *err)
 {
-	int fd = open(control->path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-
-	if (fd < 0)
-		return error_errno(err, errno, "cannot create %s", control->path);
-	close(fd);
-	if (sql_open(&control->writer, control->path, SQLITE_OPEN_READWRITE, err) < 0 ||
-	        day_writer_pragmas(&control->writer, fast, CACHE_KB, err) < 0 ||
-	        sql_version(&control->writer, CONTROL_VERSION, schema, err) < 0 ||
-	        sql_prepare(&control->writer, statements, WRITE_STATEMENTS, err) < 0)
+	if (access(path, F_OK) < 0 && errno == ENOENT &&
+	        file_make(store, path, CONTROL_VERSION, schema, err) < 0)
 		return -1;
-	wal_watch(&control->wal, &control->writer);
+	if (sql_open(writer, path, SQLITE_OPEN_READWRITE, err) < 0)
+		return -1;
+	if (day_writer_pragmas(writer, store->fast_import, CACHE_KB, err) == 0 &&
+	        sql_version(writer, CONTROL_VERSION, NULL, err) >= 0 &&
+	        sql_prepare(writer, statements, WRITE_STATEMENTS, err) == 0)
+		return 0;
+	sql_close(writer);
+	return -1;
+}
+
+/* Into the members only when both work. */
+static int open_both(struct control *control, struct store *store, struct error *err)
+{
+	struct sql writer = {0}, reader;
+	struct stat st;
+
+	if (store->mode == STORE_WRITE && open_writer(&writer, store, control->path, err) < 0)
+		return -1;
+	int result = sql_open_reader(&reader, control->path, CONTROL_VERSION, err);
+	if (result != 1) {
+		sql_close(&writer);
+		return result < 0 ? -1
+		                  : error_errno(
+		                            err, ENOENT, "there is no store in %s yet", store->dir);
+	}
+	control->inode = stat(control->path, &st) == 0 ? st.st_ino : 0;
+	sql_close(&control->writer);
+	sql_close(&control->reader);
+	control->writer = writer;
+	control->reader = reader;
+	if (store->mode == STORE_WRITE)
+		wal_watch(&control->wal, &control->writer);
 	return 0;
 }
 
 int control_open(struct control *control, struct store *store, struct error *err)
 {
-	control->path = g_build_filename(store->dir, "control.sqlite", NULL);
+	control->path = g_build_filename(store->dir, CONTROL_NAME, NULL);
 	control->wal.store = store;
 	control->wal.path = control->path;
 	pthread_mutex_init(&control->lock, NULL);
-	if (store->mode == STORE_WRITE && open_writer(control, store->fast_import, err) < 0)
-		return -1;
-	int result = sql_open_reader(&control->reader, control->path, CONTROL_VERSION, err);
-	if (result == 0)
-		return error_errno(err, ENOENT, "there is no store in %s yet", store->dir);
-	return result < 0 ? -1 : 0;
+	return open_both(control, store, err);
+}
+
+static void close_wal(void *arg)
+{
+	wal_close(arg);
+}
+
+/* Where the file was deleted, what is written to it would be lost. A new one takes its place, as at
+ * the start of a writer. */
+static int stay_in_place(struct control *control, struct store *store, struct error *err)
+{
+	struct stat st;
+
+	if (stat(control->path, &st) == 0 && st.st_ino == control->inode)
+		return 0;
+	helper_do(store->helper, close_wal, &control->wal);
+	pthread_mutex_lock(&control->lock);
+	int result = open_both(control, store, err);
+	pthread_mutex_unlock(&control->lock);
+	return result;
 }
 
 void control_close(struct control *control)
@@ -305,6 +345,8 @@ int control_commit(struct store *store, const struct store_batch *batch,
 	struct control *control = &store->control;
 	struct run run = {&control->writer, batch, err};
 
+	if (stay_in_place(control, store, err) < 0)
+		return -1;
 	wal_bound(&control->wal, &control->writer);
 	if (sql_begin(&control->writer, err) == 0 && put_pairs(&run) == 0 &&
 	        add_ledger(&run, news->new_event) == 0 && add_counters(&run, news) == 0 &&

@@ -4,16 +4,19 @@
 
 #include <glib.h>
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "store/batch.h"
 #include "store/day.h"
 #include "store/sql.h"
 
+#define CONTROL_NAME "control.sqlite"
 #define CONTROL_VERSION 1
 #define CONTROL_KEEP 10000 /* unparsed lines and gaps */
 
 struct control {
 	char *path;
+	ino_t inode;
 	struct sql writer; /* of the committing thread */
 	struct wal wal;
 	pthread_mutex_t lock; /* of the reading connection */

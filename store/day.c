@@ -1,10 +1,9 @@
 #include "store/day.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "store/file.h"
 #include "store/private.h"
 
 #define MAX_IDLE 4 /* readers kept for a day */
@@ -65,7 +64,7 @@ static int open_writer(
 {
 	return sql_open(&writer->sql, path, SQLITE_OPEN_READWRITE, err) < 0 ||
 	                       day_writer_pragmas(&writer->sql, fast, cache_kb, err) < 0 ||
-	                       sql_version(&writer->sql, DAY_VERSION, schema, err) < 0
+	                       sql_version(&writer->sql, DAY_VERSION, NULL, err) < 0
 	               ? -1
 	               : 0;
 }
@@ -183,6 +182,23 @@ static struct day *find_listed(struct store *store, int64_t number, const struct
 	return NULL;
 }
 
+/* The number of an inode can come again when nobody has the file open any more. */
+static void forget_handle(struct store *store, int64_t number)
+{
+	pthread_mutex_lock(&store->days_lock);
+	struct day *day = g_hash_table_lookup(store->days, &number);
+	if (day != NULL)
+		unlist(store, day);
+	pthread_mutex_unlock(&store->days_lock);
+}
+
+bool day_in_place(const struct day *day)
+{
+	struct stat st;
+
+	return stat(day->path, &st) == 0 && st.st_ino == day->inode;
+}
+
 int day_acquire(struct store *store, int64_t number, struct day **day_r, struct error *err)
 {
 	g_autofree char *path = store_day_path(store, number);
@@ -190,8 +206,12 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 	int result = 1;
 
 	*day_r = NULL;
-	if (stat(path, &st) < 0)
-		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
+	if (stat(path, &st) < 0) {
+		if (errno != ENOENT)
+			return error_errno(err, errno, "cannot look at %s", path);
+		forget_handle(store, number);
+		return 0;
+	}
 	pthread_mutex_lock(&store->days_lock);
 	struct day *day = find_listed(store, number, &st);
 	if (day == NULL) {
@@ -211,25 +231,12 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 	return result;
 }
 
-static int make_file(struct store *store, const char *path, struct error *err)
-{
-	struct day_writer writer = {0};
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-
-	if (fd < 0)
-		return error_errno(err, errno, "cannot create %s", path);
-	close(fd);
-	int result = open_writer(&writer, path, store->fast_import, store->writer_cache_kb, err);
-	sql_close(&writer.sql);
-	return result;
-}
-
 int day_create(struct store *store, int64_t number, struct day **day_r, struct error *err)
 {
 	g_autofree char *path = store_day_path(store, number);
 	int result = day_acquire(store, number, day_r, err);
 
-	if (result == 0 && make_file(store, path, err) == 0)
+	if (result == 0 && file_make(store, path, DAY_VERSION, schema, err) == 0)
 		result = day_acquire(store, number, day_r, err);
 	if (result == 0)
 		error_set(err, "store file %s does not stay", path);
@@ -256,10 +263,8 @@ void day_release(struct day *day)
 
 void day_forget(struct store *store, int64_t number)
 {
+	forget_handle(store, number);
 	pthread_mutex_lock(&store->days_lock);
-	struct day *day = g_hash_table_lookup(store->days, &number);
-	if (day != NULL)
-		unlist(store, day);
 	g_hash_table_remove(store->day_mark, &number);
 	pthread_mutex_unlock(&store->days_lock);
 }

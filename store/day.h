@@ -118,6 +118,8 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 /* The same, making the file where it is missing. Committing thread. */
 int day_create(struct store *store, int64_t number, struct day **day_r, struct error *err);
 void day_release(struct day *day);
+/* False when its file was deleted or replaced. */
+bool day_in_place(const struct day *day);
 struct day *day_ref(struct day *day);
 
 /* A reading connection from the pool, and back. NULL with *err. */

@@ -1,9 +1,6 @@
 #include "store/day.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
+#include "store/file.h"
 #include "store/index.h"
 #include "store/private.h"
 
@@ -20,8 +17,7 @@ int day_writer_pragmas(struct sql *sql, bool fast, int cache_kb, struct error *e
 	char cache[64];
 
 	g_snprintf(cache, sizeof(cache), "PRAGMA cache_size = -%d", cache_kb);
-	return sql_exec(sql, "PRAGMA page_size = 8192", err) < 0 ||
-	                       sql_exec(sql, "PRAGMA journal_mode = WAL", err) < 0 ||
+	return file_use_wal(sql, err) < 0 ||
 	                       sql_exec(sql,
 	                               fast ? "PRAGMA synchronous = NORMAL"
 	                                    : "PRAGMA synchronous = FULL",
@@ -153,6 +149,11 @@ struct day_writer *day_writer_get(struct store *store, int64_t number, struct er
 		if (open->day->number == number)
 			writer = take(store, i);
 	}
+	if (writer != NULL && !day_in_place(writer->day)) {
+		/* Its file was deleted: what is written to it would be lost. */
+		helper_do(store->helper, close_writer, writer);
+		writer = NULL;
+	}
 	if (writer == NULL) {
 		if (store->writers->len >= MAX_WRITERS)
 			helper_do(store->helper, close_writer, take(store, 0));
@@ -216,23 +217,23 @@ static void finish(void *arg)
 			sqlite3_busy_timeout(sql.db, 0);
 			sqlite3_wal_checkpoint_v2(
 			        sql.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-			sql_exec(&sql, "PRAGMA journal_mode = DELETE", NULL);
+			file_use_no_wal(&sql, NULL);
 		}
 		sql_close(&sql);
 	}
 	day_release(day);
 }
 
-/* Bytes 18 and 19 of the header: 2 = WAL (sqlite.org/fileformat2.html, 1.3.3). */
-static bool is_wal(const char *path)
+/* Asked by a connection: who opens the file besides SQLite takes its locks away by closing it. */
+static bool is_wal(struct day *day)
 {
-	char header[20];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool wal = fd >= 0 && pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
-	           header[18] == 2;
+	struct day_reader *reader = day_reader_get(day, NULL);
+	bool wal = false;
 
-	if (fd >= 0)
-		close(fd);
+	if (reader == NULL)
+		return false;
+	file_is_wal(&reader->sql, &wal, NULL);
+	day_reader_put(day, reader);
 	return wal;
 }
 
@@ -248,11 +249,14 @@ static bool is_written(struct store *store, int64_t number)
 
 static void finish_day(struct store *store, int64_t number)
 {
-	g_autofree char *path = store_day_path(store, number);
 	struct day *day;
 
-	if (is_wal(path) && day_acquire(store, number, &day, NULL) == 1)
+	if (day_acquire(store, number, &day, NULL) != 1)
+		return;
+	if (is_wal(day))
 		helper_do(store->helper, finish, day);
+	else
+		day_release(day);
 }
 
 void day_finish_ended(struct store *store, int64_t today)

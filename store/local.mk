@@ -11,6 +11,7 @@ libstore_a_SOURCES = \
 	store/day_write.c \
 	store/dict.c store/dict.h \
 	store/fetch.c store/fetch.h \
+	store/file.c store/file.h \
 	store/helper.c store/helper.h \
 	store/index.c store/index.h \
 	store/like.c store/like.h \
@@ -48,6 +49,7 @@ if HAVE_CHECK
 store_tests = \
 	tests/unit/test_store \
 	tests/unit/test_store_commit \
+	tests/unit/test_store_crash \
 	tests/unit/test_store_search \
 	tests/unit/test_store_writer
 check_PROGRAMS += $(store_tests)
@@ -58,6 +60,8 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c $(store_test_support)
+tests_unit_test_store_crash_LDADD = $(store_test_libs)
 tests_unit_test_store_search_SOURCES = tests/unit/test_store_search.c $(store_test_support)
 tests_unit_test_store_search_LDADD = $(store_test_libs)
 tests_unit_test_store_writer_SOURCES = tests/unit/test_store_writer.c $(store_test_support)

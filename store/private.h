@@ -45,6 +45,11 @@ GArray *store_list_days(struct store *store, struct error *err);
 
 char *store_day_path(struct store *store, int64_t day);
 
+/* The day of a file name like 2024-02-29.db; false when it is none. */
+bool store_day_of_name(const char *name, gint64 *day_r);
+
+#define STORE_DROPPED ".dropped" /* end of the name of a day file that is about to be unlinked */
+
 /* Notes the highest arrival number of a day. */
 void store_set_day_mark(struct store *store, gint64 number, uint64_t mark);
 

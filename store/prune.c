@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/file.h"
 #include "store/private.h"
 
 /* Helper thread: unlinking a large file takes long. */
@@ -15,26 +16,18 @@ static void unlink_file(void *arg)
 	g_free(path);
 }
 
-static void unlink_beside(const char *path, const char *suffix)
-{
-	g_autofree char *beside = g_strconcat(path, suffix, NULL);
-
-	unlink(beside);
-}
-
 /* Takes the file out of the way at once, under a name that nobody looks for. Who has it open reads
  * on: SQLite sees that the file was moved and leaves what has its name now alone. */
 static int drop(struct store *store, int64_t number, struct error *err)
 {
 	g_autofree char *path = store_day_path(store, number);
-	g_autofree char *dropped = g_strconcat(path, ".dropped", NULL);
+	g_autofree char *dropped = g_strconcat(path, STORE_DROPPED, NULL);
 
 	day_writer_drop(store, number);
 	if (rename(path, dropped) < 0)
 		return error_errno(err, errno, "cannot drop the day file %s", path);
 	day_forget(store, number);
-	unlink_beside(path, "-wal");
-	unlink_beside(path, "-shm");
+	file_unlink_beside(path);
 	helper_do(store->helper, unlink_file, g_steal_pointer(&dropped));
 	return 0;
 }

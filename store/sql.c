@@ -4,6 +4,19 @@
 #include <glib.h>
 #include <unistd.h>
 
+/* Read only are also files that must be rolled back first, and files that are gone. */
+static int readonly_number(struct sql *sql, int number)
+{
+	switch (sqlite3_extended_errcode(sql->db)) {
+	case SQLITE_READONLY_ROLLBACK:
+		return SQL_HALF_WRITTEN;
+	case SQLITE_READONLY_DBMOVED:
+		return ENOENT;
+	default:
+		return number != 0 ? number : EACCES;
+	}
+}
+
 int sql_error(struct sql *sql, struct error *err)
 {
 	int code = sqlite3_errcode(sql->db), number = sqlite3_system_errno(sql->db);
@@ -17,7 +30,7 @@ int sql_error(struct sql *sql, struct error *err)
 		number = EBUSY;
 		break;
 	case SQLITE_READONLY:
-		number = number != 0 ? number : EACCES;
+		number = readonly_number(sql, number);
 		break;
 	case SQLITE_CANTOPEN:
 		number = number != 0 ? number : EACCES;
@@ -166,20 +179,53 @@ int sql_version(struct sql *sql, int known, const char *schema, struct error *er
 	return 1;
 }
 
+static int open_checked(struct sql *sql, const char *path, int known, struct error *err)
+{
+	int result = -1;
+
+	if (sql_open(sql, path, SQLITE_OPEN_READONLY, err) == 0)
+		result = sql_version(sql, known, NULL, err);
+	if (result != 1)
+		sql_close(sql);
+	return result;
+}
+
+/* Whoever reads by a connection that may write rolls back what a crash cut off. */
+static void roll_back(const char *path)
+{
+	struct sql sql;
+	int64_t tables;
+
+	if (sql_open(&sql, path, SQLITE_OPEN_READWRITE, NULL) < 0)
+		return;
+	sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 0, &tables, NULL);
+	sql_close(&sql);
+}
+
 int sql_open_reader(struct sql *sql, const char *path, int known, struct error *err)
 {
 	struct error cause = {0};
-	int result = -1;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	if (sql_open(sql, path, SQLITE_OPEN_READONLY, &cause) == 0)
-		result = sql_version(sql, known, NULL, &cause);
-	if (result == 1)
-		return 1;
-	sql_close(sql);
-	if (result == 0 || (access(path, F_OK) < 0 && errno == ENOENT))
+	int result = open_checked(sql, path, known, &cause);
+	if (result < 0 && cause.number == SQL_HALF_WRITTEN) {
+		error_clear(&cause);
+		roll_back(path);
+		result = open_checked(sql, path, known, &cause);
+	}
+	if (result >= 0)
+		return result;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
+	if (cause.number == SQL_HALF_WRITTEN) {
+		error_clear(&cause);
+		error_set(&cause,
+		        "store file %s was left half-written by a crash: postwaked mends it when "
+		        "it starts, or postwake as the user that the store belongs to",
+		        path);
+		cause.number = EIO;
+	}
 	if (cause.number == EACCES || cause.number == EPERM || cause.number == EROFS)
 		return error_errno(err, cause.number,
 		        "store file %s cannot be read by this user: read as the user that the "

@@ -2,6 +2,7 @@
 #ifndef PW_STORE_SQL_H
 #define PW_STORE_SQL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sqlite3.h>
@@ -15,6 +16,9 @@ struct sql {
 	unsigned statements;
 	char *path;
 };
+
+/* error.number of a file that must be rolled back by somebody who may write. */
+#define SQL_HALF_WRITTEN EUCLEAN
 
 /* How long a statement waits for a lock of another connection. */
 #define SQL_BUSY_MS 10000

@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/file.h"
 #include "store/private.h"
 
 #define DEFAULT_CACHE_MB 32
 #define DEFAULT_OPEN_DAYS 16
 #define WRITERS 4 /* as in day_write.c: share half of the cache */
 #define READERS_A_DAY 2
-#define DROPPED ".dropped" /* end of the name of a day file that is about to be unlinked */
 
 static void start_libraries(void)
 {
@@ -32,8 +32,7 @@ char *store_day_path(struct store *store, int64_t day)
 	return g_strdup_printf("%s/%s.db", store->dir, date);
 }
 
-/* The day of a file name like 2024-02-29.db; false when it is none. */
-static bool day_of_name(const char *name, gint64 *day)
+bool store_day_of_name(const char *name, gint64 *day)
 {
 	int year, month, dom, end = 0;
 	char date[CLOCK_TEXT_MAX];
@@ -73,7 +72,7 @@ GArray *store_list_days(struct store *store, struct error *err)
 	}
 	GArray *days = g_array_new(FALSE, FALSE, sizeof(gint64));
 	while ((name = g_dir_read_name(dir)) != NULL)
-		if (day_of_name(name, &day))
+		if (store_day_of_name(name, &day))
 			g_array_append_val(days, day);
 	g_array_sort(days, compare);
 	return days;
@@ -89,27 +88,13 @@ static int take_lock(struct store *store, struct error *err)
 	if (store->lock < 0)
 		return error_errno(err, errno, "cannot open %s", path);
 	if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+		return file_give_to_owner(store, store->lock, err);
 	if (errno != EWOULDBLOCK)
 		return error_errno(err, errno, "cannot lock %s", path);
 	error_set(err, "another process writes the store %s", store->dir);
 	if (err != NULL)
 		err->number = EWOULDBLOCK;
 	return -1;
-}
-
-/* What a crash left of a day that was being dropped. */
-static void unlink_dropped(struct store *store)
-{
-	g_autoptr(GDir) dir = g_dir_open(store->dir, 0, NULL);
-	const char *name;
-
-	while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-		if (!g_str_has_suffix(name, DROPPED))
-			continue;
-		g_autofree char *path = g_build_filename(store->dir, name, NULL);
-		unlink(path);
-	}
 }
 
 /* Events that a commit wrote before it was cut off: the ledger has not counted their lines. */
@@ -207,7 +192,7 @@ static int open_parts(struct store *store, struct error *err)
 	if (store->mode == STORE_WRITE) {
 		if (take_lock(store, err) < 0)
 			return -1;
-		unlink_dropped(store);
+		file_mend_all(store);
 		store->helper = helper_start();
 	}
 	return control_open(&store->control, store, err) < 0 ? -1 : find_mark(store, err);

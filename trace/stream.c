@@ -41,11 +41,93 @@ struct stream *stream_of(struct trace *trace, struct slice node, struct slice in
 
 void stream_free(struct stream *stream)
 {
-	for (unsigned i = 0; i < TRACE_SECONDS; i++)
-		g_clear_pointer(&stream->seconds[i].seen, g_hash_table_unref);
+	for (unsigned i = 0; i < TRACE_SECONDS; i++) {
+		g_clear_pointer(&stream->seconds[i].lines, g_hash_table_unref);
+		g_clear_pointer(&stream->seconds[i].facts, g_hash_table_unref);
+	}
 	g_free((char *)stream->node.p);
 	g_free((char *)stream->instance.p);
 	g_free(stream);
+}
+
+static struct second *second_at(struct stream *stream, int64_t number)
+{
+	return &stream->seconds[(uint64_t)number % TRACE_SECONDS];
+}
+
+static void second_clear(struct second *second)
+{
+	g_hash_table_remove_all(second->lines);
+	g_hash_table_remove_all(second->facts);
+}
+
+/* The slot of a second, emptied if it was that of another one. */
+static struct second *second_take(struct stream *stream, int64_t number)
+{
+	struct second *second = second_at(stream, number);
+
+	if (second->lines == NULL) {
+		second->lines = g_hash_table_new(g_direct_hash, g_direct_equal);
+		second->facts = g_hash_table_new(g_direct_hash, g_direct_equal);
+	} else if (second->second != number) {
+		second_clear(second);
+	}
+	second->second = number;
+	return second;
+}
+
+/* Of the seconds from `number` on all will come again. */
+static void begin_pass(struct stream *stream, int64_t number)
+{
+	for (unsigned i = 0; i < TRACE_SECONDS; i++)
+		if (stream->seconds[i].lines != NULL && stream->seconds[i].second >= number)
+			second_clear(&stream->seconds[i]);
+	stream->newest = number;
+}
+
+static gpointer hash_key(uint64_t hash)
+{
+	return (gpointer)(uintptr_t)hash;
+}
+
+/* Whether a line that its second holds already is the first of another pass, where stamps do not
+ * tell. Equal lines one after the other are facts. Else a line about a queue id is written once:
+ * Postfix does not try a recipient twice within a second. What has no queue id (a refusal) may well
+ * come again from a client that connects again; it is another pass where it begins its second as
+ * the first time, follows the same line as the first time, or lies behind other stamps. In doubt it
+ * is the reading that is repeated: a fact too few is a small error of a count, while a fact too
+ * many is a mail that nobody sent. */
+static bool is_again(const struct stream *stream, const struct second *second,
+        const struct observation *seen, uint64_t hash)
+{
+	gpointer before;
+
+	if (hash == stream->line ||
+	        !g_hash_table_lookup_extended(second->lines, hash_key(hash), NULL, &before))
+		return false;
+	if (seen->kind != OBSERVATION_REJECT)
+		return seen->queue_id.n > 0;
+	return seen->queue_id.n > 0 || second->second < stream->newest || hash == second->first ||
+	       before == hash_key(stream->line);
+}
+
+void stream_line(struct stream *stream, const struct observation *seen)
+{
+	int64_t number = second_of(seen->line.time);
+	uint64_t hash = identity_line_hash(&seen->line);
+
+	if (stream->began && number < stream->newest - TRACE_LATE)
+		begin_pass(stream, number);
+	struct second *second = second_take(stream, number);
+	if (is_again(stream, second, seen, hash))
+		begin_pass(stream, number);
+	stream->newest = stream->began ? MAX(stream->newest, number) : number;
+	stream->began = true;
+	if (g_hash_table_size(second->lines) == 0)
+		second->first = hash;
+	if (!g_hash_table_contains(second->lines, hash_key(hash)))
+		g_hash_table_insert(second->lines, hash_key(hash), hash_key(stream->line));
+	stream->line = hash;
 }
 
 /* FNV-1a over the lower-case recipient, starting from the hash of the line. */
@@ -59,18 +141,10 @@ static uint64_t fact_hash(uint64_t hash, struct slice recipient)
 unsigned stream_ordinal(
         struct stream *stream, const struct identity_line *line, struct slice recipient)
 {
-	int64_t second = second_of(line->time);
-	unsigned slot = (uint64_t)second % TRACE_SECONDS;
-	uint64_t hash = fact_hash(identity_line_hash(line), recipient);
+	struct second *second = second_take(stream, second_of(line->time));
+	gpointer key = hash_key(fact_hash(stream->line, recipient));
+	unsigned seen = GPOINTER_TO_UINT(g_hash_table_lookup(second->facts, key));
 
-	if (stream->seconds[slot].seen == NULL)
-		stream->seconds[slot].seen = g_hash_table_new(g_direct_hash, g_direct_equal);
-	else if (stream->seconds[slot].second != second)
-		g_hash_table_remove_all(stream->seconds[slot].seen);
-	stream->seconds[slot].second = second;
-
-	gpointer key = (gpointer)(uintptr_t)hash;
-	unsigned seen = GPOINTER_TO_UINT(g_hash_table_lookup(stream->seconds[slot].seen, key));
-	g_hash_table_insert(stream->seconds[slot].seen, key, GUINT_TO_POINTER(seen + 1));
+	g_hash_table_insert(second->facts, key, GUINT_TO_POINTER(seen + 1));
 	return seen;
 }

@@ -322,13 +322,25 @@ static void sweep(struct trace *trace)
 	messages_sweep(trace);
 }
 
+/* Lines of the MTA that mean nothing count too: they stand between others. */
+static void note_line(struct trace *trace, const struct observation *seen)
+{
+	if (seen->line.text.p != NULL &&
+	        (seen->kind != OBSERVATION_NONE || seen->line.instance.p != NULL))
+		stream_line(stream_of(trace, seen->line.node, seen->line.instance), seen);
+}
+
 enum ledger_class trace_feed(struct trace *trace, const struct observation *seen)
 {
 	bool line = seen->kind != OBSERVATION_ENVELOPE;
 
+	if (seen->kind > OBSERVATION_ENVELOPE)
+		return LEDGER_UNPARSED;
+	if (line)
+		note_line(trace, seen);
 	if (seen->kind == OBSERVATION_NONE)
 		return LEDGER_IGNORED;
-	if (seen->kind == OBSERVATION_UNPARSED || seen->kind > OBSERVATION_ENVELOPE)
+	if (seen->kind == OBSERVATION_UNPARSED)
 		return LEDGER_UNPARSED;
 	trace->emitted = 0;
 	/* The log is the clock where one is followed: the milter runs ahead of it. */

@@ -461,7 +461,81 @@ START_TEST(a_log_read_by_another_correlator_adds_nothing)
 }
 END_TEST
 
-UNIT_MAIN("mtalab", milter_and_log_make_the_same_events_in_every_order,
+/* Feeds lines [from[i], to[i]) as one stream; `what` names it. Nothing may come that `want` lacks.
+ */
+static void check_pieces(char **lines, const char *name, const struct outcome *want,
+        const unsigned pieces[][2], unsigned n)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(&config, &hooks, NULL);
+
+	for (unsigned i = 0; i < n; i++)
+		read_lines(trace, lines, pieces[i][0], pieces[i][1]);
+	trace_free(&trace);
+	g_autofree char *what = g_strdup_printf(
+	        "%s, lines to %u and from %u", name, pieces[0][1], pieces[n - 1][0]);
+	check_ids(o, want, what);
+	outcome_free(o);
+}
+
+static struct outcome *run_whole(char **lines)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(&config, &hooks, NULL);
+
+	read_lines(trace, lines, 0, g_strv_length(lines));
+	trace_free(&trace);
+	return o;
+}
+
+START_TEST(a_log_twice_in_one_stream_adds_nothing)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(logs); i++) {
+		g_auto(GStrv) lines = lines_of(logs[i]);
+		unsigned n = g_strv_length(lines);
+		struct outcome *want = run_whole(lines);
+
+		check_pieces(lines, logs[i], want, (const unsigned[][2]){{0, n}, {0, n}}, 2);
+		outcome_free(want);
+	}
+}
+END_TEST
+
+/* Piece by piece, each beginning some lines before the end of the one before. A piece that begins
+ * with a refusal or repeats one line only cannot be told from lines that are equal. */
+static bool can_tell(char **lines, unsigned from, unsigned to)
+{
+	return to - from > 1 && strstr(lines[from], "NOQUEUE") == NULL;
+}
+
+START_TEST(pieces_of_a_log_that_overlap_add_nothing)
+{
+	GRand *random = g_rand_new_with_seed(20261122);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(logs); i++) {
+		g_auto(GStrv) lines = lines_of(logs[i]);
+		unsigned n = g_strv_length(lines);
+		struct outcome *want = run_whole(lines);
+
+		for (unsigned k = 0; k < CUTS; k++) {
+			unsigned cut = (unsigned)g_rand_int_range(random, 2, (gint32)n);
+			unsigned most = k % 2 ? cut : MIN(cut, 40);
+			unsigned from = cut - (unsigned)g_rand_int_range(random, 0, (gint32)most);
+			if (can_tell(lines, from, cut))
+				check_pieces(lines, logs[i], want,
+				        (const unsigned[][2]){{0, cut}, {from, n}}, 2);
+		}
+		outcome_free(want);
+	}
+	g_rand_free(random);
+}
+END_TEST
+
+UNIT_MAIN("mtalab", a_log_twice_in_one_stream_adds_nothing,
+        pieces_of_a_log_that_overlap_add_nothing,
+        milter_and_log_make_the_same_events_in_every_order,
         a_restart_anywhere_in_a_log_changes_no_event,
         the_same_log_in_another_form_has_the_same_identities,
         a_log_read_by_another_correlator_adds_nothing)

@@ -204,6 +204,50 @@ START_TEST(v1_does_not_document_what_came_with_events)
 }
 END_TEST
 
+START_TEST(what_our_results_add_to_a_type_is_documented_and_marked)
+{
+	static const struct {
+		enum event_type type;
+		enum field field;
+	} rows[] = {
+	        {EVENT_BOUNCE, FIELD_RECIPIENT_DOMAIN},
+	        {EVENT_BOUNCE, FIELD_QUEUE_TIME},
+	        {EVENT_DELIVERY, FIELD_RAW_REASON},
+	        {EVENT_DELIVERY, FIELD_ERROR_CODE},
+	        {EVENT_INJECTION, FIELD_REMOTE_ADDR},
+	        {EVENT_POLICY_REJECTION, FIELD_ROUTING_DOMAIN},
+	        {EVENT_DELAY, FIELD_REMOTE_ADDR},
+	};
+	json_t *documented = documentation(API_V1);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const char *name = field_catalogue[rows[i].field].name;
+		size_t at = 0;
+		json_t *type, *field = NULL;
+
+		ck_assert(!event_carries(rows[i].type, rows[i].field, API_V1));
+		ck_assert(event_documents(rows[i].type, rows[i].field, API_V1));
+		ck_assert(!event_documents(rows[i].type, rows[i].field, API_WEBHOOK) ||
+		          event_carries(rows[i].type, rows[i].field, API_WEBHOOK));
+		json_array_foreach(documented, at, type)
+		{
+			const char *of = json_string_value(
+			        json_object_get(json_object_get(type, "type"), "sampleValue"));
+			if (g_str_equal(of, event_catalogue[rows[i].type].name))
+				field = json_object_get(type, name);
+		}
+		const char *text = json_string_value(json_object_get(field, "description"));
+		ck_assert_msg(text != NULL &&
+		                      g_str_has_suffix(text, " (postwake's addition to this type)"),
+		        "%s: %s", name, text);
+	}
+	/* documented by the API there */
+	ck_assert(event_carries(EVENT_BOUNCE, FIELD_RECIPIENT_DOMAIN, API_EVENTS));
+	ck_assert(!event_documents(EVENT_OPEN, FIELD_REMOTE_ADDR, API_V1));
+	json_decref(documented);
+}
+END_TEST
+
 static void check_order(enum api_generation generation, const char *const *want, size_t n)
 {
 	json_t *documented = documentation(generation), *sampled = samples(generation, NULL);
@@ -367,6 +411,7 @@ UNIT_MAIN("catalogue",
 	relay_and_ab_test_types_carry_their_recorded_fields,
 	a_bounce_of_v1_documents_what_the_published_sample_has,
 	v1_does_not_document_what_came_with_events,
+	what_our_results_add_to_a_type_is_documented_and_marked,
 	documentation_and_samples_have_the_recorded_order,
 	each_documented_field_has_a_description_and_the_sample_of_its_type,
 	documentation_names_its_types_for_people,

@@ -101,9 +101,9 @@ static json_t *ask(const char *method, const char *target, unsigned status)
 	json_error_t where;
 
 	query_answer(store, &config, method, slice_str(target), &answer);
-	ck_assert_msg(
-	        answer.status == status, "%s: %u %s", target, answer.status, answer.body->str);
-	json_t *json = json_loadb(answer.body->str, answer.body->len, 0, &where);
+	ck_assert_msg(answer.status == status, "%.200s: %u %.500s", target, answer.status,
+	        answer.body->str);
+	json_t *json = json_loadb(answer.body->str, answer.body->len, JSON_ALLOW_NUL, &where);
 	ck_assert_msg(json != NULL, "%s: %s", where.text, answer.body->str);
 	query_answer_clear(&answer);
 	return json;
@@ -225,9 +225,61 @@ START_TEST(links_carry_every_filter)
 {
 	add_many(1, 3);
 	check_links("page=3&per_page=1&recipients=x%40y,many@example.com&events=delivery&subject=a",
-	        "[" HREF("1",
-	                "&recipients=x%40y%2Cmany%40example.com&events=delivery") "first\"}," HREF("2",
-	                "&recipients=x%40y%2Cmany%40example.com&events=delivery") "previous\"}]");
+	        "[" HREF("1", "&recipients=x@y,many@example.com&events=delivery") "first\"}," HREF(
+	                "2", "&recipients=x@y,many@example.com&events=delivery") "previous\"}]");
+}
+END_TEST
+
+/* A search of just so many bytes; what fills it up is repeated. */
+static char *long_target(const char *start, const char *fill, size_t length)
+{
+	g_autoptr(GString) target = g_string_new(start);
+
+	while (target->len < length)
+		g_string_append(target, fill);
+	g_string_truncate(target, length);
+	return g_strdup(target->str);
+}
+
+START_TEST(links_of_the_longest_target_can_be_followed)
+{
+	static const char *const fills[] = {"many@example.com,", "+", "\x7f\xc3\"<>::::"};
+
+	add_many(1, 3);
+	for (size_t i = 0; i < 2 * G_N_ELEMENTS(fills); i++) {
+		g_autofree char *target = long_target(BASE
+		        "?per_page=1&from=2026-06-14T12:34&recipients=many@example.com,",
+		        fills[i / 2], QUERY_URI_MAX);
+
+		config.escape_colons = i % 2 == 1;
+		json_t *json = ask("GET", target, 200);
+		for (int page = 2; page <= 3; page++) {
+			json_t *next = ask("GET", link_of(json, "next"), 200);
+			ck_assert_int_eq(number(next, "total_count"), 3);
+			json_decref(ask("GET", link_of(next, "first"), 200));
+			json_decref(ask("GET", link_of(next, "previous"), 200));
+			json_decref(json);
+			json = next;
+		}
+		json_decref(json);
+	}
+}
+END_TEST
+
+START_TEST(only_links_may_be_longer_and_none_is_given_that_may_not_be)
+{
+	g_autofree char *unmarked = long_target(BASE "?recipients=", "a,", QUERY_URI_MAX + 1);
+	g_autofree char *marked = long_target(BASE "?as_of=9&recipients=", "a,", QUERY_LINK_MAX);
+	g_autofree char *over = long_target(BASE "?as_of=9&recipients=", "a,", QUERY_LINK_MAX + 1);
+	g_autofree char *growing =
+	        long_target(BASE "?as_of=9&per_page=1&recipients=", "\"", QUERY_LINK_MAX);
+
+	add_many(1, 3);
+	json_decref(ask("GET", unmarked, 414));
+	json_decref(ask("GET", over, 414));
+	json_decref(ask("GET", growing, 414));
+	g_autofree char *fitting = g_strndup(marked, QUERY_LINK_MAX - 500);
+	json_decref(ask("GET", fitting, 200));
 }
 END_TEST
 
@@ -236,8 +288,7 @@ START_TEST(a_page_past_the_end_is_empty_and_leads_back)
 	add_many(1, 3);
 	check_links(
 	        "per_page=1&page=9", "[" HREF("1", "") "first\"}," HREF("3", "") "previous\"}]");
-	check_links(
-	        "per_page=1&page=2&recipients=a@b", "[" HREF("1", "&recipients=a%40b") "first\"}]");
+	check_links("per_page=1&page=2&recipients=a@b", "[]");
 	json_t *json = search("per_page=10000&page=9223372036854775807");
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "results")), 0);
 	ck_assert_int_eq(number(json, "total_count"), 3);
@@ -617,6 +668,28 @@ START_TEST(samples_can_be_chosen)
 }
 END_TEST
 
+START_TEST(status_is_json_whatever_sources_and_lines_hold)
+{
+	static const char hostile[] =
+	        "/var/log/\xff\xfe\"\\\n\x01\0\xed\xa0\x80\xf4\x90\x80\x80\xc3";
+	struct slice bytes = slice_make(hostile, sizeof(hostile) - 1);
+
+	store_batch_line(batch, bytes, LEDGER_UNPARSED);
+	store_batch_unparsed(batch, bytes, 17, NOW, bytes);
+	const struct store_gap gap = {bytes, NOW, NOW, 12, bytes};
+	store_batch_gap(batch, &gap);
+	commit();
+	json_t *json = ask("GET", "/api/v1/status", 200); /* invalid UTF-8 would be refused */
+	json_t *results = json_object_get(json, "results");
+	json_t *line = json_array_get(json_object_get(results, "unparsed_lines"), 0);
+	ck_assert_int_eq(number(line, "offset"), 17);
+	ck_assert(g_str_has_prefix(text(line, "text"), "/var/log/\xef\xbf\xbd\xef\xbf\xbd\"\\\n"));
+	ck_assert_uint_eq(json_array_size(json_object_get(results, "ledger")), 1);
+	ck_assert_uint_eq(json_array_size(json_object_get(results, "gaps")), 1);
+	json_decref(json);
+}
+END_TEST
+
 static void status_hook(void *ctx, GString *out)
 {
 	json_member_int(out, "hook", *(int *)ctx);
@@ -705,8 +778,10 @@ int main(void)
 {
 	const TTest *const tests[] = {what_fits_on_one_page_has_no_links,
 	        links_of_three_pages_are_as_recorded, links_can_do_without_colons,
-	        links_carry_every_filter, a_page_past_the_end_is_empty_and_leads_back,
-	        an_empty_store_answers, as_of_0_is_before_everything_and_a_future_one_is_now,
+	        links_carry_every_filter, links_of_the_longest_target_can_be_followed,
+	        only_links_may_be_longer_and_none_is_given_that_may_not_be,
+	        a_page_past_the_end_is_empty_and_leads_back, an_empty_store_answers,
+	        as_of_0_is_before_everything_and_a_future_one_is_now,
 	        following_next_gives_each_event_once,
 	        pages_are_one_snapshot_whatever_arrives_meanwhile,
 	        traversals_hold_while_a_thread_writes, filters_find_and_lists_are_unions,
@@ -714,6 +789,7 @@ int main(void)
 	        a_scan_that_takes_too_long_says_so, results_are_v1_events,
 	        results_stand_between_links_and_total, since_gives_what_arrived_later_in_that_order,
 	        since_takes_all_filters, documentation_and_samples_are_pairs, samples_can_be_chosen,
+	        status_is_json_whatever_sources_and_lines_hold,
 	        status_tells_days_ledger_and_counters, what_is_wrong_has_its_status,
 	        answers_beyond_the_budget_are_a_503_and_give_it_back};
 	Suite *suite = suite_create("query");

@@ -366,6 +366,83 @@ START_TEST(a_target_of_4096_characters_is_the_longest)
 }
 END_TEST
 
+START_TEST(a_longer_target_with_a_mark_is_a_link)
+{
+	g_autofree char *filler = g_strnfill(QUERY_LINK_MAX, 'x');
+
+	start((struct query_server_config){0});
+	int fd = client();
+	for (int n = QUERY_LINK_MAX - 1; n <= QUERY_LINK_MAX + 1; n++) {
+		g_autofree char *target = g_strdup_printf(DOCUMENTATION "?as_of=1&%.*s",
+		        n - (int)strlen(DOCUMENTATION "?as_of=1&"), filler);
+
+		check(fd, "GET", target, n <= QUERY_LINK_MAX ? 200 : 414, NULL);
+	}
+	close(fd);
+	stop();
+}
+END_TEST
+
+START_TEST(a_nul_byte_in_the_target_is_refused)
+{
+#define HOSTED " HTTP/1.1\r\nHost: x\r\n\r\n"
+	static const struct slice requests[] = {
+	        SLICE("GET " DOCUMENTATION "?events=\0bogus&page=zzz" HOSTED),
+	        SLICE("GET " DOCUMENTATION "?events=\0" HOSTED),
+	        SLICE("GET " DOCUMENTATION "\0/elsewhere" HOSTED),
+	        SLICE("GET \0" HOSTED),
+	        SLICE("POST " DOCUMENTATION "\0 HTTP/1.1\r\nContent-Length: 5\r\n\r\n"),
+	};
+
+	start((struct query_server_config){0});
+	for (size_t i = 0; i < G_N_ELEMENTS(requests); i++) {
+		struct answer answer;
+		int fd = client();
+
+		put_n(fd, requests[i].p, requests[i].n);
+		ck_assert(get(fd, false, &answer));
+		ck_assert_int_eq(answer.status, 400);
+		ck_assert_str_eq(answer.body->str,
+		        "{\"errors\":[{\"message\":\"URI must not contain a NUL byte\"}]}");
+		answer_clear(&answer);
+		close(fd);
+	}
+	stop();
+}
+END_TEST
+
+START_TEST(what_is_refused_is_refused_before_its_body)
+{
+	static const struct {
+		const char *target, *body;
+		int status;
+	} rows[] = {
+	        {"/api/v1/message-events", "Content-Length: 99\r\nExpect: 100-continue\r\n", 405},
+	        {"/api/v1/message-events", "Content-Length: 99\r\n", 405},
+	        {"/api/v1/status", "Transfer-Encoding: chunked\r\n", 405},
+	        {"/nope", "Content-Length: 99\r\n", 404},
+	        {"/nope", "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", 404},
+	        {"/api/v1/import", "Content-Length: 99\r\nExpect: 100-continue\r\n", 404},
+	};
+
+	start((struct query_server_config){0});
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *request = g_strdup_printf(
+		        "POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n", rows[i].target, rows[i].body);
+		struct answer answer;
+		int fd = client();
+
+		put(fd, request);
+		ck_assert(get(fd, false, &answer));
+		ck_assert_msg(answer.status == rows[i].status, "%s: %s", request, answer.head->str);
+		answer_clear(&answer);
+		WAIT_FOR(closed(fd)); /* nobody waits for the body */
+		close(fd);
+	}
+	stop();
+}
+END_TEST
+
 START_TEST(headers_of_real_clients_are_accepted)
 {
 	start((struct query_server_config){0});
@@ -831,6 +908,12 @@ START_TEST(an_import_is_refused_before_its_body)
 	answer_clear(&answer);
 	close(fd);
 	fd = client();
+	put(fd, "POST /api/v1/import HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+	ck_assert(get(fd, false, &answer));
+	ck_assert_int_eq(answer.status, 400);
+	answer_clear(&answer);
+	close(fd);
+	fd = client();
 	answer = asked(fd, "GET", "/api/v1/import", 405);
 	ck_assert_ptr_nonnull(strstr(answer.head->str, "Allow: POST\r\n"));
 	answer_clear(&answer);
@@ -867,7 +950,8 @@ UNIT_MAIN("server", the_socket_has_its_mode_from_the_first_moment,
         what_is_no_socket_is_left_alone, one_connection_serves_many_requests,
         pipelined_requests_are_answered_in_order, head_is_get_without_the_body,
         errors_are_json_with_their_status, a_target_of_4096_characters_is_the_longest,
-        headers_of_real_clients_are_accepted,
+        a_longer_target_with_a_mark_is_a_link, a_nul_byte_in_the_target_is_refused,
+        what_is_refused_is_refused_before_its_body, headers_of_real_clients_are_accepted,
         clients_whose_host_is_the_socket_get_links_without_colons, a_slow_request_holds_nobody_up,
         a_client_that_sends_or_reads_slowly_holds_nobody_up,
         a_request_that_drips_in_ends_at_its_deadline, idle_connections_make_room_for_new_ones,

@@ -570,6 +570,57 @@ START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
 }
 END_TEST
 
+static struct event alias_event(
+        uint64_t id, enum event_type type, int64_t time, const char *rcpt, const char *orig)
+{
+	struct event event = make_event(type, time, id, "m1", rcpt);
+
+	event.injected = DAY1;
+	set_field(&event, FIELD_QUEUE_ID, "A1B2C3");
+	set_field(&event, FIELD_NODE_NAME, "mx1");
+	if (orig != NULL)
+		set_field(&event, FIELD_ORIG_RCPT_TO, orig);
+	return event;
+}
+
+START_TEST(a_delivery_under_another_address_ends_the_life_of_the_envelopes)
+{
+	const int64_t later = DAY1 + CLOCK_HOUR;
+	const struct {
+		struct event last[2];
+		int64_t want; /* birth that a line much later belongs to */
+	} table[] = {
+	        {{alias_event(2, EVENT_DELIVERY, DAY1 + 1000, "r@e", "Alias@e")}, 0},
+	        {{alias_event(3, EVENT_DELIVERY, DAY1 + 1000, "r@e", NULL)}, DAY1},
+	        {{alias_event(4, EVENT_DELIVERY, DAY1 + 1000, "r@e", "alias@e"),
+	                 alias_event(5, EVENT_DELAY, DAY1 + 1000, "s@e", "alias@e")},
+	                DAY1},
+	        {{alias_event(6, EVENT_DELIVERY, DAY1 + 1000, "r@e", "alias@e"),
+	                 alias_event(7, EVENT_BOUNCE, DAY1 + 1000, "s@e", "alias@e")},
+	                0},
+	        {{alias_event(8, EVENT_DELAY, DAY1 + 1000, "s@e", "alias@e"),
+	                 alias_event(9, EVENT_DELIVERY, DAY1 + 2000, "s@e", "alias@e")},
+	                0},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+		struct store *store = open_store(dir, STORE_WRITE);
+		struct event injection = alias_event(1, EVENT_INJECTION, DAY1, "alias@e", NULL);
+		commit_events(store, &injection, 1);
+		commit_events(store, table[i].last, table[i].last[1].id != 0 ? 2 : 1);
+		ck_assert_int_eq(store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"),
+		                         DAY1 + 1000),
+		        DAY1);
+		ck_assert_int_eq(
+		        store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"), later),
+		        table[i].want);
+		store_close(&store);
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const list[] = {an_event_comes_back_as_it_was, a_second_process_cannot_write,
@@ -582,6 +633,7 @@ int main(void)
 	        ended_days_become_plain_files_and_take_late_events_still,
 	        many_days_are_read_through_few_open_files, a_reader_who_may_not_read_is_told_so,
 	        a_damaged_day_does_not_stop_the_others,
-	        the_birth_of_a_message_is_found_by_its_queue_id, NULL};
+	        the_birth_of_a_message_is_found_by_its_queue_id,
+	        a_delivery_under_another_address_ends_the_life_of_the_envelopes, NULL};
 	return run_store_tests("store", setup, teardown, list);
 }

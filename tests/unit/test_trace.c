@@ -155,6 +155,71 @@ START_TEST(equal_lines_of_one_second_are_told_apart)
 }
 END_TEST
 
+/* A refusal that says the same each time; the script's second is not part of its text. */
+static void feed_refusal(struct trace *trace, double second, const char *who)
+{
+	struct step step;
+
+	step_read(&step, "0 - reject stage=RCPT to=z@y.example ip=192.0.2.3 code=550");
+	step.seen.line.time = SCRIPT_DAY + (int64_t)(second * 1000);
+	step.seen.line.text = slice_str(who);
+	trace_feed(trace, &step.seen);
+	g_strfreev(step.words);
+}
+
+struct refusal {
+	double second;
+	const char *who;
+};
+
+static guint count_refusals(const struct refusal *refusals, size_t n)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+
+	for (size_t i = 0; i < n; i++)
+		feed_refusal(trace, refusals[i].second, refusals[i].who);
+	trace_free(&trace);
+	guint events = o->events->len;
+	outcome_free(o);
+	return events;
+}
+
+#define REFUSALS(...) \
+	count_refusals((const struct refusal[]){__VA_ARGS__}, \
+	        sizeof((const struct refusal[]){__VA_ARGS__}) / sizeof(struct refusal))
+
+START_TEST(equal_lines_between_others_of_a_second_are_told_apart)
+{
+	ck_assert_uint_eq(REFUSALS({10, "c"}, {11, "a"}, {11, "b"}, {11, "d"}, {11, "b"}), 5);
+	ck_assert_uint_eq(REFUSALS({10, "c"}, {10, "a"}, {10, "b"}, {10, "b"}, {10, "b"}), 5);
+}
+END_TEST
+
+START_TEST(stamps_that_step_back_a_little_keep_what_was_counted)
+{
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {12, "b"}, {10, "c"}, {11, "d"}, {10, "e"}, {12, "f"},
+	                          {12, "g"}, {12, "f"}),
+	        8);
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {12, "b"}, {10, "c"}, {10, "c"}, {12, "f"}), 5);
+}
+END_TEST
+
+START_TEST(a_log_that_begins_again_is_another_reading)
+{
+	/* long before */
+	ck_assert_uint_eq(
+	        REFUSALS({10, "a"}, {10, "a"}, {20, "b"}, {10, "a"}, {10, "a"}, {20, "b"}), 3);
+	/* within the last seconds: behind newer stamps, from the start of a second, in sequence */
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {10, "b"}, {11, "c"}, {10, "b"}, {11, "c"}), 3);
+	ck_assert_uint_eq(REFUSALS({10, "a"}, {10, "b"}, {10, "a"}, {10, "b"}), 2);
+	ck_assert_uint_eq(REFUSALS({9, "x"}, {10, "a"}, {10, "b"}, {10, "c"}, {9, "x"}, {10, "a"},
+	                          {10, "b"}, {10, "c"}),
+	        4);
+}
+END_TEST
+
 START_TEST(expiry_bounces_who_was_still_deferred)
 {
 	struct outcome *o = script_run(NULL,
@@ -441,13 +506,105 @@ START_TEST(old_mails_end_when_their_age_is_reached)
 }
 END_TEST
 
-UNIT_MAIN("trace", a_mail_is_injected_before_it_is_delivered,
-        retries_are_counted_for_each_recipient,
+/* ---- what events carry, and what is documented ---- */
+
+/* All that milter/ can tell. */
+static const enum field letter_fields[] = {FIELD_AB_TEST_ID, FIELD_AB_TEST_VERSION, FIELD_AUTH_USER,
+        FIELD_CAMPAIGN_ID, FIELD_CLICK_TRACKING, FIELD_CLIENT_HOST, FIELD_FRIENDLY_FROM,
+        FIELD_FRIENDLY_NAME, FIELD_HEADER_MESSAGE_ID, FIELD_HELO, FIELD_INITIAL_PIXEL,
+        FIELD_IP_POOL, FIELD_MSG_FROM, FIELD_OPEN_TRACKING, FIELD_RCPT_META, FIELD_RCPT_TAGS,
+        FIELD_RECV_METHOD, FIELD_REMOTE_ADDR, FIELD_SUBACCOUNT_ID, FIELD_SUBJECT, FIELD_TEMPLATE_ID,
+        FIELD_TEMPLATE_VERSION, FIELD_TLS_CIPHER, FIELD_TLS_VERSION, FIELD_TRANSACTIONAL,
+        FIELD_TRANSMISSION_ID};
+
+static void feed_full_letter(struct trace *trace, const char *line)
+{
+	struct step step;
+
+	step_read(&step, line);
+	for (size_t i = 0; i < G_N_ELEMENTS(letter_fields); i++)
+		step.envelope.field[letter_fields[i]] = SLICE("1@x.example");
+	for (size_t i = 0; i < step.envelope.recipients; i++) {
+		step.recipient[i].type = SLICE("cc");
+		step.recipient[i].meta = step.recipient[i].subs = SLICE("{\"k\":1}");
+		step.recipient[i].tags = SLICE("[\"t\"]");
+	}
+	trace_feed(trace, &step.seen);
+	g_strfreev(step.words);
+}
+
+static void note_fields(void *ctx, const struct event *event)
+{
+	bool(*seen)[FIELDS] = ctx;
+
+	for (int f = 0; f < FIELDS; f++)
+		seen[event->type][f] |= event->field[f].p != NULL;
+}
+
+/* Every step that gives an event, with all that a line can tell. */
+static void run_full_story(bool seen[EVENT_TYPES][FIELDS])
+{
+#define OUTCOME(SECOND, KIND, NAME) \
+	SECOND " A1 " KIND " to=" NAME "@y.example orig=o" NAME \
+	       "@y.example service=smtp code=554 " \
+	       "dsn=5.1.1 reason=554_no delay=2000 relay=192.0.2.9:25 host=mx.y.example"
+	static const char *const steps[] = {"10 A1 client ip=192.0.2.1 port=4711",
+	        "10 A1 mid id=<m1@x.example>", "10 A1 active from=s@x.example size=321",
+	        OUTCOME("11", "deferred", "b"), OUTCOME("12", "sent", "c"),
+	        OUTCOME("13", "bounced", "d"), "14 A1 expired service=qmgr",
+	        "15 A2 client ip=192.0.2.1 port=4712", "15 A2 mid id=<m2@x.example>",
+	        "15 A2 active from=s@x.example size=321",
+	        "16 A2 reject stage=END-OF-MESSAGE from=s@x.example to=b@y.example code=554 "
+	        "dsn=5.7.1 reason=554_no ip=192.0.2.1 port=4712 service=cleanup",
+	        "17 - reject stage=RCPT from=s@x.example to=b@y.example code=554 dsn=5.7.1 "
+	        "reason=554_no ip=192.0.2.1 port=4712 service=smtpd",
+	        NULL};
+	static const struct trace_config config = {
+	        .log_followed = true, .sending_ips = "postfix/smtp=192.0.2.51,main"};
+	const struct trace_hooks hooks = {.ctx = seen, .event = note_fields};
+	struct trace *trace = trace_new(&config, &hooks, NULL);
+
+	feed_full_letter(trace, "10 A1 env rcpt=ob@y.example,oc@y.example,od@y.example");
+	feed_full_letter(trace, "15 A2 env rcpt=b@y.example");
+	for (size_t i = 0; steps[i] != NULL; i++)
+		script_feed(trace, steps[i]);
+	trace_free(&trace);
+}
+
+START_TEST(documentation_lists_what_events_carry_and_adds_nothing_else)
+{
+	static const enum event_type types[] = {
+	        EVENT_INJECTION, EVENT_DELIVERY, EVENT_BOUNCE, EVENT_DELAY, EVENT_POLICY_REJECTION};
+	bool seen[EVENT_TYPES][FIELDS] = {{false}};
+
+	run_full_story(seen);
+	for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+		enum event_type type = types[i];
+
+		ck_assert(seen[type][FIELD_RCPT_TO] && seen[type][FIELD_TLS_CIPHER]);
+		for (int f = 0; f < FIELDS; f++) {
+			bool documented = event_documents(type, (enum field)f, API_V1);
+			bool added = documented && !event_carries(type, (enum field)f, API_V1);
+
+			ck_assert_msg(documented || !seen[type][f], "%s carries %s",
+			        event_catalogue[type].name, field_catalogue[f].name);
+			ck_assert_msg(!added || seen[type][f], "%s never carries %s",
+			        event_catalogue[type].name, field_catalogue[f].name);
+		}
+	}
+}
+END_TEST
+
+UNIT_MAIN("trace", documentation_lists_what_events_carry_and_adds_nothing_else,
+        a_mail_is_injected_before_it_is_delivered, retries_are_counted_for_each_recipient,
         without_the_first_line_retries_are_unknown_and_birth_comes_from_the_delay,
         a_long_queue_id_tells_the_birth, a_soft_bounce_is_a_delay_and_a_probe_is_nothing,
         an_alias_is_injected_once_under_the_name_that_the_sender_used,
         a_line_with_37_recipients_gives_37_events, equal_lines_of_one_second_are_told_apart,
-        expiry_bounces_who_was_still_deferred, the_expiry_of_an_unknown_mail_invents_nobody,
+        equal_lines_between_others_of_a_second_are_told_apart,
+        stamps_that_step_back_a_little_keep_what_was_counted,
+        a_log_that_begins_again_is_another_reading, expiry_bounces_who_was_still_deferred,
+        the_expiry_of_an_unknown_mail_invents_nobody,
         a_mail_removed_unsent_has_one_injection_without_recipient,
         a_short_queue_id_used_again_within_a_second_is_another_mail,
         a_queue_id_whose_removal_was_lost_starts_anew_at_its_next_client,

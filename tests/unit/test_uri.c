@@ -165,19 +165,22 @@ START_TEST(what_is_encoded_decodes_to_itself)
 
 	for (int i = 0; i < 255; i++)
 		all[i] = (char)(i + 1);
-	uri_encode(target, slice_make(all, sizeof(all)));
+	uri_encode(target, slice_make(all, sizeof(all)), false);
 	struct uri uri = parsed(target->str);
 	ck_assert(slice_eq(param(&uri, 0).value, slice_make(all, sizeof(all))));
 	uri_clear(&uri);
 }
 END_TEST
 
-START_TEST(only_unreserved_characters_stay_as_they_are)
+START_TEST(what_means_nothing_in_a_query_stays_as_it_is)
 {
 	g_autoptr(GString) out = g_string_new(NULL);
+	g_autoptr(GString) bare = g_string_new(NULL);
 
-	uri_encode(out, SLICE("aZ09-._~ %&=+,:/@\xc3\xa4"));
-	ck_assert_str_eq(out->str, "aZ09-._~%20%25%26%3D%2B%2C%3A%2F%40%C3%A4");
+	uri_encode(out, SLICE("aZ09-._~,:/@!$()*?= %&+;'#\"<>\x7f\xc3\xa4"), false);
+	ck_assert_str_eq(out->str, "aZ09-._~,:/@!$()*?=%20%25%26%2B%3B%27%23%22%3C%3E%7F%C3%A4");
+	uri_encode(bare, SLICE("a@b:c"), true);
+	ck_assert_str_eq(bare->str, "a@b%3Ac");
 }
 END_TEST
 
@@ -186,4 +189,4 @@ UNIT_MAIN("uri", plus_and_percent_20_are_spaces_in_parameters, a_plus_in_the_pat
         a_nul_byte_is_a_byte_of_the_value, one_trailing_slash_is_none,
         a_path_is_matched_whole_and_by_case, the_absolute_form_is_taken_too,
         empty_pieces_names_and_values_do_no_harm, what_is_encoded_decodes_to_itself,
-        only_unreserved_characters_stay_as_they_are)
+        what_means_nothing_in_a_query_stays_as_it_is)

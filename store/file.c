@@ -1,0 +1,218 @@
+#include "store/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/private.h"
+
+#define MAKING ".new" /* end of the name of a file that is being made */
+#define HEADER 100    /* bytes of a database header, sqlite.org/fileformat2.html 1.3 */
+#define HEADER_USER_VERSION 60
+
+static const char *const beside[] = {"-wal", "-shm", "-journal"};
+
+void file_unlink_beside(const char *path)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(beside); i++) {
+		g_autofree char *name = g_strconcat(path, beside[i], NULL);
+		unlink(name);
+	}
+}
+
+static void unlink_all(const char *path)
+{
+	unlink(path);
+	file_unlink_beside(path);
+}
+
+int file_is_wal(struct sql *sql, bool *wal, struct error *err)
+{
+	int64_t tables, is = 0;
+	/* A connection knows the mode that it found when it read the last time. */
+	int result = sql_number(sql, "SELECT count(*) FROM sqlite_schema", 0, &tables, err);
+
+	if (result == 0)
+		result = sql_number(
+		        sql, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 0, &is, err);
+	*wal = is == 1;
+	return result;
+}
+
+/* The mode stands in the first page, which SQLite changes by a rollback journal. With the journal
+ * in memory nothing is left of it, and the change is one write of two bytes. */
+int file_use_wal(struct sql *sql, struct error *err)
+{
+	bool wal;
+
+	if (file_is_wal(sql, &wal, err) < 0)
+		return -1;
+	if (wal)
+		return 0;
+	if (sql_exec(sql, "PRAGMA journal_mode = MEMORY", err) < 0 ||
+	        sql_exec(sql, "PRAGMA journal_mode = WAL", err) < 0 ||
+	        file_is_wal(sql, &wal, err) < 0)
+		return -1;
+	return wal ? 0 : error_set(err, "store file %s: there is no WAL", sql->path);
+}
+
+int file_use_no_wal(struct sql *sql, struct error *err)
+{
+	return sql_exec(sql, "PRAGMA journal_mode = MEMORY", err);
+}
+
+/* Without syncs: the file counts only when it has its name. */
+static int fill(const char *path, int version, const char *schema, struct error *err)
+{
+	struct sql sql;
+
+	if (sql_open(&sql, path, SQLITE_OPEN_READWRITE, err) < 0)
+		return -1;
+	int result = sql_exec(&sql, "PRAGMA page_size = 8192", err) < 0 ||
+	                             sql_exec(&sql, "PRAGMA synchronous = OFF", err) < 0 ||
+	                             sql_exec(&sql, "PRAGMA journal_mode = MEMORY", err) < 0 ||
+	                             sql_version(&sql, version, schema, err) < 0 ||
+	                             file_use_wal(&sql, err) < 0
+	                     ? -1
+	                     : 0;
+	sql_close(&sql);
+	return result;
+}
+
+static int sync_path(const char *path, int flags, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+	int result = fd >= 0 ? fsync(fd) : -1;
+
+	/* A file system that cannot sync directories says EINVAL. */
+	if (result < 0 && errno != EINVAL)
+		error_errno(err, errno, "cannot sync %s", path);
+	else
+		result = 0;
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+int file_give_to_owner(struct store *store, int fd, struct error *err)
+{
+	struct stat dir;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(store->dir, &dir) == 0 && dir.st_uid == 0)
+		return 0;
+	if (fchown(fd, dir.st_uid, dir.st_gid) < 0)
+		return error_errno(err, errno, "cannot give a file to the owner of %s", store->dir);
+	return 0;
+}
+
+/* Under the name that nobody looks for. SQLite gives its files beside to the owner of the file. All
+ * descriptors are closed again: one that is closed later would take SQLite's locks of the file with
+ * it. */
+static int make(
+        struct store *store, const char *making, int version, const char *schema, struct error *err)
+{
+	g_autofree char *log = g_strconcat(making, beside[0], NULL);
+
+	unlink_all(making);
+	int fd = open(making, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot create %s", making);
+	int given = file_give_to_owner(store, fd, err);
+	close(fd);
+	if (given < 0 || fill(making, version, schema, err) < 0)
+		return -1;
+	/* The last one to close a file copies its log into it. */
+	if (access(log, F_OK) == 0)
+		return error_set(err, "store file %s could not be written", making);
+	return sync_path(making, 0, err);
+}
+
+static int give_name(struct store *store, const char *making, const char *path, struct error *err)
+{
+	if (store_fault_at(store, "made", err) < 0)
+		return -1;
+	/* The log of an earlier file of this name would be played into the new one. */
+	file_unlink_beside(path);
+	if (store_fault_at(store, "rename", err) < 0)
+		return -1;
+	if (rename(making, path) < 0)
+		return error_errno(err, errno, "cannot rename %s", making);
+	return store_fault_at(store, "renamed", err) < 0 ? -1
+	                                                 : sync_path(store->dir, O_DIRECTORY, err);
+}
+
+int file_make(
+        struct store *store, const char *path, int version, const char *schema, struct error *err)
+{
+	g_autofree char *making = g_strconcat(path, MAKING, NULL);
+
+	if (make(store, making, version, schema, err) == 0 &&
+	        give_name(store, making, path, err) == 0)
+		return 0;
+	unlink_all(making);
+	return -1;
+}
+
+/* True for a file that may be half-made: no schema version, or a journal beside it. */
+static bool is_suspect(const char *path)
+{
+	g_autofree char *journal = g_strconcat(path, "-journal", NULL);
+	char header[HEADER];
+	uint32_t version = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header))
+		memcpy(&version, header + HEADER_USER_VERSION, sizeof(version));
+	close(fd);
+	return version == 0 || access(journal, F_OK) == 0;
+}
+
+/* Whoever reads a file that has a hot journal rolls it back, if he may write. What cannot be
+ * mended is told when it is used. */
+static void mend(const char *path)
+{
+	struct sql sql;
+	int64_t tables = 1;
+
+	if (!is_suspect(path) || sql_open(&sql, path, SQLITE_OPEN_READWRITE, NULL) < 0)
+		return;
+	bool empty =
+	        sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 1, &tables, NULL) == 0 &&
+	        tables == 0;
+	sql_close(&sql);
+	if (empty)
+		unlink_all(path);
+}
+
+static bool is_leftover(const char *name)
+{
+	static const char *const ends[] = {
+	        STORE_DROPPED, MAKING, MAKING "-wal", MAKING "-shm", MAKING "-journal"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(ends); i++)
+		if (g_str_has_suffix(name, ends[i]))
+			return true;
+	return false;
+}
+
+void file_mend_all(struct store *store)
+{
+	g_autoptr(GDir) dir = g_dir_open(store->dir, 0, NULL);
+	const char *name;
+
+	while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+		g_autofree char *path = g_build_filename(store->dir, name, NULL);
+		gint64 day;
+		if (is_leftover(name))
+			unlink(path);
+		else if (store_day_of_name(name, &day) || strcmp(name, CONTROL_NAME) == 0)
+			mend(path);
+	}
+}
