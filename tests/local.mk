@@ -9,10 +9,12 @@ AM_TESTS_ENVIRONMENT = \
 TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.py \
 	tests/golden/check_corpora.py
 
-EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/flow \
+EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/flow \
 	tests/bench/genlog.py tests/bench/import \
 	tests/golden/check_corpora.py \
 	tests/golden/check_golden.py \
+	tests/golden/check_sendmail.py \
 	tests/golden/golden.py \
 	tests/support/lab.py \
+	tests/support/sendmail.py \
 	tests/support/tally.py
