@@ -124,6 +124,7 @@ int capture_open(struct capture **capture_r, struct store *store,
 	struct capture *capture = g_new0(struct capture, 1);
 	const struct store_writer_config writer = {.keep_days = config->keep_days,
 	        .max_events = config->bulk ? BULK_EVENTS : 0,
+	        .give_up = config->bulk,
 	        .before_commit = capture_before_commit,
 	        .after_commit = capture_after_commit,
 	        .ctx = capture};
@@ -201,6 +202,16 @@ void capture_begin(struct capture_source *source)
 	capture_lock(source->stream->capture);
 }
 
+bool capture_try_begin(struct capture_source *source, int timeout_ms)
+{
+	struct capture *capture = source->stream->capture;
+	struct store_batch *batch = store_writer_try_begin(capture->writer, timeout_ms);
+
+	if (batch != NULL)
+		capture->batch = batch;
+	return batch != NULL;
+}
+
 uint64_t capture_end(struct capture_source *source, struct slice position)
 {
 	struct capture *capture = source->stream->capture;
@@ -213,6 +224,11 @@ uint64_t capture_end(struct capture_source *source, struct slice position)
 int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms)
 {
 	return store_writer_wait(capture->writer, ticket, timeout_ms);
+}
+
+bool capture_trouble(struct capture *capture, struct error *err)
+{
+	return store_writer_trouble(capture->writer, err);
 }
 
 /* Of the observations of one line the one that says most gives the line its class. */

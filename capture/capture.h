@@ -20,7 +20,7 @@ struct capture_source;
 struct capture_config {
 	struct trace_config trace; /* of the live stream, and the base of the others */
 	int keep_days;             /* retention; negative = nothing is too old */
-	bool bulk;                 /* an import without daemon: large batches */
+	bool bulk; /* an import without daemon: large batches, and an end at the first failure */
 	/* Called in the writer's thread when commits begin to fail (err->set) and when they work
 	 * again. May be NULL. */
 	void (*trouble)(void *ctx, const struct error *err);
@@ -49,6 +49,8 @@ void capture_source_resume(struct capture_source *source, int64_t last);
 
 /* Lines are fed between begin and end, which hold the lock: read first, then begin. */
 void capture_begin(struct capture_source *source);
+/* The same; false, without the lock, when the store takes nothing for timeout_ms. */
+bool capture_try_begin(struct capture_source *source, int timeout_ms);
 
 /* `again`: the line was counted in an earlier run. Returns the time of the line, ms. */
 int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again);
@@ -59,8 +61,12 @@ void capture_gap(
 /* `position` (or SLICE_NONE) is committed with the lines. Returns the ticket for capture_wait. */
 uint64_t capture_end(struct capture_source *source, struct slice position);
 
-/* 1 when the ticket is durable, 0 when it was not within timeout_ms. */
+/* 1 when the ticket is durable, 0 when it was not within timeout_ms, -1 when a bulk import has
+ * failed (capture_close says why). */
 int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms);
+
+/* True while commits fail, with the last failure in *err (which must be clear). */
+bool capture_trouble(struct capture *capture, struct error *err);
 
 /* Feeds one observation that is no line (the milter's). Returns a ticket. */
 uint64_t capture_observe(

@@ -55,6 +55,8 @@ static uint64_t import_lines(struct importer *importer, struct input *input,
 		}
 		ticket = capture_end(source, SLICE_NONE);
 		progress_show(importer->progress, input);
+		if (capture_wait(importer->capture, ticket, 0) < 0)
+			break;
 	}
 	return ticket;
 }
@@ -76,18 +78,21 @@ static int import_direct(struct importer *importer, const char *path, struct err
 	        .zone = options->zone,
 	        .not_after = history_not_after(path)};
 
+	int done = 1;
+
 	if (input == NULL)
 		return -1;
 	struct capture_source *source =
 	        capture_source_new(capture_live(importer->capture), name, &reader, err);
 	if (source != NULL) {
 		uint64_t ticket = import_lines(importer, input, source, err);
-		if (capture_wait(importer->capture, ticket, FLUSH_TIMEOUT) != 1)
-			error_set(err, "%s: could not be committed", path);
+		done = capture_wait(importer->capture, ticket, FLUSH_TIMEOUT);
+		if (done == 0)
+			error_set(err, "%s: not committed within %d s", path, FLUSH_TIMEOUT / 1000);
 	}
 	capture_source_free(&source);
 	input_close(&input);
-	return err->set ? -1 : 0;
+	return err->set || done < 0 ? -1 : 0; /* why a commit failed is told by capture_close */
 }
 
 static void import_add_ledger(struct importer *importer, json_t *sums, int sign)

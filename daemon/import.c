@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "event/json.h"
 
-/* How long the end of an import waits for its last commit, ms. */
+/* How long an import waits for the store: to take lines while its batch is full, and at the end for
+ * the last commit, ms. */
 #define FLUSH_TIMEOUT (60 * 1000)
 /* A line that is longer is cut, as the followers do. */
 #define LINE_MAX_BYTES (64 * 1024)
@@ -65,6 +66,16 @@ static void *import_begin(void *ctx, const char *name, int64_t not_after, struct
 	return import;
 }
 
+static int import_late(struct import *import, struct error *err)
+{
+	struct error trouble = {0};
+
+	if (!capture_trouble(import->context->capture, &trouble))
+		error_set(&trouble, "see the log of postwaked");
+	return error_set(err, "%s: not committed within %d s: %s", import->name,
+	        FLUSH_TIMEOUT / 1000, trouble.text);
+}
+
 static void import_line(struct import *import, struct slice line)
 {
 	capture_line(import->source, slice_head(line, LINE_MAX_BYTES), import->offset, false);
@@ -77,8 +88,8 @@ static int import_feed(void *data, const char *bytes, size_t n, struct error *er
 	struct slice chunk = slice_make(bytes, n);
 	ptrdiff_t end;
 
-	(void)err;
-	capture_begin(import->source);
+	if (!capture_try_begin(import->source, FLUSH_TIMEOUT))
+		return import_late(import, err);
 	while ((end = slice_chr(chunk, '\n')) >= 0) {
 		struct slice line = slice_head(chunk, (size_t)end);
 		if (import->rest->len > 0) {
@@ -112,27 +123,39 @@ static void import_report(
 	g_string_append_c(out, '}');
 }
 
+/* A last line without newline counts when the file ended with it, not when the client broke off in
+ * the middle of one. */
+static int import_rest(struct import *import, struct error *err)
+{
+	if (import->rest->len == 0)
+		return 0;
+	if (!capture_try_begin(import->source, FLUSH_TIMEOUT))
+		return import_late(import, err);
+	import_line(import, slice_make(import->rest->str, import->rest->len));
+	import->ticket = capture_end(import->source, SLICE_NONE);
+	return 0;
+}
+
+static int import_finish(struct import *import, GString *out, struct error *err)
+{
+	struct store_source after;
+
+	if (import_rest(import, err) < 0)
+		return -1;
+	if (import->ticket != 0 &&
+	        capture_wait(import->context->capture, import->ticket, FLUSH_TIMEOUT) != 1)
+		return import_late(import, err);
+	if (import_counts(import, &after, err) < 0)
+		return -1;
+	import_report(&import->before, &after, out);
+	return 0;
+}
+
 static int import_end(void *data, bool aborted, GString *out, struct error *err)
 {
 	struct import *import = data;
-	struct store_source after;
-	int result = 0;
+	int result = aborted ? 0 : import_finish(import, out, err);
 
-	/* A last line without newline counts when the file ended with it, not when the client broke
-	 * off in the middle of one. */
-	if (!aborted && import->rest->len > 0) {
-		capture_begin(import->source);
-		import_line(import, slice_make(import->rest->str, import->rest->len));
-		import->ticket = capture_end(import->source, SLICE_NONE);
-	}
-	if (import->ticket != 0 &&
-	        capture_wait(import->context->capture, import->ticket, FLUSH_TIMEOUT) != 1)
-		result = error_set(err, "%s: not committed within %d s; see the log of postwaked",
-		        import->name, FLUSH_TIMEOUT / 1000);
-	else if (import_counts(import, &after, err) < 0)
-		result = -1;
-	else if (!aborted)
-		import_report(&import->before, &after, out);
 	import_free(import);
 	return result;
 }

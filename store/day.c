@@ -104,13 +104,31 @@ static void free_day(void *arg)
 	g_free(day);
 }
 
+/* 1, or -1. */
+static int read_key(struct day *day, struct day_reader *reader, struct error *err)
+{
+	struct sql *sql = &reader->sql;
+	sqlite3_stmt *stmt = NULL;
+	int result;
+
+	if (sqlite3_prepare_v2(sql->db, "SELECT value FROM meta WHERE name = 'key'", -1, &stmt,
+	            NULL) != SQLITE_OK)
+		return sql_error(sql, err);
+	result = sql_step(sql, stmt, err);
+	if (result == 1 && sqlite3_column_bytes(stmt, 0) == sizeof(day->key))
+		memcpy(day->key, sqlite3_column_blob(stmt, 0), sizeof(day->key));
+	else if (result >= 0)
+		result = error_errno(err, EIO, "store file %s has no key", day->path);
+	sqlite3_finalize(stmt);
+	return result;
+}
+
 /* Opens a first reader, which also knows the key of the file. */
 static int make_day(
         struct store *store, int64_t number, ino_t inode, struct day **day_r, struct error *err)
 {
 	g_autofree char *path = store_day_path(store, number);
 	struct day_reader *reader = g_new0(struct day_reader, 1);
-	sqlite3_stmt *stmt = NULL;
 	int result = open_reader(reader, path, store->reader_cache_kb, err);
 
 	if (result <= 0) {
@@ -125,17 +143,10 @@ static int make_day(
 	day->wal.day = day;
 	day->wal.path = day->path;
 	g_queue_push_tail(&day->idle, reader);
-	if (sqlite3_prepare_v2(reader->sql.db, "SELECT value FROM meta WHERE name = 'key'", -1,
-	            &stmt, NULL) == SQLITE_OK &&
-	        sqlite3_step(stmt) == SQLITE_ROW &&
-	        sqlite3_column_bytes(stmt, 0) == sizeof(day->key)) {
-		memcpy(day->key, sqlite3_column_blob(stmt, 0), sizeof(day->key));
+	result = read_key(day, reader, err);
+	if (result == 1)
 		*day_r = day;
-	} else {
-		result = error_errno(err, EIO, "store file %s has no key", day->path);
-	}
-	sqlite3_finalize(stmt);
-	if (result < 0)
+	else
 		free_day(day);
 	return result;
 }

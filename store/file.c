@@ -103,9 +103,9 @@ int file_give_to_owner(struct store *store, int fd, struct error *err)
 
 	if (geteuid() != 0)
 		return 0;
-	if (stat(store->dir, &dir) == 0 && dir.st_uid == 0)
-		return 0;
-	if (fchown(fd, dir.st_uid, dir.st_gid) < 0)
+	if (stat(store->dir, &dir) < 0)
+		return error_errno(err, errno, "cannot look at %s", store->dir);
+	if (dir.st_uid != 0 && fchown(fd, dir.st_uid, dir.st_gid) < 0)
 		return error_errno(err, errno, "cannot give a file to the owner of %s", store->dir);
 	return 0;
 }

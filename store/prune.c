@@ -61,27 +61,41 @@ static uint64_t size_of(const char *path, const char *suffix)
 	return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-/* 1, 0 when the file went away meanwhile, -1. */
-static int look_at(struct store *store, int64_t number, struct store_day *entry, struct error *err)
+static int count_events(struct store *store, int64_t number, int64_t *events, struct error *err)
 {
 	struct day *day;
-	int64_t events = 0;
 	int result = day_acquire(store, number, &day, err);
 
 	if (result <= 0)
 		return result;
 	struct day_reader *reader = day_reader_get(day, err);
 	if (reader == NULL ||
-	        sql_number(&reader->sql, "SELECT sum(count) FROM rollup", 0, &events, err) < 0)
+	        sql_number(&reader->sql, "SELECT sum(count) FROM rollup", 0, events, err) < 0)
 		result = -1;
 	if (reader != NULL)
 		day_reader_put(day, reader);
+	day_release(day);
+	return result;
+}
+
+/* 1, 0 when the file went away meanwhile, -1. A damaged day has a size still, which retention must
+ * know, and no events. */
+static int look_at(struct store *store, int64_t number, struct store_day *entry, struct error *err)
+{
+	g_autofree char *path = store_day_path(store, number);
+	struct error cause = {0};
+	int64_t events = 0;
+	int result = count_events(store, number, &events, &cause);
+
 	*entry = (struct store_day){
 	        .day = number,
-	        .events = (uint64_t)events,
-	        .bytes = size_of(day->path, "") + size_of(day->path, "-wal"),
+	        .events = result == 1 ? (uint64_t)events : 0,
+	        .bytes = size_of(path, "") + size_of(path, "-wal"),
 	};
-	day_release(day);
+	if (result < 0 && cause.number == EIO)
+		return 1;
+	if (result < 0 && err != NULL && !err->set)
+		*err = cause;
 	return result;
 }
 

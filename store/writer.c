@@ -25,14 +25,14 @@ struct store_writer {
 	uint64_t ticket;             /* of `current` */
 	uint64_t durable;            /* all up to it are committed */
 	bool urgent, stop;
-	bool idle; /* the thread waits for the first thing to do */
+	bool idle;            /* the thread waits for the first thing to do */
+	bool gave_up;         /* and has ended */
+	struct error trouble; /* of the last commit, if it failed */
 
 	/* Of the thread. */
 	struct store_batch *spare;
 	gint64 committed; /* monotonic time of the end of the last commit */
 	int64_t pruned;   /* the day that retention was looked at */
-	int result;       /* of the last commit */
-	struct error err;
 };
 
 /* The locks of POSIX and not those of GLib, which thread sanitizers do not understand. The clock is
@@ -126,6 +126,13 @@ static bool stopping(struct store_writer *writer)
 	return stop;
 }
 
+static void note_trouble(struct store_writer *writer, const struct error *err)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->trouble = *err;
+	pthread_mutex_unlock(&writer->lock);
+}
+
 /* Until it works, so that nothing is lost; once stop was asked for, one last time. */
 static int commit(struct store_writer *writer, const struct store_batch *batch)
 {
@@ -133,18 +140,17 @@ static int commit(struct store_writer *writer, const struct store_batch *batch)
 	gint64 span = BACKOFF_FIRST;
 
 	for (;;) {
-		bool last = stopping(writer);
+		bool last = writer->config.give_up || stopping(writer);
 		struct error err = {0};
 		int done = store_commit(
 		        writer->store, batch, oldest_kept(writer, clock_now()), &result, &err);
+		note_trouble(writer, &err);
 		if (writer->config.after_commit != NULL)
 			writer->config.after_commit(writer->config.ctx, &result, &err);
 		if (done == 0)
 			return 0;
-		if (last) {
-			writer->err = err;
+		if (last)
 			return -1;
-		}
 		back_off(writer, span);
 		span = MIN(span * 2, BACKOFF_LAST);
 	}
@@ -179,16 +185,17 @@ static gpointer writer_main(gpointer p)
 		pthread_mutex_unlock(&writer->lock);
 		if (batch == NULL)
 			continue;
-		if (commit(writer, batch) < 0) {
-			writer->result = -1;
-			return NULL;
-		}
+		int done = commit(writer, batch);
 		store_batch_reset(batch);
 		writer->committed = g_get_monotonic_time();
 		pthread_mutex_lock(&writer->lock);
-		writer->durable = ticket;
+		if (done == 0)
+			writer->durable = ticket;
+		writer->gave_up = done < 0;
 		pthread_cond_broadcast(&writer->changed);
 		pthread_mutex_unlock(&writer->lock);
+		if (done < 0)
+			work = -1;
 	} while (work >= 0);
 	return NULL;
 }
@@ -229,9 +236,9 @@ int store_writer_stop(struct store_writer **writer_r, struct error *err)
 	pthread_mutex_unlock(&writer->lock);
 	if (writer->thread != NULL)
 		g_thread_join(writer->thread);
-	int result = writer->result;
+	int result = writer->gave_up ? -1 : 0;
 	if (result < 0 && err != NULL && !err->set)
-		*err = writer->err;
+		*err = writer->trouble;
 	store_batch_free(&writer->current);
 	store_batch_free(&writer->spare);
 	pthread_cond_destroy(&writer->changed);
@@ -243,9 +250,25 @@ int store_writer_stop(struct store_writer **writer_r, struct error *err)
 struct store_batch *store_writer_begin(struct store_writer *writer)
 {
 	pthread_mutex_lock(&writer->lock);
-	while (is_full(writer) && !writer->stop)
+	while (is_full(writer) && !writer->stop && !writer->gave_up)
 		pthread_cond_wait(&writer->changed, &writer->lock);
+	if (writer->gave_up)
+		store_batch_reset(writer->current);
 	return writer->current;
+}
+
+struct store_batch *store_writer_try_begin(struct store_writer *writer, int timeout_ms)
+{
+	gint64 until = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
+	bool in_time = true;
+
+	pthread_mutex_lock(&writer->lock);
+	while (is_full(writer) && !writer->stop && !writer->gave_up && in_time)
+		in_time = wait_until(&writer->changed, &writer->lock, until);
+	if (!is_full(writer))
+		return writer->current;
+	pthread_mutex_unlock(&writer->lock);
+	return NULL;
 }
 
 uint64_t store_writer_end(struct store_writer *writer, bool urgent)
@@ -268,9 +291,17 @@ int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_
 	bool in_time = true;
 
 	pthread_mutex_lock(&writer->lock);
-	while (writer->durable < ticket && in_time)
+	while (writer->durable < ticket && !writer->gave_up && in_time)
 		in_time = wait_until(&writer->changed, &writer->lock, until);
-	int result = writer->durable >= ticket ? 1 : 0;
+	int result = writer->durable >= ticket ? 1 : writer->gave_up ? -1 : 0;
 	pthread_mutex_unlock(&writer->lock);
 	return result;
+}
+
+bool store_writer_trouble(struct store_writer *writer, struct error *err)
+{
+	pthread_mutex_lock(&writer->lock);
+	*err = writer->trouble;
+	pthread_mutex_unlock(&writer->lock);
+	return err->set;
 }

@@ -10,6 +10,7 @@ struct store_writer;
 struct store_writer_config {
 	int keep_days;     /* retention: today and this many days; negative = keep all */
 	size_t max_events; /* a fuller batch makes store_writer_begin wait; 0 = 1000 */
+	bool give_up;      /* do not try a commit again that failed: see store_writer_wait */
 	/* Before each commit, in the writer thread with the batch locked: lets the owner add what
 	 * must be committed with it (trace_save). May be NULL. */
 	void (*before_commit)(void *ctx, struct store_batch *batch);
@@ -24,17 +25,26 @@ struct store_writer_config {
 struct store_writer *store_writer_new(
         struct store *store, const struct store_writer_config *config, struct error *err);
 
-/* Commits what is there, ends the thread. -1 with *err when the last commit failed. */
+/* Commits what is there, ends the thread. -1 with *err when the last commit failed, or the one that
+ * it gave up at. */
 int store_writer_stop(struct store_writer **writer, struct error *err);
 
-/* Locks and returns the current batch; waits while it is full (backpressure). Never NULL. */
+/* Locks and returns the current batch; waits while it is full (backpressure). Never NULL: of a
+ * writer that gave up, a batch that nobody commits. */
 struct store_batch *store_writer_begin(struct store_writer *writer);
+
+/* The same; NULL, and nothing is locked, when it stays full for timeout_ms. */
+struct store_batch *store_writer_try_begin(struct store_writer *writer, int timeout_ms);
 
 /* Unlocks; returns the ticket of the commit that will hold what was added. `urgent`: somebody
  * waits, commit at once. */
 uint64_t store_writer_end(struct store_writer *writer, bool urgent);
 
-/* Waits until the ticket is durable: 1 committed, 0 not within timeout_ms. */
+/* Waits until the ticket is durable: 1 committed, 0 not within timeout_ms, -1 the writer gave up
+ * (store_writer_stop says why). */
 int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_ms);
+
+/* True while commits fail, with the last failure in *err (which must be clear). */
+bool store_writer_trouble(struct store_writer *writer, struct error *err);
 
 #endif

@@ -112,3 +112,20 @@ def usage(environment):
     expect('status', 2, done.returncode)
     expect_in('subcommands', 'search', done.stderr)
     expect('unknown', 2, lab.run_postwake(environment.build, 'serach').returncode)
+
+
+@flow('an import into a damaged day ends with a reason instead of trying for ever')
+def damaged_day(environment):
+    store, log = environment.directory('damaged'), os.path.join(environment.directory('log'), 'mail.log')
+    lab.write(log, ''.join(f'Nov 20 10:00:{n:02} mx postfix/smtp[7]: 3C{n:08X}: to=<r{n}@d.example>, '
+                           'relay=mx.d.example[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, '
+                           'status=sent (250 2.0.0 Ok)\n' for n in range(60)))
+    expect('first import', 0, lab.run_postwake(environment.build, '-S', store, 'import', log).returncode)
+    day = [name for name in os.listdir(store) if name.endswith('.db')][0]
+    with open(os.path.join(store, day), 'r+b') as file:
+        file.seek(8192)
+        file.write(b'\xff' * 4000)
+    failed = lab.run_postwake(environment.build, '-S', store, 'import', log)
+    expect('status', 2, failed.returncode)
+    expect_in('reason', 'malformed', failed.stderr)
+    expect_in('which file', day, failed.stderr)

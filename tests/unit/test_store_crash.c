@@ -362,6 +362,26 @@ START_TEST(a_reader_who_may_not_heal_is_told_what_will)
 }
 END_TEST
 
+START_TEST(a_damaged_day_is_listed_with_its_size_and_without_events)
+{
+	g_autofree char *path = file("2024-03-01.db");
+
+	make_and_close();
+	check_writing(CLOCK_DAY / 1000 + 2, 2);
+	int fd = open(path, O_WRONLY);
+	ck_assert_int_eq(pwrite(fd, dir, strlen(dir), 8192), (ssize_t)strlen(dir));
+	close(fd);
+	struct store *store = open_store(dir, STORE_READ);
+	g_autoptr(GArray) days = store_days(store, NULL);
+	ck_assert_ptr_nonnull(days);
+	ck_assert_uint_eq(days->len, 2);
+	ck_assert_uint_eq(g_array_index(days, struct store_day, 0).events, 0);
+	ck_assert_uint_gt(g_array_index(days, struct store_day, 0).bytes, 8192);
+	ck_assert_uint_eq(g_array_index(days, struct store_day, 1).events, 1);
+	store_close(&store);
+}
+END_TEST
+
 /* --- files that are taken away --- */
 
 START_TEST(a_day_deleted_under_the_writer_is_made_again)
@@ -415,6 +435,7 @@ int main(void)
 	        a_day_with_a_hot_journal_is_healed_by_who_comes_first,
 	        a_control_file_with_a_hot_journal_is_healed, a_half_made_control_file_is_made_again,
 	        an_empty_day_file_counts_as_not_there, a_reader_who_may_not_heal_is_told_what_will,
+	        a_damaged_day_is_listed_with_its_size_and_without_events,
 	        a_day_deleted_under_the_writer_is_made_again,
 	        a_control_file_deleted_under_the_writer_is_made_again, NULL};
 

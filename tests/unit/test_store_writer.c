@@ -222,6 +222,59 @@ START_TEST(stopping_ends_also_when_nothing_works)
 }
 END_TEST
 
+START_TEST(a_writer_that_gives_up_ends_at_the_first_failure)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct counts counts = {.fail = true};
+	struct store_writer_config config = {.keep_days = -1,
+	        .max_events = 10,
+	        .give_up = true,
+	        .after_commit = after_commit,
+	        .ctx = &counts};
+	struct error err = {0};
+	uint64_t ticket = 0;
+
+	store->fault = fault;
+	store->fault_ctx = &counts;
+	struct store_writer *writer = store_writer_new(store, &config, NULL);
+	/* More than the batches hold: nobody is held back for ever. */
+	for (uint64_t i = 1; i <= 100; i++)
+		ticket = add(writer, i, false);
+	ck_assert_int_eq(store_writer_wait(writer, ticket, 60000), -1);
+	ck_assert_int_eq(counts.failures, 1);
+	ck_assert_int_eq(store_writer_stop(&writer, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "made to fail"));
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(who_adds_may_wait_for_some_time_only_and_is_told_why)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct counts counts = {.fail = true};
+	struct store_writer *writer = start(store, &counts, 10);
+	struct error err = {0};
+
+	ck_assert(!store_writer_trouble(writer, &err));
+	add(writer, 1, true);
+	for (int i = 0; i < 1000 && counts.failures < 1; i++)
+		g_usleep(10000);
+	for (uint64_t i = 2; i <= 11; i++)
+		add(writer, i, false);
+	ck_assert_ptr_null(store_writer_try_begin(writer, 20));
+	ck_assert(store_writer_trouble(writer, &err));
+	ck_assert_ptr_nonnull(strstr(err.text, "made to fail"));
+	counts.fail = false;
+	ck_assert_ptr_nonnull(store_writer_try_begin(writer, 60000));
+	store_writer_end(writer, false);
+	ck_assert_int_eq(store_writer_wait(writer, add(writer, 12, true), 5000), 1);
+	ck_assert(!store_writer_trouble(writer, &err));
+	ck_assert_int_eq(store_writer_stop(&writer, NULL), 0);
+	ck_assert_uint_eq(counts.inserted, 12);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(the_writer_drops_old_days)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -336,7 +389,8 @@ int main(void)
 	        a_full_batch_holds_back_those_who_add,
 	        a_stream_of_events_is_grouped_and_somebody_who_waits_is_not,
 	        a_commit_that_fails_is_tried_until_it_works, stopping_ends_also_when_nothing_works,
-	        the_writer_drops_old_days,
+	        a_writer_that_gives_up_ends_at_the_first_failure,
+	        who_adds_may_wait_for_some_time_only_and_is_told_why, the_writer_drops_old_days,
 	        readers_beside_the_writer_miss_nothing_and_see_exact_snapshots, NULL};
 
 	return run_store_tests("store writer", setup, teardown, list);
