@@ -56,7 +56,7 @@ static void read_relay(struct slice value, struct observation *seen)
 	static const struct slice none[] = {WORD("none"), WORD("local"), WORD("virtual")};
 	struct slice rest = value;
 
-	if (postfix_read_peer(&rest, &seen->relay_host, &seen->relay_ip, &seen->relay_port))
+	if (field_peer(&rest, &seen->relay_host, &seen->relay_ip, &seen->relay_port))
 		return;
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		if (slice_eq(value, none[i]))
@@ -77,7 +77,7 @@ static void read_reply_code(struct observation *seen)
 	static const struct slice before[] = {WORD("said: "), WORD("refused to talk to me: ")};
 	struct slice text = seen->reason;
 
-	if (postfix_read_code(&text, &seen->code))
+	if (field_code(&text, &seen->code))
 		return;
 	if (slice_find(slice_head(text, 64), SLICE("host ")) < 0 &&
 	        slice_find(slice_head(text, 64), SLICE("server ")) < 0)
@@ -92,7 +92,7 @@ static void read_reply_code(struct observation *seen)
 	else if (!slice_skip(&rest, SLICE(" ")))
 		return;
 	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
-		if (slice_skip(&rest, before[i]) && postfix_read_code(&rest, &seen->code))
+		if (slice_skip(&rest, before[i]) && field_code(&rest, &seen->code))
 			return;
 }
 
@@ -132,22 +132,21 @@ static void read_field(struct slice name, struct slice value, struct observation
 	if (slice_eq(name, SLICE("relay")))
 		read_relay(value, seen);
 	else if (slice_eq(name, SLICE("delay")))
-		postfix_seconds(value, &seen->delay_ms);
+		field_seconds(value, &seen->delay_ms);
 	else if (slice_eq(name, SLICE("dsn")))
-		postfix_read_dsn(&value, &seen->dsn);
+		field_dsn(&value, &seen->dsn);
 }
 
 bool postfix_read_attempt(struct slice rest, struct observation *seen)
 {
 	struct slice name, value;
 
-	if (!postfix_read_address(&rest, ",", &seen->to))
+	if (!field_address(&rest, ",", &seen->to))
 		return false;
-	if (slice_skip(&rest, SLICE(", orig_to=")) &&
-	        !postfix_read_address(&rest, ",", &seen->orig_to))
+	if (slice_skip(&rest, SLICE(", orig_to=")) && !field_address(&rest, ",", &seen->orig_to))
 		return false;
 	while (!slice_skip(&rest, SLICE(", status="))) {
-		if (!postfix_read_field(&rest, &name, &value))
+		if (!field_next(&rest, &name, &value))
 			return false;
 		read_field(name, value, seen);
 	}

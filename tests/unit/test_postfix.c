@@ -9,7 +9,8 @@ static struct observation read_as(const char *daemon, const char *text)
 	struct observation seen = OBSERVATION_INIT;
 	struct syslog_line line = {.text = slice_str(text), .repeat = 1};
 
-	postfix_dialect.read(&line, slice_str(daemon), &seen);
+	struct dialect_line in = {.line = &line, .daemon = slice_str(daemon)};
+	ck_assert_msg(!postfix_dialect.read(&in, &seen), "%s: tells more", text);
 	return seen;
 }
 
@@ -607,16 +608,17 @@ END_TEST
 
 START_TEST(every_rule_names_its_source_and_every_cut_line_is_read_safely)
 {
-	for (const struct postfix_rule *rule = postfix_message_rules; rule->name != NULL; rule++)
+	for (const struct log_rule *rule = postfix_message_rules; rule->name != NULL; rule++)
 		ck_assert(rule->source != NULL && rule->starts.n > 0);
-	for (const struct postfix_rule *rule = postfix_plain_rules; rule->name != NULL; rule++)
+	for (const struct log_rule *rule = postfix_plain_rules; rule->name != NULL; rule++)
 		ck_assert(rule->source != NULL && rule->starts.n > 0);
 	for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
 		for (size_t n = 0; n <= strlen(refusals[i].text); n++) {
 			struct observation seen = OBSERVATION_INIT;
 			g_autofree char *copy = g_memdup2(refusals[i].text, n);
 			struct syslog_line line = {.text = slice_make(copy, n)};
-			postfix_dialect.read(&line, SLICE("smtpd"), &seen);
+			struct dialect_line in = {.line = &line, .daemon = SLICE("smtpd")};
+			postfix_dialect.read(&in, &seen);
 			ck_assert_ptr_nonnull(seen.rule);
 		}
 	}
