@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "tests/unit/trace_script.h"
+#include "trace/birth.h"
 #include "trace/message.h"
 
 /* 2026-11-22 00:00:10 and, of the submission client, 00:00:09 */
