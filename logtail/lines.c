@@ -117,8 +117,7 @@ static void recall(const struct last_line *last, struct syslog_line *line)
 	line->text = slice_from(bytes, last->pid);
 }
 
-/* The syslog_name, where it tells instances apart. Where the daemon was cut off (RFC 5424 through
- * rsyslog) "postfix-out" alone is one too. */
+/* The syslog_name, where it tells instances apart. */
 static struct slice instance_of(const struct line_reader *reader, struct slice program)
 {
 	static const char *const plain[] = {"postfix", "sendmail", "postfix-script"};
@@ -129,7 +128,7 @@ static struct slice instance_of(const struct line_reader *reader, struct slice p
 	for (size_t i = 0; i < G_N_ELEMENTS(plain); i++)
 		if (slice_eq(name, slice_str(plain[i])))
 			return SLICE("");
-	return program.n > 0 || slice_starts(name, SLICE("postfix-")) ? name : SLICE("");
+	return program.n > 0 ? name : SLICE("");
 }
 
 static const struct dialect *find_dialect(struct slice program, struct slice *daemon_r)
@@ -151,6 +150,17 @@ static void give(struct observation *seen, const struct syslog_line *line, const
 		seen->line.text = slice_trim(line->text);
 	}
 	observed(ctx, seen);
+}
+
+/* Repeated more often than any syslog daemon would let it be: not counted, but kept. */
+static struct observation unbelieved(const struct observation *seen)
+{
+	struct observation instead = OBSERVATION_INIT;
+
+	instead.kind = OBSERVATION_UNPARSED;
+	instead.line = seen->line;
+	instead.rule = "repeated too often";
+	return instead;
 }
 
 void line_reader_entry(struct line_reader *reader, const struct syslog_line *entry,
@@ -180,6 +190,8 @@ void line_reader_entry(struct line_reader *reader, const struct syslog_line *ent
 	seen.repeat = line.repeat;
 	seen.line.instance = instance_of(reader, line.program);
 	dialect->read(&line, daemon, &seen);
+	if (line.repeat > OBSERVATION_REPEAT_MAX && seen.kind != OBSERVATION_NONE)
+		seen = unbelieved(&seen);
 	give(&seen, &line, seen.rule, observed, ctx);
 }
 
