@@ -45,7 +45,7 @@ enum child_link {
 	CHILD_REQUEUED,   /* content filter or proxy: queued as */
 };
 
-/* A line that says more was not written by a syslog daemon: it is UNPARSED. */
+/* Most occurrences of one line: no syslog daemon writes more, and what says so is UNPARSED. */
 #define OBSERVATION_REPEAT_MAX 10000
 
 struct envelope;
@@ -55,7 +55,7 @@ struct observation {
 	const char *rule; /* name of the rule that matched; never NULL */
 
 	struct identity_line line; /* node, instance, time, program, pid, text; envelope: no text */
-	unsigned repeat; /* occurrences that one line stands for; 0 and 1 mean one, at most: */
+	unsigned repeat;           /* occurrences that one line stands for; 0 and 1 mean one */
 
 	struct slice queue_id;      /* absent for a refusal without one */
 	struct slice new_queue_id;  /* CHILD, or an attempt's "queued as", "forwarded as" */
