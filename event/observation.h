@@ -50,6 +50,9 @@ enum child_link {
 	CHILD_REQUEUED,   /* content filter or proxy: queued as */
 };
 
+/* Most occurrences of one line: no syslog daemon writes more, and what says so is UNPARSED. */
+#define OBSERVATION_REPEAT_MAX 10000
+
 struct envelope;
 
 struct observation {

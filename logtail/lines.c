@@ -120,8 +120,7 @@ static void recall(const struct last_line *last, struct syslog_line *line)
 	line->text = slice_from(bytes, last->pid);
 }
 
-/* The syslog_name, where it tells instances apart. Where the daemon was cut off (RFC 5424 through
- * rsyslog) "postfix-out" alone is one too. */
+/* The syslog_name, where it tells instances apart. */
 static struct slice instance_of(const struct line_reader *reader, struct slice program)
 {
 	static const char *const plain[] = {"postfix", "sendmail", "postfix-script"};
@@ -132,7 +131,7 @@ static struct slice instance_of(const struct line_reader *reader, struct slice p
 	for (size_t i = 0; i < G_N_ELEMENTS(plain); i++)
 		if (slice_eq(name, slice_str(plain[i])))
 			return SLICE("");
-	return program.n > 0 || slice_starts(name, SLICE("postfix-")) ? name : SLICE("");
+	return program.n > 0 ? name : SLICE("");
 }
 
 static const struct dialect *find_dialect(struct slice program, struct slice *daemon_r)
@@ -156,6 +155,17 @@ static void give(struct observation *seen, const struct syslog_line *line, const
 	observed(ctx, seen);
 }
 
+/* Repeated more often than any syslog daemon would let it be: not counted, but kept. */
+static struct observation unbelieved(const struct observation *seen)
+{
+	struct observation instead = OBSERVATION_INIT;
+
+	instead.kind = OBSERVATION_UNPARSED;
+	instead.line = seen->line;
+	instead.rule = "repeated too often";
+	return instead;
+}
+
 static void read_all(struct line_reader *reader, const struct dialect *dialect,
         const struct syslog_line *line, struct slice daemon, struct observation *seen,
         void (*observed)(void *ctx, const struct observation *seen), void *ctx)
@@ -167,6 +177,10 @@ static void read_all(struct line_reader *reader, const struct dialect *dialect,
 	g_string_truncate(reader->text, 0);
 	do {
 		more = dialect->read(&in, seen);
+		if (line->repeat > OBSERVATION_REPEAT_MAX && seen->kind != OBSERVATION_NONE) {
+			*seen = unbelieved(seen);
+			more = false;
+		}
 		give(seen, line, seen->rule, observed, ctx);
 		in.given++;
 	} while (more);

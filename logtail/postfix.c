@@ -120,21 +120,21 @@ static bool postfix_read(struct dialect_line *in, struct observation *seen)
 	return false;
 }
 
-/* syslog_name/daemon, syslog_name/service/daemon; "postfix" alone where the daemon was cut off, and
- * "postfix-script" of old versions. Another syslog_name needs a daemon that we know. */
+/* syslog_name/daemon, syslog_name/service/daemon, with a daemon that we know: postfixadmin and its
+ * like are none. "postfix" alone where the daemon was cut off, and "postfix-script" of old
+ * versions.
+ */
 static bool postfix_speaks(struct slice program, struct slice *daemon_r)
 {
 	ptrdiff_t slash = slice_rchr(program, '/');
-	bool named = slice_starts(program, SLICE("postfix"));
 
 	*daemon_r = SLICE_NONE;
-	if (slash < 0) {
-		if (slice_eq(program, SLICE("postfix-script")))
-			*daemon_r = program;
-		return named;
-	}
-	*daemon_r = slice_from(program, (size_t)slash + 1);
-	return named || postfix_daemon_known(*daemon_r);
+	if (slash < 0 && slice_eq(program, SLICE("postfix")))
+		return true;
+	if (slash < 0 && !slice_eq(program, SLICE("postfix-script")))
+		return false;
+	*daemon_r = slice_from(program, (size_t)(slash + 1));
+	return postfix_daemon_known(*daemon_r);
 }
 
 const struct dialect postfix_dialect = {"postfix", postfix_speaks, postfix_read};

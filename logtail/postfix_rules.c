@@ -308,8 +308,7 @@ const struct log_rule postfix_plain_rules[] = {
 };
 /* clang-format on */
 
-/* Names in src/ of the Postfix tree and of its commands, shortened to what logs lines about mail.
- */
+/* Names in src/ and conf/ of the Postfix tree: of its daemons and commands. */
 bool postfix_daemon_known(struct slice name)
 {
 	static const char *const names[] = {"smtpd", "smtp", "qmgr", "cleanup", "bounce", "local",
@@ -317,7 +316,9 @@ bool postfix_daemon_known(struct slice name)
 	        "anvil", "scache", "master", "trivial-rewrite", "verify", "tlsproxy", "tlsmgr",
 	        "dnsblog", "proxymap", "oqmgr", "nqmgr", "qmqpd", "flush", "showq", "spawn",
 	        "defer", "trace", "postlogd", "postsuper", "postdrop", "postqueue", "postmap",
-	        "postalias", "postfix-script", "postmulti", "sendmail"};
+	        "postalias", "postfix-script", "postmulti", "sendmail", "postcat", "postconf",
+	        "postfix", "postkick", "postlock", "postlog", "posttls-finger", "proxywrite",
+	        "postfix-wrapper", "post-install"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (slice_eq(name, slice_str(names[i])))
