@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "capture/original.h"
-#include "event/bounce_class.h"
 #include "event/catalogue.h"
+#include "event/classify.h"
 #include "event/json.h"
 #include "event/reason.h"
 #include "mime/headers.h"
@@ -287,7 +287,10 @@ static int class_of(const struct making *making)
 		return CLASS_AUTO_REPLY;
 	if (making->report->kind == REPORT_CHALLENGE)
 		return CLASS_CHALLENGE;
-	int class = bounce_class_of(slice_str(r->status), slice_str(r->code));
+	const struct failure failure = {.text = slice_str(r->diagnostic),
+	        .dsn = slice_str(r->status),
+	        .code = slice_str(r->code)};
+	int class = classifier_class(classifier_default(), &failure)->bounce_class;
 	if (class != CLASS_UNDETERMINED)
 		return class;
 	if (!event_has(&making->event, FIELD_RCPT_TO))

@@ -11,6 +11,7 @@
 #include "cli/http.h"
 #include "cli/progress.h"
 #include "cli/input.h"
+#include "event/classify.h"
 
 /* Lines taken under one lock. */
 #define LINES_AT_ONCE 4096
@@ -28,6 +29,7 @@ struct importer {
 	struct progress *progress;
 	/* Without a daemon. */
 	struct store *store;
+	struct classifier *classifier;
 	struct capture *capture;
 	/* With one. */
 	struct http *http;
@@ -204,6 +206,11 @@ static int import_open_capture(struct importer *importer, struct cli *cli, struc
 		config.trace.customer_id = settings->customer_id;
 		config.trace.subaccount_id = settings->subaccount_id;
 		config.trace.sending_ips = settings->sending_ips;
+		importer->classifier =
+		        classifier_new(settings->bounce_rules, settings->reason_rules, err);
+		if (importer->classifier == NULL)
+			return -1;
+		config.trace.classifier = importer->classifier;
 	}
 	return capture_open(&importer->capture, importer->store, &config, err);
 }
@@ -363,6 +370,7 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	json_decref(importer.sums);
 	progress_free(&importer.progress);
 	http_free(&importer.http);
+	classifier_free(&importer.classifier);
 	store_close(&importer.store);
 	if (err.set)
 		return cli_fail("%s", err.text);

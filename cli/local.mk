@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
+	cli/classify.c \
 	cli/cli.h \
 	cli/client.c cli/client.h \
 	cli/common.c \
@@ -15,6 +16,7 @@ libcli_a_SOURCES = \
 	cli/progress.c cli/progress.h \
 	cli/proof.c cli/proof.h \
 	cli/prune.c \
+	cli/reclassify.c \
 	cli/report.c \
 	cli/search.c \
 	cli/show.c \

@@ -19,6 +19,8 @@ static const struct command {
         {"import", cli_import, "read old logs into the store"},
         {"parse", cli_parse, "a log's events as NDJSON, without a store"},
         {"report", cli_report, "a bounce, complaint or unsubscribe mail into the store"},
+        {"classify", cli_classify, "what a reply of a server means, and which rule says so"},
+        {"reclassify", cli_reclassify, "renew stored classes after a rule changed"},
         {"status", cli_status, "sources, line ledger, days and troubles"},
         {"prune", cli_prune, "drop old days"},
         {"events", cli_events, "list the event types and their fields"},
@@ -30,7 +32,7 @@ static char *cli_command_list(void)
 	        "Subcommands (postwake SUBCOMMAND --help, man postwake-SUBCOMMAND):\n");
 
 	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
-		g_string_append_printf(text, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		g_string_append_printf(text, "  %-10s %s\n", commands[i].name, commands[i].summary);
 	g_string_append(text, "\nExit status: 0 found, 1 nothing found, 2 usage or failure.");
 	return g_string_free(text, FALSE);
 }

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/mail.h"
 #include "daemon/report.h"
+#include "event/classify.h"
 #include "event/json.h"
 #include "cli/input.h"
 #include "logtail/lines.h"
@@ -136,23 +137,12 @@ static int parse_mails(struct cli *cli, char **paths, bool explain, struct error
 
 /* ---- the subcommand ---- */
 
-static int parse_logs(struct cli *cli, struct trace_config *trace,
-        const struct line_reader_config *reader, char **paths, struct error *err)
-{
-	const struct config *config = trace->internal_relays == NULL && cli->config_path != NULL
-	                                      ? cli_config(cli, err)
-	                                      : NULL;
-
-	if (config != NULL)
-		trace->internal_relays = config->internal_relays;
-	return err->set ? CLI_FAILED : parse_files(trace, reader, paths, err);
-}
-
 int cli_parse(struct cli *cli, int argc, char **argv)
 {
 	struct trace_config trace = {.log_followed = true};
 	gboolean attempts = FALSE, mail = FALSE, explain = FALSE;
 	g_autofree char *relays = NULL, *zone = NULL, *node = NULL, *instance = NULL;
+	struct classifier *classifier = NULL;
 	struct error err = {0};
 	const GOptionEntry entries[] = {
 	        {"attempts", 0, 0, G_OPTION_ARG_NONE, &attempts,
@@ -177,10 +167,17 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	if (argc < 2)
 		return cli_fail("parse needs a FILE (see --help)");
+	const struct config *config = cli->config_path != NULL ? cli_config(cli, &err) : NULL;
 	trace.attempts = attempts;
-	trace.internal_relays = relays;
+	if (config != NULL)
+		classifier = classifier_new(config->bounce_rules, config->reason_rules, &err);
+	trace.classifier = classifier;
+	trace.internal_relays = relays == NULL && config != NULL ? config->internal_relays : relays;
 	const struct line_reader_config reader = {.zone = zone, .node = node, .instance = instance};
-	int status = mail ? parse_mails(cli, argv + 1, explain, &err)
-	                  : parse_logs(cli, &trace, &reader, argv + 1, &err);
+	int status = CLI_FAILED;
+	if (!err.set)
+		status = mail ? parse_mails(cli, argv + 1, explain, &err)
+		              : parse_files(&trace, &reader, argv + 1, &err);
+	classifier_free(&classifier);
 	return err.set ? cli_fail("%s", err.text) : status;
 }

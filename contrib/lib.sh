@@ -81,3 +81,16 @@ copy_source() {
 		--exclude=./config.h --exclude=./stamp-h1 .) | tar -x -C "$1" ||
 		die "cannot copy the source to $1"
 }
+
+# fetch_sendmail DIR: unpacks Debian's Sendmail below DIR without installing it, for it cannot be installed
+# beside Postfix. Fails where the packages cannot be had.
+fetch_sendmail() {
+	[ -x "$1/usr/libexec/sendmail/sendmail" ] && return 0
+	command -v apt-get >/dev/null && mkdir -p "$1/packages" || return 1
+	(cd "$1/packages" && apt-get -qq download sendmail-bin sendmail-base sendmail-cf libwrap0) || return 1
+	for package in "$1"/packages/*.deb; do
+		dpkg -x "$package" "$1" || return 1
+	done
+	# Programs with the group bit set get no libraries from LD_LIBRARY_PATH.
+	chmod g-s "$1/usr/libexec/sendmail/sendmail"
+}

@@ -1,5 +1,6 @@
 # Samples that are installed for copying, and the two commands that only a source tree has.
-dist_pkgdata_DATA += contrib/postwake.conf.sample contrib/systemd/postwaked.service
+dist_pkgdata_DATA += contrib/postwake.conf.sample contrib/systemd/postwaked.service \
+	contrib/sendmail/postwake.m4
 
 EXTRA_DIST += SECURITY.md .ci/run \
 	contrib/lib.sh \

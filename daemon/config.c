@@ -65,6 +65,9 @@ static const struct config_key config_keys[] = {
         {"report", "verp", CONFIG_TEXT, IN(report_verp), NULL, NULL},
         {"report", "unsubscribe", CONFIG_TEXT, IN(report_unsubscribe), NULL, NULL},
 
+        {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
+        {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
+
         {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
         {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
         {NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
@@ -239,10 +242,10 @@ static int config_read(struct config *config, GKeyFile *file, struct error *err)
 
 	for (char **group = groups; *group != NULL; group++)
 		if (!g_str_has_prefix(*group, SOURCE_PREFIX) &&
-		        !config_word_in("postwake milter query report", *group))
+		        !config_word_in("postwake milter query report classify", *group))
 			return error_set(err,
 			        "%s: [%s]: no such group; there are [postwake], [milter], [query], "
-			        "[report] and [source NAME]",
+			        "[report], [classify] and [source NAME]",
 			        config->path, *group);
 		else if (config_group(config, file, *group, err) < 0)
 			return -1;

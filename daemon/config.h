@@ -57,6 +57,9 @@ struct config {
 	char *report_verp; /* patterns: capture/report.h */
 	char *report_unsubscribe;
 
+	char *bounce_rules; /* files of the user's own rules; NULL = none */
+	char *reason_rules;
+
 	GPtrArray *sources; /* of struct config_source */
 };
 

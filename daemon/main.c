@@ -20,6 +20,7 @@
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
+#include "event/classify.h"
 #include "event/json.h"
 #include "query/server.h"
 
@@ -29,6 +30,7 @@
 
 struct daemon {
 	struct config *config;
+	struct classifier *classifier;
 	struct store *store;
 	struct capture *capture;
 	struct handover *handover;
@@ -95,6 +97,7 @@ static int daemon_open_capture(struct daemon *d, struct error *err)
 	                                              .customer_id = c->customer_id,
 	                                              .subaccount_id = c->subaccount_id,
 	                                              .sending_ips = c->sending_ips,
+	                                              .classifier = d->classifier,
 	                                              .log_followed = c->sources->len > 0},
 	        .keep_days = c->keep_days,
 	        .trouble = daemon_trouble,
@@ -127,7 +130,9 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 
 static int daemon_open(struct daemon *d, struct error *err)
 {
-	if (daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0)
+	d->classifier = classifier_new(d->config->bounce_rules, d->config->reason_rules, err);
+	if (d->classifier == NULL || daemon_open_store(d, err) < 0 ||
+	        daemon_open_capture(d, err) < 0)
 		return -1;
 	d->handover = handover_new(d->capture, 0);
 	if (d->config->milter) {
@@ -167,6 +172,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	query_server_free(&d->server);
 	report_close(&d->report);
 	int result = capture_close(&d->capture, err);
+	classifier_free(&d->classifier);
 	store_close(&d->store);
 	return result;
 }

@@ -1,17 +1,40 @@
 noinst_LIBRARIES += libevent.a
 libevent_a_SOURCES = \
 	event/bounce_class.c event/bounce_class.h \
+	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
+	event/classify.c event/classify.h \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/json.c event/json.h \
+	event/lru.c event/lru.h \
 	event/observation.h \
-	event/reason.c event/reason.h
+	event/plain.c event/plain.h \
+	event/reason.c event/reason.h \
+	event/reason_rules.c event/reason_rules.h \
+	event/rulefile.c event/rulefile.h
+
+# The rules as C strings; the files themselves are installed for reading.
+dist_pkgdata_DATA += schema/bounce-rules schema/reason-rules
+EXTRA_DIST += schema/lines2c.sed
+BUILT_SOURCES += schema/bounce-rules.inc schema/reason-rules.inc
+CLEANFILES += schema/bounce-rules.inc schema/reason-rules.inc
+
+schema/bounce-rules.inc: $(top_srcdir)/schema/bounce-rules $(top_srcdir)/schema/lines2c.sed
+	$(AM_V_GEN)$(MKDIR_P) schema && \
+	$(SED) -f $(top_srcdir)/schema/lines2c.sed $(top_srcdir)/schema/bounce-rules >$@.tmp && mv $@.tmp $@
+schema/reason-rules.inc: $(top_srcdir)/schema/reason-rules $(top_srcdir)/schema/lines2c.sed
+	$(AM_V_GEN)$(MKDIR_P) schema && \
+	$(SED) -f $(top_srcdir)/schema/lines2c.sed $(top_srcdir)/schema/reason-rules >$@.tmp && mv $@.tmp $@
+
+# `make libevent.a` in a fresh tree does not go through BUILT_SOURCES.
+event/classify.$(OBJEXT): schema/bounce-rules.inc schema/reason-rules.inc
 
 if HAVE_CHECK
 EVENT_TESTS = \
 	tests/unit/test_bounce_class \
 	tests/unit/test_catalogue \
+	tests/unit/test_classify \
 	tests/unit/test_identity \
 	tests/unit/test_json \
 	tests/unit/test_reason
@@ -22,6 +45,9 @@ tests_unit_test_bounce_class_SOURCES = tests/unit/test_bounce_class.c tests/supp
 tests_unit_test_bounce_class_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_catalogue_SOURCES = tests/unit/test_catalogue.c tests/support/unit.h
 tests_unit_test_catalogue_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_classify_SOURCES = tests/unit/test_classify.c tests/support/unit.h
+tests_unit_test_classify_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
+tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
 tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
@@ -45,3 +71,19 @@ tests/fuzz/fuzz_json: $(FUZZ_JSON_FILES)
 	$(MKDIR_P) tests/fuzz
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
 		$(FUZZ_JSON_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS)
+
+FUZZ_CLASSIFY_FILES = tests/fuzz/fuzz_classify.c \
+	$(filter %.c,$(libevent_a_SOURCES)) $(filter %.c,$(libbase_a_SOURCES))
+EXTRA_DIST += tests/fuzz/fuzz_classify.c
+CLEANFILES += tests/fuzz/fuzz_classify
+
+fuzz: tests/fuzz/fuzz_classify
+tests/fuzz/fuzz_classify: $(FUZZ_CLASSIFY_FILES) schema/bounce-rules.inc schema/reason-rules.inc
+	$(MKDIR_P) tests/fuzz
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) \
+		-o $@ $(FUZZ_CLASSIFY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+
+# Not run by `make check`: a benchmark.
+check_PROGRAMS += tests/bench/bench_classify
+tests_bench_bench_classify_SOURCES = tests/bench/bench_classify.c
+tests_bench_bench_classify_LDADD = libevent.a libbase.a $(PW_EXTERNAL_LIBS)

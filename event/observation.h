@@ -12,10 +12,13 @@ enum observation_kind {
 	OBSERVATION_UNPARSED, /* a line of an MTA that no rule knows */
 
 	/* Facts about a message under a queue id. */
-	OBSERVATION_CLIENT,     /* smtpd took a message: client_*, sasl_username, orig_queue_id */
-	OBSERVATION_PICKUP,     /* local submission: from, uid, orig_queue_id */
+	/* A server took a message: client_*, sasl_username, orig_queue_id. Sendmail says so when
+	 * the data has come, with from, size, nrcpt and message_id; it may refuse it all the same.
+	 */
+	OBSERVATION_CLIENT,
+	OBSERVATION_PICKUP,     /* local submission: from, uid, orig_queue_id; Sendmail: as above */
 	OBSERVATION_MESSAGE_ID, /* cleanup: message_id (again for Resent-Message-ID: resent) */
-	OBSERVATION_ACTIVE,     /* queue manager: from, size, nrcpt */
+	OBSERVATION_ACTIVE,     /* queue manager: from, size, nrcpt; Sendmail: to, which waits */
 	OBSERVATION_ATTEMPT,    /* one recipient, one try: to, status and all that goes with it */
 	OBSERVATION_EXPIRED,    /* queue manager gave the message up: from, reason */
 	OBSERVATION_REMOVED,    /* the message left the queue */
@@ -23,7 +26,9 @@ enum observation_kind {
 	OBSERVATION_NOTE,       /* belongs to a message, changes nothing: host X said, hold, … */
 	OBSERVATION_CANCEL, /* refused or discarded after it had a queue id, no event by itself */
 	/* Refusals. */
-	OBSERVATION_REJECT, /* one refused command: code, dsn, reason, stage, from, to, client_* */
+	OBSERVATION_REJECT,  /* one refused command: code, dsn, reason, stage, from, to, client_* */
+	OBSERVATION_REFUSED, /* Sendmail did not accept an address: to, reason; no code, no client.
+	                        Others may tell the same */
 	/* What the milter saw of a whole message, at its end: envelope. */
 	OBSERVATION_ENVELOPE,
 };
@@ -45,6 +50,9 @@ enum child_link {
 	CHILD_REQUEUED,   /* content filter or proxy: queued as */
 };
 
+/* Most occurrences of one line: no syslog daemon writes more, and what says so is UNPARSED. */
+#define OBSERVATION_REPEAT_MAX 10000
+
 struct envelope;
 
 struct observation {
@@ -64,6 +72,7 @@ struct observation {
 	struct slice orig_to;
 	enum attempt_status status;
 	bool soft_bounce; /* bounced, but only because soft_bounce made it a deferral */
+	bool hop;         /* sent, but only to the MTA of this host, which goes on with it */
 	struct slice
 	        service; /* delivery agent or daemon: smtp, lmtp, local, pipe, virtual, error */
 	struct slice relay_host, relay_ip, relay_port; /* relay=host[ip]:port; none: absent */

@@ -5,7 +5,7 @@
 /* Hosts whose last line is remembered: more means that host names are made up. */
 #define MOST_HOSTS 4096
 
-static const struct dialect *const dialects[] = {&postfix_dialect};
+static const struct dialect *const dialects[] = {&postfix_dialect, &sendmail_dialect};
 
 /* The last line of a host, for "last message repeated N times". */
 struct last_line {
@@ -22,6 +22,7 @@ struct line_reader {
 	char *instance;
 	GHashTable *hosts;      /* host name as logged -> last_line */
 	struct last_line *last; /* of the host of the line before */
+	GString *text;          /* see dialect_line */
 };
 
 static void last_line_free(gpointer data)
@@ -45,6 +46,7 @@ struct line_reader *line_reader_new(const struct line_reader_config *config, str
 	reader->node = g_strdup(config->node);
 	reader->instance = g_strdup(config->instance);
 	reader->hosts = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, last_line_free);
+	reader->text = g_string_new(NULL);
 	return reader;
 }
 
@@ -54,6 +56,7 @@ void line_reader_free(struct line_reader **reader)
 		return;
 	syslog_clock_free(&(*reader)->clock);
 	g_hash_table_unref((*reader)->hosts);
+	g_string_free((*reader)->text, TRUE);
 	g_free((*reader)->node);
 	g_free((*reader)->instance);
 	g_clear_pointer(reader, g_free);
@@ -117,8 +120,7 @@ static void recall(const struct last_line *last, struct syslog_line *line)
 	line->text = slice_from(bytes, last->pid);
 }
 
-/* The syslog_name, where it tells instances apart. Where the daemon was cut off (RFC 5424 through
- * rsyslog) "postfix-out" alone is one too. */
+/* The syslog_name, where it tells instances apart. */
 static struct slice instance_of(const struct line_reader *reader, struct slice program)
 {
 	static const char *const plain[] = {"postfix", "sendmail", "postfix-script"};
@@ -129,7 +131,7 @@ static struct slice instance_of(const struct line_reader *reader, struct slice p
 	for (size_t i = 0; i < G_N_ELEMENTS(plain); i++)
 		if (slice_eq(name, slice_str(plain[i])))
 			return SLICE("");
-	return program.n > 0 || slice_starts(name, SLICE("postfix-")) ? name : SLICE("");
+	return program.n > 0 ? name : SLICE("");
 }
 
 static const struct dialect *find_dialect(struct slice program, struct slice *daemon_r)
@@ -151,6 +153,37 @@ static void give(struct observation *seen, const struct syslog_line *line, const
 		seen->line.text = slice_trim(line->text);
 	}
 	observed(ctx, seen);
+}
+
+/* Repeated more often than any syslog daemon would let it be: not counted, but kept. */
+static struct observation unbelieved(const struct observation *seen)
+{
+	struct observation instead = OBSERVATION_INIT;
+
+	instead.kind = OBSERVATION_UNPARSED;
+	instead.line = seen->line;
+	instead.rule = "repeated too often";
+	return instead;
+}
+
+static void read_all(struct line_reader *reader, const struct dialect *dialect,
+        const struct syslog_line *line, struct slice daemon, struct observation *seen,
+        void (*observed)(void *ctx, const struct observation *seen), void *ctx)
+{
+	struct dialect_line in = {.line = line, .daemon = daemon, .text = reader->text};
+	bool more;
+
+	g_string_set_size(reader->text, line->text.n);
+	g_string_truncate(reader->text, 0);
+	do {
+		more = dialect->read(&in, seen);
+		if (line->repeat > OBSERVATION_REPEAT_MAX && seen->kind != OBSERVATION_NONE) {
+			*seen = unbelieved(seen);
+			more = false;
+		}
+		give(seen, line, seen->rule, observed, ctx);
+		in.given++;
+	} while (more);
 }
 
 void line_reader_entry(struct line_reader *reader, const struct syslog_line *entry,
@@ -179,15 +212,14 @@ void line_reader_entry(struct line_reader *reader, const struct syslog_line *ent
 		remember(last, &line);
 	seen.repeat = line.repeat;
 	seen.line.instance = instance_of(reader, line.program);
-	dialect->read(&line, daemon, &seen);
-	give(&seen, &line, seen.rule, observed, ctx);
+	read_all(reader, dialect, &line, daemon, &seen, observed, ctx);
 }
 
 /* A line in a form of time stamp that we do not know must not vanish when it is an MTA's. */
 static bool names_mta(struct slice line)
 {
 	return slice_find(line, SLICE("postfix/")) >= 0 ||
-	       slice_find(line, SLICE("sendmail[")) >= 0;
+	       slice_find(line, SLICE("sendmail[")) >= 0 || slice_find(line, SLICE("sm-mta[")) >= 0;
 }
 
 void line_reader_read(struct line_reader *reader, struct slice line,

@@ -1,12 +1,17 @@
 # What reads logs: syslog lines and the MTA dialects (here), files and the journal (follow.mk).
 noinst_LIBRARIES += liblogtail.a
 liblogtail_a_SOURCES = \
+	logtail/field.c logtail/field.h \
 	logtail/lines.c logtail/lines.h \
 	logtail/postfix.c logtail/postfix.h \
 	logtail/postfix_delivery.c \
-	logtail/postfix_field.c \
 	logtail/postfix_reject.c \
 	logtail/postfix_rules.c \
+	logtail/rule.c logtail/rule.h \
+	logtail/sendmail.c logtail/sendmail.h \
+	logtail/sendmail_delivery.c \
+	logtail/sendmail_reject.c \
+	logtail/sendmail_rules.c \
 	logtail/stamp.c logtail/stamp.h \
 	logtail/syslog.c logtail/syslog.h
 
@@ -16,6 +21,7 @@ EXTRA_DIST += tests/fuzz/fuzz_lines.c
 
 if HAVE_CHECK
 logtail_tests = tests/unit/test_stamp tests/unit/test_syslog tests/unit/test_postfix \
+	tests/unit/test_sendmail \
 	tests/unit/test_lines tests/unit/test_golden_postfix
 check_PROGRAMS += $(logtail_tests)
 TESTS += $(logtail_tests)
@@ -26,6 +32,8 @@ tests_unit_test_syslog_SOURCES = tests/unit/test_syslog.c tests/support/unit.h
 tests_unit_test_syslog_LDADD = $(logtail_test_libs)
 tests_unit_test_postfix_SOURCES = tests/unit/test_postfix.c tests/support/unit.h
 tests_unit_test_postfix_LDADD = $(logtail_test_libs)
+tests_unit_test_sendmail_SOURCES = tests/unit/test_sendmail.c tests/support/unit.h
+tests_unit_test_sendmail_LDADD = $(logtail_test_libs)
 tests_unit_test_lines_SOURCES = tests/unit/test_lines.c tests/support/unit.h
 tests_unit_test_lines_LDADD = $(logtail_test_libs)
 tests_unit_test_golden_postfix_SOURCES = tests/unit/test_golden_postfix.c tests/support/unit.h

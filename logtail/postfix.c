@@ -63,28 +63,6 @@ static bool maybe_queue_id(struct slice id)
 	return false;
 }
 
-/* The first rule that fits, having read the line; NULL when none does. */
-static const struct postfix_rule *apply(
-        const struct postfix_rule *rules, struct slice text, struct observation *seen)
-{
-	if (text.n == 0)
-		return NULL;
-	for (const struct postfix_rule *rule = rules; rule->name != NULL; rule++) {
-		if (rule->starts.p[0] != text.p[0] || !slice_starts(text, rule->starts))
-			continue;
-		struct slice rest = slice_from(text, rule->starts.n);
-		if (rule->holds.n > 0 && slice_find(rest, rule->holds) < 0)
-			continue;
-		if (rule->read == NULL)
-			return rule;
-		const struct observation before = *seen;
-		if (rule->read(rest, seen))
-			return rule;
-		*seen = before;
-	}
-	return NULL;
-}
-
 /* A line that no rule knows may tell something about a message all the same: it is kept as
  * unparsed. Others are the chatter of `-v` and of third parties. */
 static bool looks_like_fact(struct slice text)
@@ -98,7 +76,7 @@ static bool looks_like_fact(struct slice text)
 }
 
 /* `fact`: what a line is that no rule knows. */
-static void set_rule(struct observation *seen, const struct postfix_rule *rule, bool fact)
+static void set_rule(struct observation *seen, const struct log_rule *rule, bool fact)
 {
 	if (rule != NULL) {
 		seen->kind = rule->kind;
@@ -120,7 +98,7 @@ static bool read_message_line(struct slice text, struct observation *seen)
 	if (!certain && !maybe_queue_id(id))
 		return false;
 	seen->queue_id = id;
-	const struct postfix_rule *rule = apply(postfix_message_rules, text, seen);
+	const struct log_rule *rule = log_rule_apply(postfix_message_rules, text, seen);
 	if (!certain && (rule == NULL || rule->kind == OBSERVATION_NOTE)) {
 		seen->queue_id = SLICE_NONE;
 		return false;
@@ -129,34 +107,34 @@ static bool read_message_line(struct slice text, struct observation *seen)
 	return true;
 }
 
-static void postfix_read(
-        const struct syslog_line *line, struct slice daemon, struct observation *seen)
+static bool postfix_read(struct dialect_line *in, struct observation *seen)
 {
-	struct slice text = slice_trim(line->text);
+	struct slice text = slice_trim(in->line->text);
 
-	seen->service = daemon;
+	seen->service = in->daemon;
 	if (read_message_line(text, seen))
-		return;
+		return false;
 	bool noqueue = slice_skip(&text, SLICE("NOQUEUE: "));
-	const struct postfix_rule *rule = apply(postfix_plain_rules, text, seen);
+	const struct log_rule *rule = log_rule_apply(postfix_plain_rules, text, seen);
 	set_rule(seen, rule, rule == NULL && (noqueue || looks_like_fact(text)));
+	return false;
 }
 
-/* syslog_name/daemon, syslog_name/service/daemon; "postfix" alone where the daemon was cut off, and
- * "postfix-script" of old versions. Another syslog_name needs a daemon that we know. */
+/* syslog_name/daemon, syslog_name/service/daemon, with a daemon that we know: postfixadmin and its
+ * like are none. "postfix" alone where the daemon was cut off, and "postfix-script" of old
+ * versions.
+ */
 static bool postfix_speaks(struct slice program, struct slice *daemon_r)
 {
 	ptrdiff_t slash = slice_rchr(program, '/');
-	bool named = slice_starts(program, SLICE("postfix"));
 
 	*daemon_r = SLICE_NONE;
-	if (slash < 0) {
-		if (slice_eq(program, SLICE("postfix-script")))
-			*daemon_r = program;
-		return named;
-	}
-	*daemon_r = slice_from(program, (size_t)slash + 1);
-	return named || postfix_daemon_known(*daemon_r);
+	if (slash < 0 && slice_eq(program, SLICE("postfix")))
+		return true;
+	if (slash < 0 && !slice_eq(program, SLICE("postfix-script")))
+		return false;
+	*daemon_r = slice_from(program, (size_t)(slash + 1));
+	return postfix_daemon_known(*daemon_r);
 }
 
 const struct dialect postfix_dialect = {"postfix", postfix_speaks, postfix_read};

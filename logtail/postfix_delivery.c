@@ -56,7 +56,7 @@ static void read_relay(struct slice value, struct observation *seen)
 	static const struct slice none[] = {WORD("none"), WORD("local"), WORD("virtual")};
 	struct slice rest = value;
 
-	if (postfix_read_peer(&rest, &seen->relay_host, &seen->relay_ip, &seen->relay_port))
+	if (field_peer(&rest, &seen->relay_host, &seen->relay_ip, &seen->relay_port))
 		return;
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		if (slice_eq(value, none[i]))
@@ -77,7 +77,7 @@ static void read_reply_code(struct observation *seen)
 	static const struct slice before[] = {WORD("said: "), WORD("refused to talk to me: ")};
 	struct slice text = seen->reason;
 
-	if (postfix_read_code(&text, &seen->code))
+	if (field_code(&text, &seen->code))
 		return;
 	if (slice_find(slice_head(text, 64), SLICE("host ")) < 0 &&
 	        slice_find(slice_head(text, 64), SLICE("server ")) < 0)
@@ -92,7 +92,7 @@ static void read_reply_code(struct observation *seen)
 	else if (!slice_skip(&rest, SLICE(" ")))
 		return;
 	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
-		if (slice_skip(&rest, before[i]) && postfix_read_code(&rest, &seen->code))
+		if (slice_skip(&rest, before[i]) && field_code(&rest, &seen->code))
 			return;
 }
 
@@ -132,26 +132,56 @@ static void read_field(struct slice name, struct slice value, struct observation
 	if (slice_eq(name, SLICE("relay")))
 		read_relay(value, seen);
 	else if (slice_eq(name, SLICE("delay")))
-		postfix_seconds(value, &seen->delay_ms);
+		field_seconds(value, &seen->delay_ms);
 	else if (slice_eq(name, SLICE("dsn")))
-		postfix_read_dsn(&value, &seen->dsn);
+		field_dsn(&value, &seen->dsn);
+}
+
+static bool has_open_quote(struct slice address)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < address.n; i++) {
+		if (quoted && address.p[i] == '\\')
+			i++;
+		else if (address.p[i] == '"')
+			quoted = !quoted;
+	}
+	return quoted;
+}
+
+/* Postfix before 3.5 wrote local parts without quotes, so that one can hold the rest of a delivery:
+ * <x"y>, relay=none, delay=0, status=sent (ok)@e.com>, relay=h, delay=1, status=bounced (no). Which
+ * is the true one cannot be told. Where no quote is open, such a text is a remote reply. */
+static bool is_forged(const struct observation *seen)
+{
+	static const struct slice ends[] = {WORD(">, relay="), WORD(">, orig_to=")};
+
+	if (!has_open_quote(seen->to) && !has_open_quote(seen->orig_to))
+		return false;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		ptrdiff_t at = slice_find(seen->reason, ends[i]);
+		if (at >= 0 &&
+		        slice_find(slice_from(seen->reason, (size_t)at), SLICE(", status=")) >= 0)
+			return true;
+	}
+	return false;
 }
 
 bool postfix_read_attempt(struct slice rest, struct observation *seen)
 {
 	struct slice name, value;
 
-	if (!postfix_read_address(&rest, ",", &seen->to))
+	if (!field_address(&rest, ",", &seen->to))
 		return false;
-	if (slice_skip(&rest, SLICE(", orig_to=")) &&
-	        !postfix_read_address(&rest, ",", &seen->orig_to))
+	if (slice_skip(&rest, SLICE(", orig_to=")) && !field_address(&rest, ",", &seen->orig_to))
 		return false;
 	while (!slice_skip(&rest, SLICE(", status="))) {
-		if (!postfix_read_field(&rest, &name, &value))
+		if (!field_next(&rest, &name, &value))
 			return false;
 		read_field(name, value, seen);
 	}
-	if (!read_status(rest, seen))
+	if (!read_status(rest, seen) || is_forged(seen))
 		return false;
 	if (seen->reason.p != NULL) {
 		read_reply_code(seen);

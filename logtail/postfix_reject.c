@@ -55,7 +55,7 @@ static bool read_last_address(struct slice *s, const char *ends, struct slice *a
 		*s = slice_from(*s, s->n);
 		return true;
 	}
-	if (!postfix_read_address(s, ends, &address))
+	if (!field_address(s, ends, &address))
 		return false;
 	if (slice_chr(address, '"') < 0 && slice_find(address, SLICE("=<")) >= 0)
 		return false;
@@ -108,9 +108,9 @@ static void set_reason(struct slice text, struct observation *seen)
 	struct slice rest = text;
 
 	seen->reason = text;
-	if (postfix_read_code(&rest, &seen->code))
+	if (field_code(&rest, &seen->code))
 		rest = rest.n > 0 ? slice_from(rest, 1) : rest;
-	postfix_read_dsn(&rest, &seen->dsn);
+	field_dsn(&rest, &seen->dsn);
 }
 
 /* Where to look for the last fields: behind "550 5.1.1 <what the client said>: ". */
@@ -119,11 +119,11 @@ static size_t skip_quoted(struct slice text)
 	struct slice rest = text;
 	struct slice ignored;
 
-	if (postfix_read_code(&rest, &ignored) && rest.n > 0)
+	if (field_code(&rest, &ignored) && rest.n > 0)
 		rest = slice_from(rest, 1);
-	if (postfix_read_dsn(&rest, &ignored) && rest.n > 0)
+	if (field_dsn(&rest, &ignored) && rest.n > 0)
 		rest = slice_from(rest, 1);
-	if (rest.n == 0 || rest.p[0] != '<' || !postfix_read_address(&rest, ":", &ignored))
+	if (rest.n == 0 || rest.p[0] != '<' || !field_address(&rest, ":", &ignored))
 		return 0;
 	return (size_t)(rest.p - text.p);
 }
@@ -171,8 +171,7 @@ static bool read_content(struct slice rest, struct observation *seen)
 			        slice_make(content.p + from - 6, content.n - (from - 6));
 			if (!slice_skip(&peer, SLICE(" from ")))
 				continue;
-			postfix_read_peer(
-			        &peer, &seen->client_host, &seen->client_ip, &seen->client_port);
+			field_peer(&peer, &seen->client_host, &seen->client_ip, &seen->client_port);
 			break;
 		}
 		return true;
@@ -219,7 +218,7 @@ bool postfix_read_refusal(struct slice rest, struct observation *seen)
 		return false;
 	seen->stage.n += (size_t)from;
 	rest = slice_from(rest, (size_t)from + 6);
-	if (!postfix_read_peer(&rest, &seen->client_host, &seen->client_ip, &seen->client_port))
+	if (!field_peer(&rest, &seen->client_host, &seen->client_ip, &seen->client_port))
 		return false;
 	if (!slice_skip(&rest, SLICE(":")))
 		return false;

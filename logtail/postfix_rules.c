@@ -7,7 +7,7 @@
 static bool read_pickup(struct slice rest, struct observation *seen)
 {
 	seen->uid = slice_cut(&rest, ' ');
-	if (!slice_skip(&rest, SLICE("from=")) || !postfix_read_address(&rest, " ", &seen->from))
+	if (!slice_skip(&rest, SLICE("from=")) || !field_address(&rest, " ", &seen->from))
 		return false;
 	if (slice_skip(&rest, SLICE(" orig_id=")))
 		seen->orig_queue_id = slice_cut(&rest, ' ');
@@ -19,9 +19,9 @@ static bool read_client(struct slice rest, struct observation *seen)
 {
 	struct slice name, value;
 
-	if (!postfix_read_peer(&rest, &seen->client_host, &seen->client_ip, &seen->client_port))
+	if (!field_peer(&rest, &seen->client_host, &seen->client_ip, &seen->client_port))
 		return false;
-	while (postfix_read_field(&rest, &name, &value)) {
+	while (field_next(&rest, &name, &value)) {
 		if (slice_eq(name, SLICE("sasl_method")))
 			seen->sasl_method = value;
 		else if (slice_eq(name, SLICE("sasl_username")))
@@ -59,9 +59,9 @@ static bool read_active(struct slice rest, struct observation *seen)
 {
 	struct slice name, value;
 
-	if (!postfix_read_address(&rest, ",", &seen->from))
+	if (!field_address(&rest, ",", &seen->from))
 		return false;
-	while (postfix_read_field(&rest, &name, &value)) {
+	while (field_next(&rest, &name, &value)) {
 		struct slice number = slice_cut(&value, ' ');
 		if (slice_eq(name, SLICE("size")))
 			slice_int(number, &seen->size);
@@ -76,8 +76,7 @@ static bool read_active(struct slice rest, struct observation *seen)
 /* "<a>, status=expired, returned to sender", also force-expired (postsuper -e, 3.5) */
 static bool read_expired(struct slice rest, struct observation *seen)
 {
-	if (!postfix_read_address(&rest, ",", &seen->from) ||
-	        !slice_skip(&rest, SLICE(", status=")))
+	if (!field_address(&rest, ",", &seen->from) || !slice_skip(&rest, SLICE(", status=")))
 		return false;
 	seen->reason = rest;
 	return slice_starts(rest, SLICE("expired")) || slice_starts(rest, SLICE("force-expired"));
@@ -139,9 +138,7 @@ static bool read_given_up(struct slice rest, struct observation *seen)
 }
 
 /* clang-format off */
-#define ROW(name, source, starts, holds, kind, read) \
-	{name, source, {"" starts, sizeof(starts) - 1}, {"" holds, sizeof(holds) - 1}, \
-		OBSERVATION_##kind, read}
+#define ROW LOG_RULE
 #define END {.name = NULL}
 
 /* What access tables, header and body checks and milters do. `ADMIT` is the kind of a line about a
@@ -179,7 +176,7 @@ static bool read_given_up(struct slice rest, struct observation *seen)
 	ROW("milter-discard", "smtpd/smtpd_milter.c, cleanup/cleanup_milter.c", \
 		"milter-discard: ", "", DISCARD, NULL)
 
-const struct postfix_rule postfix_message_rules[] = {
+const struct log_rule postfix_message_rules[] = {
 	ROW("attempt", "global/log_adhoc.c", "to=", "", ATTEMPT, postfix_read_attempt),
 	ROW("queue active", "qmgr/qmgr_active.c", "from=", "", ACTIVE, read_active),
 	ROW("expired", "qmgr/qmgr_active.c", "from=", ", status=", EXPIRED, read_expired),
@@ -227,7 +224,7 @@ const struct postfix_rule postfix_message_rules[] = {
 	END
 };
 
-const struct postfix_rule postfix_plain_rules[] = {
+const struct log_rule postfix_plain_rules[] = {
 	ROW("connect", "smtpd/smtpd.c", "connect from ", "", NONE, NULL),
 	ROW("disconnect", "smtpd/smtpd.c", "disconnect from ", "", NONE, NULL),
 	ROW("connect failed", "smtp/smtp_connect.c", "connect to ", "", NONE, NULL),
@@ -311,8 +308,7 @@ const struct postfix_rule postfix_plain_rules[] = {
 };
 /* clang-format on */
 
-/* Names in src/ of the Postfix tree and of its commands, shortened to what logs lines about mail.
- */
+/* Names in src/ and conf/ of the Postfix tree: of its daemons and commands. */
 bool postfix_daemon_known(struct slice name)
 {
 	static const char *const names[] = {"smtpd", "smtp", "qmgr", "cleanup", "bounce", "local",
@@ -320,7 +316,9 @@ bool postfix_daemon_known(struct slice name)
 	        "anvil", "scache", "master", "trivial-rewrite", "verify", "tlsproxy", "tlsmgr",
 	        "dnsblog", "proxymap", "oqmgr", "nqmgr", "qmqpd", "flush", "showq", "spawn",
 	        "defer", "trace", "postlogd", "postsuper", "postdrop", "postqueue", "postmap",
-	        "postalias", "postfix-script", "postmulti", "sendmail"};
+	        "postalias", "postfix-script", "postmulti", "sendmail", "postcat", "postconf",
+	        "postfix", "postkick", "postlock", "postlog", "posttls-finger", "proxywrite",
+	        "postfix-wrapper", "post-install"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (slice_eq(name, slice_str(names[i])))

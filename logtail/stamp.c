@@ -9,6 +9,8 @@
 /* A first stamp may be this much after `not_after`: the file was touched while the line was made.
  */
 #define FIRST_SLACK (10 * CLOCK_MINUTE)
+/* The others so much: zones are set wrong, and a file is read while it grows. */
+#define NEXT_SLACK (INT64_C(24) * 60 * CLOCK_MINUTE)
 
 struct syslog_clock {
 	GTimeZone *zone;
@@ -144,28 +146,31 @@ static int64_t utc_ms(struct syslog_clock *clock, const struct written *w, int y
 	return utc * CLOCK_SECOND + w->ms;
 }
 
-/* The year that a stamp without one means: that which brings it nearest to the line before; of the
- * first line the latest that is not after `not_after` (design, 5). 0 = there is no such date. */
+/* The year that a stamp without one means: of the first line the latest that is not after the
+ * reference, of the others that which brings it nearest to the line before, but not into the future
+ * of the reference (design, 5): a leap day would else be years ahead. 0 = there is no such date. */
 static int find_year(struct syslog_clock *clock, const struct written *w)
 {
 	bool first = clock->last == 0;
-	int64_t reference = clock->last;
+	int64_t reference = clock->not_after != 0 ? clock->not_after : clock_now();
+	int64_t near = first ? reference : clock->last;
+	int64_t latest = first ? reference + FIRST_SLACK : MAX(reference, near) + NEXT_SLACK;
 	int year, month, day, best = 0;
 	int64_t best_distance = INT64_MAX;
 
-	if (first)
-		reference = clock->not_after != 0 ? clock->not_after : clock_now();
-	clock_civil(clock_day_of(reference), &year, &month, &day);
+	clock_civil(clock_day_of(near), &year, &month, &day);
 	/* Two leap days are up to eight years apart. */
 	int span = w->month == 2 && w->day == 29 ? 8 : 1;
 	for (int y = year + span; y >= year - span; y--) {
 		if (!valid_date(y, w->month, w->day))
 			continue;
 		int64_t ms = utc_ms(clock, w, y);
-		if (first && ms <= reference + FIRST_SLACK)
+		if (ms > latest)
+			continue;
+		if (first)
 			return y;
-		if (!first && distance(ms, reference) < best_distance) {
-			best_distance = distance(ms, reference);
+		if (distance(ms, near) < best_distance) {
+			best_distance = distance(ms, near);
 			best = y;
 		}
 	}

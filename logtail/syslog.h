@@ -13,8 +13,10 @@
 struct syslog_clock;
 
 /* `zone`: IANA name, NULL = the system's. `not_after` (ms): the first stamp without a year is the
- * latest valid date not after this (a few minutes of grace); 0 = the present at that moment, which
- * is right for a log that is followed live. NULL with *err for an unknown zone. */
+ * latest valid date not after this (a few minutes of grace), and no later one lies more than a day
+ * behind it; 0 = the present at that moment, which is right for a log that is followed live. Lines
+ * before a leap day are not corrected by it: "Feb 28" and "Feb 29" of a file of 2024 that was last
+ * touched in 2026 are of 2026 and 2024. NULL with *err for an unknown zone. */
 struct syslog_clock *syslog_clock_new(const char *zone, int64_t not_after, struct error *err);
 void syslog_clock_free(struct syslog_clock **clock);
 

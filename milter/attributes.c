@@ -148,6 +148,52 @@ int attributes_bool(struct slice text)
 	return -1;
 }
 
+/* The number of an escape "\uXXXX" at the start of `text`, or -1. */
+static int read_escape(struct slice text)
+{
+	int code = 0;
+
+	if (text.n < 6 || text.p[0] != '\\' || text.p[1] != 'u')
+		return -1;
+	for (size_t i = 2; i < 6; i++) {
+		int digit = g_ascii_xdigit_value(text.p[i]);
+		if (digit < 0)
+			return -1;
+		code = code * 16 + digit;
+	}
+	return code;
+}
+
+/* Bytes of the escape at the start of `text` when it stands for a character, 0 when for none: NUL
+ * and half a surrogate pair are none in JSON as we keep it. */
+static size_t escape_length(struct slice text)
+{
+	int code = read_escape(text);
+
+	if (code < 0)
+		return MIN(text.n, 2);
+	if (code >= 0xD800 && code <= 0xDBFF) {
+		int low = read_escape(slice_from(text, 6));
+		return low >= 0xDC00 && low <= 0xDFFF ? 12 : 0;
+	}
+	return code == 0 || (code >= 0xDC00 && code <= 0xDFFF) ? 0 : 6;
+}
+
+/* Puts U+FFFD for escapes that are no characters: one of them is no reason to lose the rest. */
+static void mend_escapes(struct attributes *attributes, GString *text)
+{
+	for (gsize at = 0; at < text->len;) {
+		struct slice rest = slice_make(text->str + at, text->len - at);
+		size_t n = rest.p[0] == '\\' ? escape_length(rest) : 1;
+		if (n == 0) {
+			memcpy(text->str + at, "\\ufffd", 6);
+			attributes->bad++;
+			n = 6;
+		}
+		at += n;
+	}
+}
+
 json_t *attributes_json(struct attributes *attributes, struct slice value)
 {
 	g_autoptr(GString) text = g_string_sized_new(value.n);
@@ -159,6 +205,7 @@ json_t *attributes_json(struct attributes *attributes, struct slice value)
 		else if (value.p[i] != '\r' && value.p[i] != '\n')
 			g_string_append_c(text, value.p[i]);
 	}
+	mend_escapes(attributes, text);
 	json_t *json = json_loadb(text->str, text->len, 0, NULL);
 	if (json == NULL)
 		attributes->bad++;
@@ -324,7 +371,7 @@ static void read_options(struct attributes *attributes, const json_t *options)
 		rows[i].read(attributes, rows[i].field, json_object_get(options, rows[i].name));
 }
 
-void attributes_msys(struct attributes *attributes, struct slice value)
+bool attributes_msys(struct attributes *attributes, struct slice value)
 {
 	static const struct {
 		const char *name;
@@ -340,6 +387,7 @@ void attributes_msys(struct attributes *attributes, struct slice value)
 	};
 	json_t *json = attributes_json(attributes, value);
 	json_t *meta = json_object_get(json, "metadata");
+	bool good = json_is_object(json);
 
 	if (json != NULL && !json_is_object(json))
 		attributes->bad++;
@@ -356,6 +404,7 @@ void attributes_msys(struct attributes *attributes, struct slice value)
 	read_list(attributes, json_object_get(json, "archive"), "archive");
 	read_recipients(attributes, json_object_get(json, "recipients"));
 	json_decref(json);
+	return good;
 }
 
 void attributes_merge(struct attributes *attributes, const struct attributes *other)

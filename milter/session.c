@@ -393,8 +393,7 @@ static void read_msys(struct milter_session *session, struct slice value)
 	message->msys_headers++;
 	if (message->msys_read)
 		return;
-	message->msys_read = true;
-	attributes_msys(&message->msys, value);
+	message->msys_read = attributes_msys(&message->msys, value);
 }
 
 /* Headers that always mean something. */

@@ -96,7 +96,14 @@ char *mime_decode_text(struct slice value)
 	g_autofree char *line = to_utf8(value);
 	g_autofree char *text = g_mime_utils_header_decode_text(mime_options, line);
 
-	return clean(text != NULL ? text : line);
+	char *result = clean(text != NULL ? text : line);
+	/* GMime makes nothing of words that hold no whole character: =?utf-8?b?R3L?= has three
+	 * digits of four. An empty text says less than they do. */
+	if (*result == '\0') {
+		g_free(result);
+		result = clean(line);
+	}
+	return result;
 }
 
 struct walk {

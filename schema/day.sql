@@ -1,5 +1,6 @@
 -- A day file: DIR/YYYY-MM-DD.db holds the events of one UTC day (by the time of the event), with
--- all that is needed to read them. Rows are only ever added; retention unlinks the whole file.
+-- all that is needed to read them. Rows are only ever added (but `postwake reclassify` writes bodies of
+-- events anew); retention unlinks the whole file.
 
 -- Facts about the file.
 CREATE TABLE meta (

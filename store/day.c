@@ -50,6 +50,8 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_SUBJECT_ADD] = "INSERT INTO subject (hash, value) VALUES (?1, ?2)",
         [DAY_MESSAGE_ADD] = "INSERT INTO message (body) VALUES (?1)",
         [DAY_EVENT_ADD] = "INSERT INTO event (id, arrival, message, body) VALUES (?1, ?2, ?3, ?4)",
+        [DAY_EVENT_SET] = "UPDATE event SET body = ?2 WHERE id = ?1",
+        [DAY_INDEX_DROP] = "INSERT INTO ix (ix, rowid, t) VALUES ('delete', ?1, ?2)",
         [DAY_INDEX_ADD] = "INSERT INTO ix (rowid, t) VALUES (?1, ?2)",
         [DAY_ROLLUP_ADD] =
                 "INSERT INTO rollup (minute, type, class, count) VALUES (?1, ?2, ?3, ?4) "

@@ -1,12 +1,23 @@
 #include "store/index.h"
 
-int index_add(struct day_writer *writer, int64_t row, const GString *terms, struct error *err)
+static int put(struct day_writer *writer, enum day_statement statement, int64_t row,
+        const GString *terms, struct error *err)
 {
-	sqlite3_stmt *stmt = writer->sql.stmt[DAY_INDEX_ADD];
+	sqlite3_stmt *stmt = writer->sql.stmt[statement];
 
 	sqlite3_bind_int64(stmt, 1, row);
 	sqlite3_bind_text(stmt, 2, terms->str, (int)terms->len, SQLITE_STATIC);
 	return sql_run(&writer->sql, stmt, err);
+}
+
+int index_add(struct day_writer *writer, int64_t row, const GString *terms, struct error *err)
+{
+	return put(writer, DAY_INDEX_ADD, row, terms, err);
+}
+
+int index_drop(struct day_writer *writer, int64_t row, const GString *terms, struct error *err)
+{
+	return put(writer, DAY_INDEX_DROP, row, terms, err);
 }
 
 void index_group(GString *expression, const char *const *terms, size_t n)

@@ -12,6 +12,9 @@
 /* Adds the document of a row; rows of a commit in ascending order. */
 int index_add(struct day_writer *writer, int64_t row, const GString *terms, struct error *err);
 
+/* Takes the document of a row away; `terms` must be those that it was added with. */
+int index_drop(struct day_writer *writer, int64_t row, const GString *terms, struct error *err);
+
 /* Appends a group of n terms to an expression. */
 void index_group(GString *expression, const char *const *terms, size_t n);
 

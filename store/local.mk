@@ -19,6 +19,7 @@ libstore_a_SOURCES = \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
+	store/renew.c store/renew.h \
 	store/record.c store/record.h \
 	store/rollup.c store/rollup.h \
 	store/row.c store/row.h \
@@ -50,6 +51,7 @@ store_tests = \
 	tests/unit/test_store \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
+	tests/unit/test_store_renew \
 	tests/unit/test_store_search \
 	tests/unit/test_store_writer
 check_PROGRAMS += $(store_tests)
@@ -60,6 +62,8 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_renew_SOURCES = tests/unit/test_store_renew.c $(store_test_support)
+tests_unit_test_store_renew_LDADD = $(store_test_libs)
 tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c $(store_test_support)
 tests_unit_test_store_crash_LDADD = $(store_test_libs)
 tests_unit_test_store_search_SOURCES = tests/unit/test_store_search.c $(store_test_support)

@@ -22,17 +22,23 @@ void rollup_clear(struct rollup *rollup)
 	g_clear_pointer(&rollup->cells, g_array_unref);
 }
 
-int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *err)
+static int put(
+        struct day_writer *writer, int64_t minute, const struct cell *cell, struct error *err)
 {
 	sqlite3_stmt *stmt = writer->sql.stmt[DAY_ROLLUP_ADD];
 
+	sqlite3_bind_int64(stmt, 1, minute);
+	sqlite3_bind_int64(stmt, 2, cell->type);
+	sqlite3_bind_int64(stmt, 3, cell->class);
+	sqlite3_bind_int64(stmt, 4, cell->count);
+	return sql_run(&writer->sql, stmt, err);
+}
+
+int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *err)
+{
 	for (guint i = 0; i < rollup->cells->len; i++) {
 		const struct cell *cell = &g_array_index(rollup->cells, struct cell, i);
-		sqlite3_bind_int64(stmt, 1, rollup->minute);
-		sqlite3_bind_int64(stmt, 2, cell->type);
-		sqlite3_bind_int64(stmt, 3, cell->class);
-		sqlite3_bind_int64(stmt, 4, cell->count);
-		if (sql_run(&writer->sql, stmt, err) < 0)
+		if (put(writer, rollup->minute, cell, err) < 0)
 			return -1;
 	}
 	g_array_set_size(rollup->cells, 0);
@@ -70,6 +76,21 @@ int rollup_add(struct rollup *rollup, struct day_writer *writer, int64_t row,
 	}
 	g_array_append_val(rollup->cells, one);
 	return 0;
+}
+
+int rollup_move(struct day_writer *writer, int64_t row, const struct event *before,
+        const struct event *after, struct error *err)
+{
+	int64_t minute = day_row_ms(row) / CLOCK_MINUTE;
+	const struct cell from = {event_catalogue[before->type].number, class_of(before), -1};
+	const struct cell to = {event_catalogue[after->type].number, class_of(after), 1};
+
+	return put(writer, minute, &from, err) < 0 || put(writer, minute, &to, err) < 0 ? -1 : 0;
+}
+
+int rollup_tidy(struct day_writer *writer, struct error *err)
+{
+	return sql_exec(&writer->sql, "DELETE FROM rollup WHERE count = 0", err);
 }
 
 bool rollup_knows(const struct match *match)

@@ -20,6 +20,11 @@ int rollup_add(struct rollup *rollup, struct day_writer *writer, int64_t row,
 int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *err);
 void rollup_clear(struct rollup *rollup);
 
+/* Counts a stored event as what it became; then removes what counts nothing any more. */
+int rollup_move(struct day_writer *writer, int64_t row, const struct event *before,
+        const struct event *after, struct error *err);
+int rollup_tidy(struct day_writer *writer, struct error *err);
+
 /* Whether the filters are such that the roll-up can count what they let through. */
 bool rollup_knows(const struct match *match);
 

@@ -5,7 +5,10 @@ static struct slice delivery_method(struct slice service)
 	static const struct {
 		const char *service, *method;
 	} table[] = {{"smtp", "esmtp"}, {"relay", "esmtp"}, {"lmtp", "lmtp"}, {"local", "local"},
-	        {"virtual", "virtual"}, {"pipe", "pipe"}, {"discard", "discard"}};
+	        {"virtual", "virtual"}, {"pipe", "pipe"}, {"discard", "discard"},
+	        /* mailers of Sendmail's cf/mailer */
+	        {"esmtp", "esmtp"}, {"smtp8", "esmtp"}, {"dsmtp", "esmtp"}, {"prog", "pipe"},
+	        {"*file*", "local"}, {"procmail", "pipe"}, {"cyrusv2", "lmtp"}};
 	ptrdiff_t slash = slice_rchr(service, '/');
 
 	if (slash >= 0)
@@ -107,7 +110,7 @@ static void prepare(struct trace *trace, struct message *message, const struct o
 
 void attempt_feed(struct trace *trace, struct message *message, const struct observation *seen)
 {
-	bool hop = is_hop(trace, seen);
+	bool hop = seen->hop || is_hop(trace, seen);
 	unsigned n = CLAMP(seen->repeat, 1, TRACE_REPEAT_MAX);
 
 	if (seen->status == ATTEMPT_PROBE) {
@@ -115,14 +118,17 @@ void attempt_feed(struct trace *trace, struct message *message, const struct obs
 		return;
 	}
 	prepare(trace, message, seen);
+	if (seen->hop)
+		hop_ahead(trace, message, seen->new_queue_id);
 	inject_recipient(trace, message, seen->to, seen->orig_to);
 	for (unsigned i = 0; i < n; i++)
 		one_attempt(trace, message, seen, hop);
-	if (hop)
-		hop_to(trace, message, seen->new_queue_id, seen->line.time);
+	if (hop && seen->new_queue_id.n > 0)
+		hop_to(trace, message, seen->new_queue_id, seen->line.time, !seen->hop);
 	else if (seen->new_queue_id.n > 0 && seen->link == CHILD_FORWARDED)
 		link_parent(trace, message->key.stream, seen->new_queue_id,
 		        message->story->message_id, seen->line.time);
+	message_end_if_final(trace, message, seen->line.time);
 }
 
 /* The bounce of a recipient whose message grew too old, for the reason of its last deferral. */

@@ -18,9 +18,8 @@ static int64_t base52(struct slice digits)
 	return value;
 }
 
-/* Long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. An id of
- * another kind that looks like one tells an impossible time. */
-int64_t queue_id_birth(struct slice queue_id, int64_t near)
+/* Postfix's long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. */
+static int64_t postfix_birth(struct slice queue_id)
 {
 	if (queue_id.n < 12 || queue_id.p[10] != 'z')
 		return 0;
@@ -31,8 +30,56 @@ int64_t queue_id_birth(struct slice queue_id, int64_t near)
 	if (seconds <= 0 || micros < 0 || micros > 999999 || base52(inode) < 0 ||
 	        slice_chr(inode, 'z') >= 0)
 		return 0;
-	int64_t birth = seconds * CLOCK_SECOND;
-	return birth <= near + CLOCK_DAY && birth >= near - 366 * CLOCK_DAY ? birth : 0;
+	return seconds * CLOCK_SECOND;
+}
+
+bool queue_id_of_sendmail(struct slice queue_id)
+{
+	bool hexadecimal = true;
+
+	if (queue_id.n < 13)
+		return false;
+	for (size_t i = 0; i < queue_id.n; i++) {
+		char c = queue_id.p[i];
+		if (i < 8 ? !g_ascii_isalnum(c) : !g_ascii_isdigit(c))
+			return false;
+		hexadecimal &= g_ascii_isdigit(c) || (c >= 'A' && c <= 'F');
+	}
+	return !hexadecimal;
+}
+
+static int64_t sendmail_birth(struct slice queue_id, int64_t near)
+{
+	static const struct slice alphabet = {
+	        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx", 60};
+	int part[6];
+
+	if (!queue_id_of_sendmail(queue_id))
+		return 0;
+	for (size_t i = 0; i < G_N_ELEMENTS(part); i++) {
+		part[i] = (int)slice_chr(alphabet, queue_id.p[i]);
+		if (part[i] < 0)
+			return 0;
+	}
+	g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc((near + CLOCK_DAY) / CLOCK_SECOND);
+	if (now == NULL)
+		return 0;
+	int year = g_date_time_get_year(now);
+	year -= ((year - 1900) % 60 - part[0] + 60) % 60;
+	g_autoptr(GDateTime) birth =
+	        g_date_time_new_utc(year, part[1] + 1, part[2], part[3], part[4], part[5]);
+	return birth != NULL ? g_date_time_to_unix(birth) * CLOCK_SECOND : 0;
+}
+
+/* An id of another kind that looks like one of these tells an impossible time. */
+int64_t queue_id_birth(struct slice queue_id, int64_t near)
+{
+	int64_t birth = postfix_birth(queue_id);
+
+	if (birth == 0)
+		birth = sendmail_birth(queue_id, near);
+	return birth > 0 && birth <= near + CLOCK_DAY && birth >= near - 366 * CLOCK_DAY ? birth
+	                                                                                 : 0;
 }
 
 static int64_t find(struct trace *trace, const struct message *message, int64_t time, bool begins)
@@ -73,7 +120,7 @@ void birth_begin(struct trace *trace, struct message *message, const struct obse
 	bool first = seen->kind == OBSERVATION_CLIENT || seen->kind == OBSERVATION_PICKUP ||
 	             seen->kind == OBSERVATION_MESSAGE_ID;
 
-	message->born = first;
+	message->born |= first;
 	if (message->story->birth != 0)
 		return;
 	if (birth == 0 && first)

@@ -5,8 +5,13 @@
 
 #include "trace/message.h"
 
-/* Birth (ms, whole seconds) that a long queue id tells, or 0; `near` is a time of its life. */
+/* Birth (ms, whole seconds) that a long queue id of Postfix or one of Sendmail tells, or 0; `near`
+ * is a time of its life. */
 int64_t queue_id_birth(struct slice queue_id, int64_t near);
+/* Whether an id has Sendmail's form (sendmail/queue.c assign_queueid): year mod 60, month, day,
+ * hour, minute, second, each a digit of base 60, two of a counter, and at least five decimal digits
+ * of the process id. What may be a short id of Postfix (hexadecimal) has not. */
+bool queue_id_of_sendmail(struct slice queue_id);
 
 /* From the first line that we see of a message; left open where a later line may tell better. Sets
  * message->born. */

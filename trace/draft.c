@@ -1,8 +1,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "event/bounce_class.h"
-#include "event/reason.h"
+#include "event/classify.h"
 #include "trace/trace-private.h"
 
 #define SCRATCH 32768
@@ -223,15 +222,23 @@ void draft_recipient(
 void draft_failure(
         struct draft *draft, struct slice raw_reason, struct slice dsn, struct slice code)
 {
+	struct classifier *classifier = draft->trace->config.classifier;
 	GString *reason = draft->trace->reason;
 
 	draft_set(draft, FIELD_RAW_REASON, raw_reason);
 	if (raw_reason.n > 0) {
 		g_string_truncate(reason, 0);
-		reason_canonical(reason, raw_reason);
+		classifier_reason(classifier, reason, raw_reason);
 		draft_set(draft, FIELD_REASON, slice_make(reason->str, reason->len));
 	}
-	draft_number(draft, FIELD_BOUNCE_CLASS, bounce_class_of(dsn, code));
+	if (draft->event.field[FIELD_BOUNCE_CLASS].p != NULL)
+		return; /* no matter what the words are: we refused it ourselves */
+	const struct failure failure = {.text = raw_reason,
+	        .dsn = dsn,
+	        .code = code,
+	        .mx = draft->event.field[FIELD_MX_HOST]};
+	draft_number(
+	        draft, FIELD_BOUNCE_CLASS, classifier_class(classifier, &failure)->bounce_class);
 }
 
 void draft_emit(struct draft *draft)

@@ -170,11 +170,24 @@ void hop_from(struct trace *trace, struct message *message, const struct observa
 		requeue(trace, message, old);
 }
 
-void hop_to(struct trace *trace, struct message *message, struct slice new_queue_id, int64_t time)
+/* The submission client's line may come behind those of the MTA that it handed the mail to. Then
+ * the events of the MTA's message are out already: the client's continues it, not the other way. */
+void hop_ahead(struct trace *trace, struct message *message, struct slice new_queue_id)
+{
+	struct message *next =
+	        new_queue_id.n > 0 ? find_on_node(trace, message->key.stream, new_queue_id) : NULL;
+
+	if (next != NULL && next != message && roster_size(&message->story->injected) == 0 &&
+	        roster_size(&next->story->injected) > 0)
+		hop_join(trace, message, next);
+}
+
+void hop_to(struct trace *trace, struct message *message, struct slice new_queue_id, int64_t time,
+        bool filter)
 {
 	struct message *next = find_on_node(trace, message->key.stream, new_queue_id);
 
-	message->key.stream->filtered = true;
+	message->key.stream->filtered |= filter;
 	message->hopped = true;
 	if (next == NULL)
 		next = message_stub(trace, message->key.stream, new_queue_id, time);

@@ -6,8 +6,12 @@
 
 /* A reinjection said whose message it continues (XFORWARD, postsuper -r). */
 void hop_from(struct trace *trace, struct message *message, const struct observation *seen);
-/* A delivery into a filter said which message continues it. */
-void hop_to(struct trace *trace, struct message *message, struct slice new_queue_id, int64_t time);
+/* A delivery into a filter (or into the MTA of this host) said which message continues it. */
+void hop_to(struct trace *trace, struct message *message, struct slice new_queue_id, int64_t time,
+        bool filter);
+/* Joins a submission client's message to the one that continues it, where that has told its fate
+ * already. */
+void hop_ahead(struct trace *trace, struct message *message, struct slice new_queue_id);
 /* Looks for the message that a reinjection without XFORWARD continues. */
 struct message *hop_like(struct trace *trace, struct message *message);
 void hop_join(struct trace *trace, struct message *message, struct message *old);

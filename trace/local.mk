@@ -20,6 +20,7 @@ if HAVE_CHECK
 TRACE_TESTS = \
 	tests/unit/test_trace \
 	tests/unit/test_trace_join \
+	tests/unit/test_trace_sendmail \
 	tests/unit/test_trace_state \
 	tests/golden/check_mtalab
 check_PROGRAMS += $(TRACE_TESTS)
@@ -30,6 +31,8 @@ tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(TRACE_TEST_FRAME)
 tests_unit_test_trace_LDADD = $(TRACE_TEST_LDADD)
 tests_unit_test_trace_join_SOURCES = tests/unit/test_trace_join.c $(TRACE_TEST_FRAME)
 tests_unit_test_trace_join_LDADD = $(TRACE_TEST_LDADD)
+tests_unit_test_trace_sendmail_SOURCES = tests/unit/test_trace_sendmail.c $(TRACE_TEST_FRAME)
+tests_unit_test_trace_sendmail_LDADD = $(TRACE_TEST_LDADD)
 tests_unit_test_trace_state_SOURCES = tests/unit/test_trace_state.c $(TRACE_TEST_FRAME)
 tests_unit_test_trace_state_LDADD = $(TRACE_TEST_LDADD)
 tests_golden_check_mtalab_SOURCES = tests/golden/check_mtalab.c $(TRACE_TEST_FRAME)
@@ -45,7 +48,7 @@ EXTRA_DIST += tests/fuzz/fuzz_trace_state.c
 CLEANFILES += tests/fuzz/fuzz_trace_state
 
 fuzz: tests/fuzz/fuzz_trace_state
-tests/fuzz/fuzz_trace_state: $(FUZZ_TRACE_FILES)
+tests/fuzz/fuzz_trace_state: $(FUZZ_TRACE_FILES) schema/bounce-rules.inc schema/reason-rules.inc
 	$(MKDIR_P) tests/fuzz
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(SODIUM_CFLAGS) -o $@ \
 		$(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_TRACE_FILES))) $(GLIB_LIBS) $(SODIUM_LIBS)

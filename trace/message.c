@@ -86,6 +86,21 @@ void message_end(struct trace *trace, struct message *message, int64_t time)
 	message_changed(trace, message);
 }
 
+/* More recipients than these end by age. */
+#define MOST_COUNTED 1000
+
+void message_end_if_final(struct trace *trace, struct message *message, int64_t time)
+{
+	unsigned n = roster_size(&message->tried);
+
+	if (message->expected == 0 || n < message->expected || n > MOST_COUNTED)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if (roster_at(&message->tried, i)->deferred)
+			return;
+	message_end(trace, message, time);
+}
+
 void message_reopen(struct trace *trace, struct message *message)
 {
 	message->cancelled = false;
@@ -191,8 +206,9 @@ static bool begins_before_end(const struct message *message, const struct observ
 
 static bool other_life(const struct message *message, const struct observation *seen)
 {
-	if (queue_id_birth(message->key.queue_id, seen->line.time) != 0)
-		return false; /* long ids are never used again */
+	if (queue_id_birth(message->key.queue_id, seen->line.time) != 0 ||
+	        queue_id_of_sendmail(message->key.queue_id))
+		return false; /* ids that tell their time are never used again */
 	if ((is_client_line(seen) || seen->kind == OBSERVATION_MESSAGE_ID) &&
 	        birth_fits(message, seen->line.time))
 		return false; /* the older piece of the log comes after the newer one */

@@ -31,6 +31,7 @@ struct message {
 	int64_t touched;        /* time of the last line */
 	int64_t ended_at;       /* 0 = open */
 	int64_t deadline;       /* when a missing envelope counts as missed */
+	unsigned expected;      /* recipients, where the MTA does not log the end; 0 = not told */
 	unsigned round;         /* of the save that wrote it */
 	GList life, wait, dirt; /* nodes in trace->open or ->ended, ->missing, ->dirty */
 	unsigned own : 1;       /* a line of its own was seen */
@@ -67,6 +68,8 @@ void message_changed(struct trace *trace, struct message *message);
 void message_touch(struct trace *trace, struct message *message, int64_t time);
 /* It left the queue; it stays known for TRACE_LINGER. */
 void message_end(struct trace *trace, struct message *message, int64_t time);
+/* The same where the MTA does not say so: when the recipients it told of have their outcome. */
+void message_end_if_final(struct trace *trace, struct message *message, int64_t time);
 /* A later line shows that it goes on. */
 void message_reopen(struct trace *trace, struct message *message);
 /* Forgets it; `keep` leaves its value in the state store. */

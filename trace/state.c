@@ -3,7 +3,7 @@
 
 /* The saved form of open messages and waiting envelopes: a version, then numbers in base 128 and
  * texts with their lengths, in the order in which the functions below write them. */
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define KEY_MESSAGE 'M'
 #define KEY_ORPHAN 'E'
 
@@ -321,6 +321,7 @@ static void put_message(GString *out, const struct message *message)
 	for (unsigned i = 0; i < roster_size(&message->tried); i++)
 		put_recipient(out, roster_at(&message->tried, i));
 	put_story(out, message->story);
+	put_number(out, message->expected);
 }
 
 static void get_message(struct reader *in, struct message *message)
@@ -339,6 +340,8 @@ static void get_message(struct reader *in, struct message *message)
 	for (unsigned n = get_count(in); n > 0 && !in->bad; n--)
 		get_recipient(in, &message->tried);
 	get_story(in, message->story);
+	uint64_t expected = get_number(in);
+	message->expected = expected <= G_MAXINT ? (unsigned)expected : 0;
 	if (in->p != in->end)
 		in->bad = true;
 	message->ended_at = in->bad ? 0 : ended_at;

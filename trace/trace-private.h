@@ -20,7 +20,7 @@
 #include "trace/message.h"
 #include "trace/trace.h"
 
-#define TRACE_REPEAT_MAX 10000 /* occurrences that one line may stand for */
+#define TRACE_REPEAT_MAX OBSERVATION_REPEAT_MAX
 
 /* ---- facts that are events: attempt.c, reject.c ---- */
 

@@ -1,5 +1,6 @@
 #include "trace/trace.h"
 
+#include "event/classify.h"
 #include "trace/trace-private.h"
 
 #define DEFAULT_RELAYS "127.0.0.1:10024-10026 [::1]:10024-10026"
@@ -14,6 +15,8 @@ static void configure(struct trace *trace, const struct trace_config *config)
 	trace->subaccount_id =
 	        g_strdup(config->subaccount_id != NULL ? config->subaccount_id : "0");
 	trace->sending_text = g_strdup(config->sending_ips != NULL ? config->sending_ips : "");
+	if (trace->config.classifier == NULL)
+		trace->config.classifier = classifier_default();
 	if (trace->config.join_timeout == 0)
 		trace->config.join_timeout = CLOCK_MINUTE;
 	if (trace->config.message_age == 0)
@@ -122,12 +125,36 @@ static void set_from(struct story *story, struct slice from)
 	story->has_from = true;
 }
 
+static void set_message_id(struct story *story, const struct observation *seen)
+{
+	if (story->header_message_id.n == 0 && !seen->resent && seen->message_id.n > 2)
+		story_set(story, &story->header_message_id, seen->message_id);
+}
+
+/* Sendmail tells at once what Postfix's cleanup and queue manager tell later; that the message was
+ * accepted is not among it. It ends without a word at the usual log level. */
+static void set_origin(struct trace *trace, struct message *message, const struct observation *seen)
+{
+	struct story *story = message->story;
+
+	message->born = message->client = true;
+	set_from(story, seen->from);
+	set_message_id(story, seen);
+	if (story->size < 0 && seen->size >= 0)
+		story->size = seen->size;
+	if (seen->nrcpt > 0 && seen->nrcpt <= G_MAXINT)
+		message->expected = (unsigned)seen->nrcpt;
+	else if (seen->nrcpt == 0)
+		message_end(trace, message, seen->line.time);
+}
+
 static void feed_client(struct trace *trace, struct stream *stream, const struct observation *seen)
 {
 	struct message *message = message_of(trace, stream, seen);
 
 	message->internal = relays_hold(trace->relays, seen->client_ip, SLICE_NONE);
 	hop_from(trace, message, seen);
+	set_origin(trace, message, seen);
 	struct story *story = message->story;
 	if (story->recv_method != NULL || message->joined)
 		return;
@@ -144,19 +171,15 @@ static void feed_pickup(struct trace *trace, struct stream *stream, const struct
 	struct message *message = message_of(trace, stream, seen);
 
 	hop_from(trace, message, seen);
+	set_origin(trace, message, seen);
 	if (message->story->recv_method == NULL && !message->joined)
 		message->story->recv_method = "local";
-	set_from(message->story, seen->from);
 }
 
 static void feed_message_id(
         struct trace *trace, struct stream *stream, const struct observation *seen)
 {
-	struct message *message = message_of(trace, stream, seen);
-	struct story *story = message->story;
-
-	if (story->header_message_id.n == 0 && !seen->resent && seen->message_id.n > 2)
-		story_set(story, &story->header_message_id, seen->message_id);
+	set_message_id(message_of(trace, stream, seen)->story, seen);
 }
 
 /* A message of an instance with a milter should have come with an envelope. */
@@ -189,6 +212,8 @@ static void feed_active(struct trace *trace, struct stream *stream, const struct
 		if (!message->attempted)
 			hop_index(trace, message);
 	}
+	if (seen->to.p != NULL)
+		inject_recipient(trace, message, seen->to, seen->orig_to);
 	if (first)
 		expect_letter(trace, message, seen->line.time);
 }
@@ -207,6 +232,7 @@ static void feed_expired(struct trace *trace, struct stream *stream, const struc
 	set_from(message->story, seen->from);
 	message_touch(trace, message, seen->line.time);
 	expired_feed(trace, message, seen);
+	message_end_if_final(trace, message, seen->line.time);
 }
 
 static void feed_removed(struct trace *trace, struct stream *stream, const struct observation *seen)
@@ -231,6 +257,13 @@ static void feed_child(struct trace *trace, struct stream *stream, const struct 
 		return;
 	if (message_id_of(trace, stream, seen->queue_id, seen->line.time, id))
 		link_parent(trace, stream, seen->new_queue_id, id, seen->line.time);
+	if (seen->from.p != NULL) {
+		/* Sendmail tells the sender of its own notices nowhere else. */
+		struct message *child =
+		        message_stub(trace, stream, seen->new_queue_id, seen->line.time);
+		child->born = true;
+		set_from(child->story, seen->from);
+	}
 }
 
 static void feed_note(struct trace *trace, struct stream *stream, const struct observation *seen)
@@ -247,11 +280,19 @@ static void feed_cancel(struct trace *trace, struct stream *stream, const struct
 	if (seen->queue_id.n == 0)
 		return;
 	struct message *message = message_of(trace, stream, seen);
-	if (message->active_at != 0)
+	if (message->active_at != 0 || message->attempted)
 		return;
 	message->cancelled = true;
 	join_settle(trace, message);
 	message_end(trace, message, seen->line.time);
+}
+
+/* Sendmail's line about an address that it did not accept. It lacks the reply's codes, and its own
+ * submission client or a milter's line may tell the same: it is an event of the story only. */
+static void feed_refused(struct trace *trace, struct stream *stream, const struct observation *seen)
+{
+	if (!trace->config.attempts)
+		reject_feed(trace, stream, seen);
 }
 
 static feed_function *const feeds[] = {
@@ -266,6 +307,7 @@ static feed_function *const feeds[] = {
         [OBSERVATION_NOTE] = feed_note,
         [OBSERVATION_CANCEL] = feed_cancel,
         [OBSERVATION_REJECT] = reject_feed,
+        [OBSERVATION_REFUSED] = feed_refused,
 };
 
 /* Facts that need a queue id to mean anything. */

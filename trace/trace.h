@@ -16,14 +16,15 @@ struct trace_config {
 	                   ranges: hops to and clients from them continue a message.
 	                   NULL = "127.0.0.1:10024-10026 [::1]:10024-10026" */
 	const char *customer_id;  /* NULL = "1" */
-	const char *subaccount_id; /* NULL = "0" */
-	const char *sending_ips;   /* "syslog_name/service=IP[,pool] …"; NULL = none */
-	bool log_followed;         /* a log of the instance decides; false: the milter alone */
-	int64_t join_timeout;      /* ms that an envelope waits for the log; 0 = 60 s */
-	int64_t message_age;       /* ms after which an open message ends; 0 = 10 days */
-	size_t max_open;           /* messages in memory, the rest in the state store; 0 = 500000 */
-	bool attempts; /* make every attempt and refusal an event as logged: hops included,
-	             expiry not expanded, no injections (postwake parse --attempts) */
+	const char *subaccount_id;     /* NULL = "0" */
+	const char *sending_ips;       /* "syslog_name/service=IP[,pool] …"; NULL = none */
+	struct classifier *classifier; /* of failures; NULL = the default one. Not copied. */
+	bool log_followed;             /* a log of the instance decides; false: the milter alone */
+	int64_t join_timeout;          /* ms that an envelope waits for the log; 0 = 60 s */
+	int64_t message_age;           /* ms after which an open message ends; 0 = 10 days */
+	size_t max_open; /* messages in memory, the rest in the state store; 0 = 500000 */
+	bool attempts;   /* make every attempt and refusal an event as logged: hops included,
+	               expiry not expanded, no injections (postwake parse --attempts) */
 };
 
 /* What the correlator needs from outside; `ctx` is handed through. NULL members are not called. */

@@ -40,8 +40,8 @@ def expect_in(what, part, whole):
 class Environment:
     """Where the programs are, directories that vanish at the end, and what runs until then."""
 
-    def __init__(self, build, npm):
-        self.build, self.npm = build, npm
+    def __init__(self, build, npm, sendmail=None):
+        self.build, self.npm, self.sendmail = build, npm, sendmail
         self.base = tempfile.mkdtemp(prefix='pw-flow.')
         os.chmod(self.base, 0o755)  # Postfix's processes run as its own user
         self.running, self.shared, self.number = [], {}, 0

@@ -1,4 +1,4 @@
-"""run.py --build DIR [--npm DIR/node_modules] [WORD…]: runs the flow tests, those whose name holds a WORD.
+"""run.py --build DIR [--npm DIR/node_modules] [--sendmail DIR] [WORD…]: runs the flow tests, those whose name holds a WORD.
 
 One line a test; the last line reads "N passed, N failed, N skipped". Needs root, for Postfix does. With PW_KEEP=1 in the
 environment the directory of the run stays.
@@ -61,6 +61,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--build', required=True)
     parser.add_argument('--npm')
+    parser.add_argument('--sendmail', help="where Sendmail's packages are unpacked")
     parser.add_argument('words', nargs='*')
     arguments = parser.parse_args()
     tests = chosen(arguments.words)
@@ -71,7 +72,8 @@ def main():
         print('skipped: flow tests need root, because Postfix does')
         print(f'0 passed, 0 failed, {len(tests)} skipped')
         return 0
-    environment = flow.Environment(os.path.abspath(arguments.build), arguments.npm)
+    environment = flow.Environment(os.path.abspath(arguments.build), arguments.npm,
+                                   arguments.sendmail and os.path.abspath(arguments.sendmail))
     try:
         for sentence, function in tests + [('the sanitizers found nothing in any daemon', no_complaints)]:
             counts[run_one(environment, sentence, function)] += 1

@@ -99,7 +99,8 @@ def status_and_events(environment):
 
 @flow('every subcommand has --help')
 def helps(environment):
-    for name in ('search', 'show', 'follow', 'import', 'parse', 'report', 'status', 'prune', 'events'):
+    for name in ('search', 'show', 'follow', 'import', 'parse', 'report', 'status', 'prune', 'events',
+                 'classify', 'reclassify'):
         done = lab.run_postwake(environment.build, name, '--help')
         expect(f'{name} --help', 0, done.returncode)
         expect_in(f'{name} --help', f'postwake {name}', done.stdout)
@@ -119,9 +120,29 @@ def hostile(environment):
     expect('no formula in CSV', False, any(value.startswith('=') for row in rows for value in row.values() if value))
 
 
+@flow('a stored bounce has the class and reason that classify tells')
+def classified(environment):
+    here = world(environment)
+    queue_id, _ = here.postfix.send('shop@lab.example', 'gone@bounce.example')
+    event = here.daemon.wait_events(f'queue_ids={queue_id}&events=bounce')[0]
+    done = lab.run_postwake(environment.build, 'classify', '--json', '--dsn', event.get('dsn', ''),
+                            '--code', event.get('error_code', ''), event['raw_reason'])
+    told = json.loads(done.stdout)
+    expect('class', event['bounce_class'], told['bounce_class'])
+    expect('reason', event['reason'], told['reason'])
+
+
 @flow('the daemon holds the store alone: prune says so')
 def held(environment):
     daemon = world(environment).daemon
     done = lab.run_postwake(environment.build, '-S', daemon.store, 'prune')
+    expect('status', 2, done.returncode)
+    expect_in('why', 'postwaked', done.stderr)
+
+
+@flow('the daemon holds the store alone: reclassify says so')
+def held_classes(environment):
+    daemon = world(environment).daemon
+    done = lab.run_postwake(environment.build, '-S', daemon.store, 'reclassify')
     expect('status', 2, done.returncode)
     expect_in('why', 'postwaked', done.stderr)

@@ -1,5 +1,6 @@
-/* The logs of tests/golden/postfix, with what a milter saw in the same runs, through the whole way
- * from line and callback to event: whatever comes first, and wherever the process is started anew.
+/* The logs of tests/golden/postfix and tests/golden/sendmail, with what a milter saw in the same
+ * runs, through the whole way from line and callback to event: whatever comes first, and wherever
+ * the process is started anew.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -13,14 +14,20 @@
 #define CUTS 40 /* restarts tried in each log */
 
 static const char *const logs[] = {"postfix-short.log", "postfix-long.log", "postfix-expire.log",
-        "postfix-rsyslog.log", "postfix-rsyslog-iso.log", "postfix-rsyslog-5424.log"};
-static const char *const both[] = {"postfix-short", "postfix-long", "postfix-rsyslog"};
+        "postfix-rsyslog.log", "postfix-rsyslog-iso.log", "postfix-rsyslog-5424.log",
+        "sendmail-ll9.log", "sendmail-ll9-iso.log", "sendmail-ll9-5424.log", "sendmail-ll14.log"};
+static const char *const both[] = {
+        "postfix-short", "postfix-long", "postfix-rsyslog", "sendmail-ll9", "sendmail-ll14"};
+/* Logs of one run: the first of three forms. */
+static const unsigned forms[] = {3, 6};
 static const struct trace_config config = {
         .log_followed = true, .internal_relays = "127.0.0.1:10029"};
 
 static char *golden(const char *name)
 {
-	return g_build_filename(SOURCE_DIR, "tests", "golden", "postfix", name, NULL);
+	const char *folder = g_str_has_prefix(name, "postfix") ? "postfix" : "sendmail";
+
+	return g_build_filename(SOURCE_DIR, "tests", "golden", folder, name, NULL);
 }
 
 static char **lines_of(const char *name)
@@ -237,13 +244,17 @@ static void merge(struct milter *milter, char **lines, char **events, int64_t sh
 	line_reader_free(&reader);
 }
 
-/* What the naive reader sees: whether a line "QUEUE-ID: from=<" (queue active) is in the log. */
+/* What the naive reader sees: whether a line "QUEUE-ID: from=<" (queue active) is in the log, or of
+ * Sendmail a try or a place in its queue. */
 static bool is_active(char **lines, const char *queue_id)
 {
-	g_autofree char *text = g_strdup_printf(": %s: from=<", queue_id);
+	g_autofree char *from = g_strdup_printf(": %s: from=<", queue_id);
+	g_autofree char *to = g_strdup_printf(": %s: to=", queue_id);
 
 	for (unsigned i = 0; lines[i] != NULL; i++)
-		if (strstr(lines[i], text) != NULL && strstr(lines[i], "(queue active)") != NULL)
+		if ((strstr(lines[i], from) != NULL &&
+		            strstr(lines[i], "(queue active)") != NULL) ||
+		        (strstr(lines[i], to) != NULL && strstr(lines[i], ", mailer=") != NULL))
 			return true;
 	return false;
 }
@@ -410,20 +421,21 @@ END_TEST
 
 START_TEST(the_same_log_in_another_form_has_the_same_identities)
 {
-	struct outcome *o[3];
-
-	for (unsigned i = 0; i < 3; i++) {
-		g_auto(GStrv) lines = lines_of(logs[3 + i]);
-		o[i] = outcome_new();
-		struct trace_hooks hooks = outcome_hooks(o[i]);
-		struct trace *trace = trace_new(&config, &hooks, NULL);
-		read_lines(trace, lines, 0, g_strv_length(lines));
-		trace_free(&trace);
+	for (size_t run = 0; run < G_N_ELEMENTS(forms); run++) {
+		struct outcome *o[3];
+		for (unsigned i = 0; i < 3; i++) {
+			g_auto(GStrv) lines = lines_of(logs[forms[run] + i]);
+			o[i] = outcome_new();
+			struct trace_hooks hooks = outcome_hooks(o[i]);
+			struct trace *trace = trace_new(&config, &hooks, NULL);
+			read_lines(trace, lines, 0, g_strv_length(lines));
+			trace_free(&trace);
+		}
+		check_ids(o[1], o[0], "RFC 3339");
+		check_ids(o[2], o[0], "RFC 5424");
+		for (unsigned i = 0; i < 3; i++)
+			outcome_free(o[i]);
 	}
-	check_ids(o[1], o[0], "RFC 3339");
-	check_ids(o[2], o[0], "RFC 5424");
-	for (unsigned i = 0; i < 3; i++)
-		outcome_free(o[i]);
 }
 END_TEST
 

@@ -147,6 +147,26 @@ START_TEST(a_repeated_message_is_itself_as_often_as_told)
 }
 END_TEST
 
+START_TEST(a_line_that_claims_to_be_repeated_beyond_belief_is_kept_as_unparsed)
+{
+	static const char *const counts[] = {"10001", "999999999"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
+		struct line_reader *reader = make_reader(NULL, NULL);
+		g_autofree char *line = g_strdup_printf(
+		        "Nov 22 00:00:07 mx postfix/smtp[9]: message repeated %s times: [ ABCDEF: "
+		        "removed]",
+		        counts[i]);
+		struct got got = read_line(reader, line);
+		ck_assert_int_eq(got.seen.kind, OBSERVATION_UNPARSED);
+		ck_assert_uint_le(got.seen.repeat, 1);
+		ck_assert_str_eq(got.node, "mx");
+		got_free(&got);
+		line_reader_free(&reader);
+	}
+}
+END_TEST
+
 START_TEST(last_message_repeated_is_the_last_line_of_that_host)
 {
 	struct line_reader *reader = make_reader(NULL, NULL);
@@ -313,6 +333,7 @@ END_TEST
 UNIT_MAIN("lines", the_node_is_the_host_without_domain_and_the_instance_the_syslog_name,
         configured_names_win, lines_of_other_programs_are_no_mta,
         a_repeated_message_is_itself_as_often_as_told,
+        a_line_that_claims_to_be_repeated_beyond_belief_is_kept_as_unparsed,
         last_message_repeated_is_the_last_line_of_that_host,
         an_entry_without_header_is_read_like_a_line, many_made_up_hosts_are_forgotten,
         an_unknown_zone_is_an_error, random_lines_never_crash_and_give_one_observation,

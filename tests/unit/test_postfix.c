@@ -9,7 +9,8 @@ static struct observation read_as(const char *daemon, const char *text)
 	struct observation seen = OBSERVATION_INIT;
 	struct syslog_line line = {.text = slice_str(text), .repeat = 1};
 
-	postfix_dialect.read(&line, slice_str(daemon), &seen);
+	struct dialect_line in = {.line = &line, .daemon = slice_str(daemon)};
+	ck_assert_msg(!postfix_dialect.read(&in, &seen), "%s: tells more", text);
 	return seen;
 }
 
@@ -187,6 +188,24 @@ START_TEST(a_cut_attempt_without_its_status_is_unparsed)
 	        OBSERVATION_UNPARSED);
 	ck_assert_int_eq(read_as("smtp", "to=<a@b>, relay=none, status=sent (x)").kind,
 	        OBSERVATION_UNPARSED);
+}
+END_TEST
+
+START_TEST(a_local_part_that_poses_as_a_delivery_is_unparsed)
+{
+	static const char forged[] =
+	        "AD6E41: to=<x\"y>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent "
+	        "(250 ok)@e.com>, relay=h.e.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, "
+	        "status=bounced (550 no)";
+	static const char reply[] =
+	        "AD6E41: to=<y@e.com>, relay=h.e.com[192.0.2.1]:25, delay=1, dsn=5.1.1, "
+	        "status=bounced (550 no>, relay=none, delay=0, dsn=2.0.0, status=sent (250 ok)";
+
+	ck_assert_int_eq(read_as("smtp", forged).kind, OBSERVATION_UNPARSED);
+	struct observation seen = read_as("smtp", reply);
+	ck_assert_int_eq(seen.kind, OBSERVATION_ATTEMPT);
+	ck_assert_int_eq(seen.status, ATTEMPT_BOUNCED);
+	same(reply, "to", seen.to, "y@e.com");
 }
 END_TEST
 
@@ -585,7 +604,13 @@ START_TEST(programs_of_postfix_are_known_by_their_names)
 	        {"postfix/smtpd", true, "smtpd"},
 	        {"postfix/submission/smtpd", true, "smtpd"},
 	        {"postfix-out/relay/smtp", true, "smtp"},
-	        {"postfix/my-own-agent", true, "my-own-agent"},
+	        {"postfix-secondary/qmgr", true, "qmgr"},
+	        {"postfix/tlsproxy", true, "tlsproxy"},
+	        {"postfix/policy-spf", false, NULL},
+	        {"postfix-out/evil", false, NULL},
+	        {"postfix-evil", false, NULL},
+	        {"postfixadmin", false, NULL},
+	        {"postfix/", false, NULL},
 	        {"postfix", true, NULL},
 	        {"postfix-script", true, "postfix-script"},
 	        {"out/smtp", true, "smtp"},
@@ -607,16 +632,17 @@ END_TEST
 
 START_TEST(every_rule_names_its_source_and_every_cut_line_is_read_safely)
 {
-	for (const struct postfix_rule *rule = postfix_message_rules; rule->name != NULL; rule++)
+	for (const struct log_rule *rule = postfix_message_rules; rule->name != NULL; rule++)
 		ck_assert(rule->source != NULL && rule->starts.n > 0);
-	for (const struct postfix_rule *rule = postfix_plain_rules; rule->name != NULL; rule++)
+	for (const struct log_rule *rule = postfix_plain_rules; rule->name != NULL; rule++)
 		ck_assert(rule->source != NULL && rule->starts.n > 0);
 	for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
 		for (size_t n = 0; n <= strlen(refusals[i].text); n++) {
 			struct observation seen = OBSERVATION_INIT;
 			g_autofree char *copy = g_memdup2(refusals[i].text, n);
 			struct syslog_line line = {.text = slice_make(copy, n)};
-			postfix_dialect.read(&line, SLICE("smtpd"), &seen);
+			struct dialect_line in = {.line = &line, .daemon = SLICE("smtpd")};
+			postfix_dialect.read(&in, &seen);
 			ck_assert_ptr_nonnull(seen.rule);
 		}
 	}
@@ -624,7 +650,8 @@ START_TEST(every_rule_names_its_source_and_every_cut_line_is_read_safely)
 END_TEST
 
 UNIT_MAIN("postfix", attempts_are_read_in_the_order_of_their_fields,
-        a_cut_attempt_without_its_status_is_unparsed, a_soft_bounce_is_a_deferral_and_says_so,
+        a_cut_attempt_without_its_status_is_unparsed,
+        a_local_part_that_poses_as_a_delivery_is_unparsed, a_soft_bounce_is_a_deferral_and_says_so,
         a_pipe_service_is_no_host, a_delivery_names_the_message_that_it_became,
         refusals_are_read_with_what_they_tell, every_other_line_has_its_kind_and_rule,
         the_client_line_tells_login_and_the_message_before_the_filter,

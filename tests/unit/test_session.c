@@ -585,6 +585,41 @@ START_TEST(bad_x_msys_api_is_counted_and_loses_nothing_else)
 }
 END_TEST
 
+START_TEST(escapes_that_are_no_characters_lose_nothing_else)
+{
+	static const char *const values[] = {
+	        "\\u0000", "\\ud83d", "\\uDE00x", "\\ud83d\\ud83d", "\\ud83dx", "\\ud83d\\n"};
+
+	begin((struct milter_config){0});
+	for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {
+		g_autofree char *json = g_strdup_printf(
+		        "{\"campaign_id\":\"good\",\"metadata\":{\"k\":\"%s\"}}", values[i]);
+		send_with("X-MSYS-API", json);
+		said("campaign_id=good\n");
+		said("\xef\xbf\xbd");
+		ck_assert_ptr_nonnull(strstr(record.counters->str, "milter_bad_attributes"));
+	}
+	send_with("X-MSYS-API", "{\"campaign_id\":\"\\ud83d\\ude00 \\\\u0000\"}");
+	said("campaign_id=\xf0\x9f\x98\x80 \\u0000\n");
+	end();
+}
+END_TEST
+
+START_TEST(a_broken_x_msys_api_does_not_hide_a_good_one)
+{
+	unsigned remove;
+
+	begin((struct milter_config){0});
+	mail_from("<s@lab.example>");
+	header("X-MSYS-API", "{\"campaign_id\":\"cut");
+	header("X-MSYS-API", "{\"campaign_id\":\"second\"}");
+	header("X-MSYS-API", "{\"campaign_id\":\"third\"}");
+	milter_session_end(session, "id1", NULL, &remove);
+	said("campaign_id=second\n");
+	end();
+}
+END_TEST
+
 START_TEST(huge_x_msys_api_is_bounded)
 {
 	g_autoptr(GString) json = g_string_new("{\"campaign_id\":\"c\",\"metadata\":{\"k\":\"");
@@ -778,7 +813,9 @@ UNIT_MAIN("session", a_mail_becomes_one_envelope_with_all_that_only_the_milter_k
         tempfail_waits_and_answers_451_when_the_commit_failed,
         accept_lets_the_mail_go_when_the_envelope_was_lost,
         x_msys_api_tells_campaign_metadata_tags_and_options, x_msys_api_tells_of_single_recipients,
-        bad_x_msys_api_is_counted_and_loses_nothing_else, huge_x_msys_api_is_bounded,
+        bad_x_msys_api_is_counted_and_loses_nothing_else,
+        escapes_that_are_no_characters_lose_nothing_else,
+        a_broken_x_msys_api_does_not_hide_a_good_one, huge_x_msys_api_is_bounded,
         x_msys_api_headers_are_counted_for_removal_only_when_asked,
         x_msys_api_wins_over_other_headers_and_adds_to_them, recipients_past_the_limit_are_counted,
         headers_past_the_limit_are_counted_and_x_msys_api_still_removed,

@@ -70,10 +70,14 @@ START_TEST(a_year_passes_at_new_year_forward_and_back)
 {
 	struct syslog_clock *clock = clock_in("UTC", "2026-12-31T23:00:00");
 
+	/* The file grew while it was read. */
 	expect(clock, "Dec 31 22:59:59", "2026-12-31T22:59:59");
 	expect(clock, "Jan  1 00:00:00", "2027-01-01T00:00:00");
 	expect(clock, "Dec 31 23:59:59", "2026-12-31T23:59:59");
 	expect(clock, "Jan  1 00:00:01", "2027-01-01T00:00:01");
+	syslog_clock_free(&clock);
+	clock = clock_in("UTC", "2027-07-01T00:00:00");
+	syslog_clock_set_last(clock, utc("2027-01-01T00:00:01"));
 	expect(clock, "Jun 30 00:00:00", "2027-06-30T00:00:00");
 	syslog_clock_free(&clock);
 }
@@ -86,8 +90,32 @@ START_TEST(a_leap_day_belongs_to_the_leap_year_nearest_to_the_line_before)
 	expect(clock, "Feb 28 23:59:59", "2024-02-28T23:59:59");
 	expect(clock, "Feb 29 00:00:00", "2024-02-29T00:00:00");
 	expect(clock, "Mar  1 00:00:00", "2024-03-01T00:00:00");
+	syslog_clock_free(&clock);
+	clock = clock_in("UTC", "2104-12-01T00:00:00");
 	syslog_clock_set_last(clock, utc("2101-03-01T00:00:00"));
 	expect(clock, "Feb 29 00:00:00", "2104-02-29T00:00:00");
+	syslog_clock_free(&clock);
+}
+END_TEST
+
+START_TEST(no_stamp_without_a_year_is_later_than_the_file)
+{
+	struct syslog_clock *clock = clock_in("UTC", "2026-11-22T12:00:00");
+
+	expect(clock, "Feb 28 23:59:59", "2026-02-28T23:59:59");
+	expect(clock, "Feb 29 00:00:00", "2024-02-29T00:00:00");
+	expect(clock, "Mar  1 00:00:00", "2024-03-01T00:00:00");
+	syslog_clock_set_last(clock, utc("2026-11-22T11:00:00"));
+	expect(clock, "Feb 29 00:00:00", "2024-02-29T00:00:00");
+	syslog_clock_set_last(clock, utc("2026-11-22T11:00:00"));
+	expect(clock, "Nov 24 00:00:00", "2025-11-24T00:00:00");
+	syslog_clock_free(&clock);
+	/* The present, where no time is given. */
+	clock = syslog_clock_new("UTC", 0, NULL);
+	syslog_clock_set_last(clock, clock_now());
+	int64_t ms = 0;
+	ck_assert_uint_eq(stamp_read(clock, SLICE("Feb 29 00:00:00"), &ms), 15);
+	ck_assert_int_le(ms, clock_now() + INT64_C(86400000));
 	syslog_clock_free(&clock);
 }
 END_TEST
@@ -257,6 +285,7 @@ END_TEST
 UNIT_MAIN("stamp", the_first_stamp_is_the_latest_date_not_after_the_given_one,
         a_year_passes_at_new_year_forward_and_back,
         a_leap_day_belongs_to_the_leap_year_nearest_to_the_line_before,
+        no_stamp_without_a_year_is_later_than_the_file,
         after_a_restart_the_year_is_that_of_the_position,
         the_overlap_hour_is_the_one_nearest_to_the_line_before,
         a_time_in_the_gap_counts_with_the_offset_before_it,

@@ -3,7 +3,7 @@
  *	"SECOND QUEUE-ID KIND [NAME=VALUE …]"
  *
  * KIND: client pickup mid active sent deferred bounced softbounce probe expired removed cancel
- * reject note forwarded (an alias) bounce-child env tick. Values have '_' for blanks. */
+ * reject refused note forwarded (an alias) bounce-child env tick. Values have '_' for blanks. */
 #ifndef PW_TESTS_TRACE_SCRIPT_H
 #define PW_TESTS_TRACE_SCRIPT_H
 
@@ -251,6 +251,7 @@ static inline void step_kind(struct step *step, const char *kind)
 	        {"removed", OBSERVATION_REMOVED, 0, 0},
 	        {"cancel", OBSERVATION_CANCEL, 0, 0},
 	        {"reject", OBSERVATION_REJECT, 0, 0},
+	        {"refused", OBSERVATION_REFUSED, 0, 0},
 	        {"note", OBSERVATION_NOTE, 0, 0},
 	        {"bounce-child", OBSERVATION_CHILD, 0, CHILD_BOUNCE},
 	        {"env", OBSERVATION_ENVELOPE, 0, 0},
@@ -339,6 +340,8 @@ static inline void step_read(struct step *step, const char *line)
 	step->seen.client_port = step_value(step, "port");
 	step->seen.service = step_value(step, "service");
 	step->seen.size = step_number(step, "size", -1);
+	step->seen.nrcpt = step_number(step, "nrcpt", -1);
+	step->seen.hop = step_value(step, "hop").p != NULL;
 	step->seen.delay_ms = step_number(step, "delay", -1);
 	step_relay(step);
 	if (step->seen.kind == OBSERVATION_ENVELOPE)

@@ -1,4 +1,4 @@
-#include "logtail/postfix.h"
+#include "logtail/field.h"
 
 #include <glib.h>
 
@@ -24,7 +24,7 @@ static ptrdiff_t find_end(struct slice s, const char *ends, bool quotes)
 	return -1;
 }
 
-bool postfix_read_address(struct slice *s, const char *ends, struct slice *address_r)
+bool field_address(struct slice *s, const char *ends, struct slice *address_r)
 {
 	if (s->n > 0 && s->p[0] == '<') {
 		struct slice inside = slice_from(*s, 1);
@@ -62,8 +62,16 @@ static bool is_ip(struct slice s)
 	return separated;
 }
 
-bool postfix_read_peer(
-        struct slice *s, struct slice *host_r, struct slice *ip_r, struct slice *port_r)
+bool field_ip(struct slice text, struct slice *ip_r)
+{
+	slice_skip(&text, SLICE("IPv6:"));
+	if (!is_ip(text))
+		return false;
+	*ip_r = text;
+	return true;
+}
+
+bool field_peer(struct slice *s, struct slice *host_r, struct slice *ip_r, struct slice *port_r)
 {
 	ptrdiff_t open = slice_chr(*s, '[');
 	ptrdiff_t close = slice_chr(*s, ']');
@@ -77,9 +85,7 @@ bool postfix_read_peer(
 	struct slice rest = slice_from(*s, (size_t)close + 1);
 	if (host.n > 0)
 		*host_r = host;
-	slice_skip(&ip, SLICE("IPv6:"));
-	if (is_ip(ip))
-		*ip_r = ip;
+	field_ip(ip, ip_r);
 	size_t n = 1;
 	while (n < rest.n && g_ascii_isdigit(rest.p[n]))
 		n++;
@@ -101,7 +107,7 @@ static size_t name_length(struct slice s)
 	return n > 0 && n < s.n && s.p[n] == '=' ? n : 0;
 }
 
-bool postfix_read_field(struct slice *s, struct slice *name_r, struct slice *value_r)
+bool field_next(struct slice *s, struct slice *name_r, struct slice *value_r)
 {
 	struct slice rest = *s;
 
@@ -138,7 +144,7 @@ static size_t skip_digits(struct slice s, size_t at, size_t most)
 	return n;
 }
 
-bool postfix_read_dsn(struct slice *s, struct slice *dsn_r)
+bool field_dsn(struct slice *s, struct slice *dsn_r)
 {
 	if (s->n < 5 || s->p[1] != '.' || (s->p[0] != '2' && s->p[0] != '4' && s->p[0] != '5'))
 		return false;
@@ -153,7 +159,7 @@ bool postfix_read_dsn(struct slice *s, struct slice *dsn_r)
 	return true;
 }
 
-bool postfix_read_code(struct slice *s, struct slice *code_r)
+bool field_code(struct slice *s, struct slice *code_r)
 {
 	if (s->n < 3 || s->p[0] < '2' || s->p[0] > '5' || skip_digits(*s, 0, 4) != 3)
 		return false;
@@ -164,7 +170,7 @@ bool postfix_read_code(struct slice *s, struct slice *code_r)
 	return true;
 }
 
-bool postfix_seconds(struct slice text, int64_t *ms_r)
+bool field_seconds(struct slice text, int64_t *ms_r)
 {
 	size_t whole = skip_digits(text, 0, 12);
 	int64_t seconds;
