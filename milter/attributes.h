@@ -49,8 +49,8 @@ int attributes_bool(struct slice text);
 /* A header value as JSON, unfolded; NULL (and one more `bad`) when it is none. */
 json_t *attributes_json(struct attributes *attributes, struct slice value);
 
-/* The object of X-MSYS-API: campaign_id, metadata, tags, options, cc, bcc, archive, recipients. False
- * where the value is none. */
+/* The object of X-MSYS-API: campaign_id, metadata, tags, options, cc, bcc, archive, recipients.
+ * False where the value is none. */
 bool attributes_msys(struct attributes *attributes, struct slice value);
 
 /* Adds what `other` tells and `attributes` does not. */

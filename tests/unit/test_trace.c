@@ -88,14 +88,14 @@ END_TEST
 
 START_TEST(the_first_delivery_tells_the_birth_of_a_mail_that_was_in_the_queue_before)
 {
-	struct outcome *o = script_run(NULL,
-	        SCRIPT("100 A1 active from=s@x.example size=1",
-	                "100.2 A1 deferred to=b@y.example delay=7000",
-	                "100 A2 active from=s@x.example size=1",
-	                "100 A2 deferred to=c@y.example delay=7000",
-	                /* the older piece of the log */
-	                "92 A1 client ip=192.0.2.1", "92 A1 active from=s@x.example size=1",
-	                "92 A1 deferred to=b@y.example delay=100"));
+	struct outcome *o = script_run(
+	        NULL, SCRIPT("100 A1 active from=s@x.example size=1",
+	                      "100.2 A1 deferred to=b@y.example delay=7000",
+	                      "100 A2 active from=s@x.example size=1",
+	                      "100 A2 deferred to=c@y.example delay=7000",
+	                      /* the older piece of the log */
+	                      "92 A1 client ip=192.0.2.1", "92 A1 active from=s@x.example size=1",
+	                      "92 A1 deferred to=b@y.example delay=100"));
 
 	check_events(o, WANT("injection b@y.example", "delay b@y.example", "injection c@y.example",
 	                        "delay c@y.example", "delay b@y.example"));
