@@ -11,7 +11,7 @@
 
 struct life {
 	int64_t birth, last;
-	int64_t first;          /* first that happened to it but its birth; INT64_MAX = not known */
+	int64_t first;          /* first that happened to it but its birth; INT64_MAX = none */
 	GHashTable *recipients; /* whose last event is known */
 	bool open, seen;        /* `seen`: its birth is no computed one */
 };
@@ -112,8 +112,8 @@ static int64_t nearest(const struct looking *looking)
 
 	g_hash_table_iter_init(&iter, looking->lives);
 	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&life)) {
-		int64_t age = CLAMP(life->first - life->birth, 0, CLOCK_DAY);
-		int64_t error = life->seen ? CLOCK_SECOND - 1 : identity_birth_error(age);
+		int64_t age = life->first != INT64_MAX ? life->first - life->birth : 0;
+		int64_t error = life->seen ? CLOCK_SECOND - 1 : identity_birth_error(MAX(age, 0));
 		int64_t apart = ABS(life->birth - looking->time);
 		if (apart < least && apart <= error) {
 			least = apart;

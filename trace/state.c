@@ -1,11 +1,13 @@
 #include "event/catalogue.h"
 #include "trace/trace-private.h"
 
-/* The saved form of open messages and waiting envelopes: a version, then numbers in base 128 and
- * texts with their lengths, in the order in which the functions below write them. */
+/* The saved form of open messages, waiting envelopes and what was learned of a stream: a version,
+ * then numbers in base 128 and texts with their lengths, in the order in which the functions below
+ * write them. */
 #define STATE_VERSION 2
 #define KEY_MESSAGE 'M'
 #define KEY_ORPHAN 'E'
+#define KEY_STREAM 'S'
 
 /* Times past this are damage (year 33658). */
 #define TIME_MAX INT64_C(1000000000000000)
@@ -444,6 +446,19 @@ static int restore_orphan(struct trace *trace, struct reader *key, struct reader
 	return 0;
 }
 
+static int restore_stream(struct trace *trace, struct reader *key, struct reader *in)
+{
+	struct slice node = get_text(key), instance = get_text(key);
+	uint64_t filtered = get_number(in);
+
+	if (key->bad || key->p != key->end || in->bad || in->p != in->end)
+		return -1;
+	struct stream *stream = stream_of(trace, node, instance);
+	stream->filtered |= filtered == 1;
+	stream->saved = true;
+	return 0;
+}
+
 static int restore(struct trace *trace, struct slice key, struct slice value)
 {
 	struct reader name = {
@@ -456,6 +471,8 @@ static int restore(struct trace *trace, struct slice key, struct slice value)
 	unsigned char kind = *name.p++;
 	if (kind == KEY_MESSAGE)
 		return restore_message(trace, &name, &in);
+	if (kind == KEY_STREAM)
+		return restore_stream(trace, &name, &in);
 	return kind == KEY_ORPHAN ? restore_orphan(trace, &name, &in) : -1;
 }
 
@@ -548,6 +565,26 @@ static void save_orphans(
 	}
 }
 
+/* That filters are at work is worth knowing to those who read the next log. */
+static void save_streams(
+        struct trace *trace, GString *key, GString *value, put_function *put, void *ctx)
+{
+	for (guint i = 0; i < trace->streams->len; i++) {
+		struct stream *stream = trace->streams->pdata[i];
+		if (!stream->filtered || stream->saved)
+			continue;
+		stream->saved = true;
+		g_string_assign(key, "");
+		g_string_assign(value, "");
+		g_string_append_c(key, KEY_STREAM);
+		put_text(key, stream->node);
+		put_text(key, stream->instance);
+		put_number(value, STATE_VERSION);
+		put_number(value, stream->filtered);
+		put(ctx, slice_make(key->str, key->len), slice_make(value->str, value->len));
+	}
+}
+
 void trace_save(struct trace *trace, put_function *put, void *ctx)
 {
 	g_autoptr(GString) key = g_string_new(NULL);
@@ -558,6 +595,7 @@ void trace_save(struct trace *trace, put_function *put, void *ctx)
 	while (trace->dirty.head != NULL)
 		save_message(trace, trace->dirty.head->data, key, value, put, ctx);
 	save_orphans(trace, key, value, put, ctx);
+	save_streams(trace, key, value, put, ctx);
 	if (trace->counts.open > trace->config.max_open)
 		messages_evict(trace);
 }

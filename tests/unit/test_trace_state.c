@@ -255,10 +255,41 @@ START_TEST(ended_messages_leave_no_state_behind)
 	}
 	script_feed(trace, "500 - tick");
 	trace_save(trace, outcome_put, o);
-	/* What only the milter saw stays open for late lines. */
+	/* What only the milter saw stays open for late lines, and what was learned stays. */
 	ck_assert_uint_eq(trace_counts(trace).open, 1);
-	ck_assert_uint_eq(g_hash_table_size(o->state), 1);
+	ck_assert_uint_eq(g_hash_table_size(o->state), 2);
 	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(that_filters_are_at_work_is_known_after_a_restart)
+{
+	static const char *const lines[] = {"10 A1 client ip=127.0.0.1",
+	        "10 A1 mid id=<m1@x.example>", "10 A1 active from=s@x.example size=321",
+	        "11 B1 client ip=127.0.0.1", "11 B1 mid id=<m1@x.example>",
+	        "11 B1 active from=s@x.example size=500",
+	        "12 B1 sent to=b@y.example relay=192.0.2.9:25", "12 B1 removed",
+	        "12 A1 sent to=b@y.example relay=127.0.0.1:10024 new=B1", "12 A1 removed",
+	        "900 - tick"};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+
+	for (unsigned run = 0; run < 2; run++) {
+		struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+		outcome_restore(o, trace);
+		for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+			g_autofree char *line = g_strconcat(run ? "1" : "", lines[i], NULL);
+			script_feed(trace, line);
+		}
+		trace_save(trace, outcome_put, o);
+		trace_free(&trace);
+		ck_assert_uint_eq(g_hash_table_size(o->state), 1);
+	}
+	/* The first mail came from this host, as programs' copies do. */
+	check_events(
+	        o, WANT("injection b@y.example", "delivery b@y.example", "injection b@y.example",
+	                   "delivery b@y.example", "injection b@y.example"));
 	outcome_free(o);
 }
 END_TEST
@@ -411,6 +442,7 @@ UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         a_line_fed_twice_adds_nothing_but_its_own_event,
         messages_beyond_the_bound_wait_in_the_state_store,
         memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
+        that_filters_are_at_work_is_known_after_a_restart,
         a_mail_that_comes_and_goes_between_two_saves_is_never_written,
         damaged_state_is_refused_and_breaks_nothing, state_of_another_version_is_refused,
         lines_in_no_sensible_order_break_nothing)

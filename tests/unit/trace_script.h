@@ -115,8 +115,8 @@ static inline int64_t outcome_birth(void *ctx, struct slice node, struct slice i
 		if (!begins && life->birth / 1000 <= time / 1000 &&
 		        time <= life->last + 5 * CLOCK_MINUTE)
 			birth = MAX(birth, life->birth);
-		int64_t error =
-		        identity_birth_error(CLAMP(life->first - life->birth, 0, CLOCK_DAY));
+		int64_t age = life->first != INT64_MAX ? life->first - life->birth : 0;
+		int64_t error = identity_birth_error(MAX(age, 0));
 		if (begins && apart < least && apart <= (life->seen ? 999 : error)) {
 			birth = life->birth;
 			least = apart;
