@@ -64,10 +64,42 @@ CREATE TABLE rollup (
 	PRIMARY KEY (minute, type, class)
 ) WITHOUT ROWID;
 
--- The inverted index of all exact filters: a document of terms for each event, see store/terms.c.
-CREATE VIRTUAL TABLE ix USING fts5(t, content='', detail=none, columnsize=0, tokenize="ascii");
-INSERT INTO ix (ix, rank) VALUES ('automerge', 16);
-INSERT INTO ix (ix, rank) VALUES ('crisismerge', 64);
-INSERT INTO ix (ix, rank) VALUES ('usermerge', 2);
+-- The inverted index of all exact filters: which rows have a term (store/terms.h). What commits
+-- added stands in the tail, until there is enough for a segment; see store/index.h.
+CREATE TABLE tail (
+	id INTEGER PRIMARY KEY,
+	body BLOB NOT NULL       -- documents and their terms, see store/tail.h
+);
 
-PRAGMA user_version = 1;
+CREATE TABLE segment (
+	id INTEGER PRIMARY KEY,
+	live INTEGER NOT NULL DEFAULT 0,   -- 0: it is being made, or was merged into another
+	low INTEGER NOT NULL,              -- smallest event.id
+	high INTEGER NOT NULL,             -- greatest event.id
+	docs INTEGER NOT NULL,             -- number of events
+	pieces INTEGER NOT NULL DEFAULT 0, -- that it is made of
+	dead INTEGER NOT NULL DEFAULT 0    -- events that are not in it any more
+);
+
+-- The bytes of segments, see store/segment.c and store/piece.h.
+CREATE TABLE piece (
+	id INTEGER PRIMARY KEY,  -- segment.id << 24 | number of the piece
+	body BLOB NOT NULL
+);
+
+-- With what a piece starts: a row (below 2^48) or a term.
+CREATE TABLE fence (
+	segment INTEGER NOT NULL,
+	key INTEGER NOT NULL,
+	piece INTEGER NOT NULL,
+	PRIMARY KEY (segment, key)
+) WITHOUT ROWID;
+
+-- Events that a segment holds no more: their terms changed, or they were erased.
+CREATE TABLE dead (
+	segment INTEGER NOT NULL,
+	doc INTEGER NOT NULL,    -- number of the event in the segment
+	PRIMARY KEY (segment, doc)
+) WITHOUT ROWID;
+
+PRAGMA user_version = 2;

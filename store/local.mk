@@ -3,6 +3,7 @@ libstore_a_SOURCES = \
 	store/arrivals.c \
 	store/batch.c store/batch.h store/batch-private.h \
 	store/birth.c \
+	store/bits.h \
 	store/cache.c store/cache.h \
 	store/commit.c \
 	store/control.c store/control.h \
@@ -13,9 +14,10 @@ libstore_a_SOURCES = \
 	store/fetch.c store/fetch.h \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
-	store/index.c store/index.h \
+	store/index.c store/index.h store/index_merge.c store/index_write.c \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
+	store/piece.c store/piece.h \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
@@ -25,8 +27,10 @@ libstore_a_SOURCES = \
 	store/row.c store/row.h \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
+	store/segment.c store/segment.h \
 	store/sql.c store/sql.h \
 	store/store.c store/store.h \
+	store/tail.h \
 	store/terms.c store/terms.h \
 	store/writer.c store/writer.h
 

@@ -49,7 +49,7 @@ int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *e
 static int64_t class_of(const struct event *event)
 {
 	struct slice text = event->field[FIELD_BOUNCE_CLASS], value;
-	char digits[TERM_MAX];
+	char digits[24];
 
 	if (text.p == NULL || !terms_value(VALUE_NUMBER, text, NULL, &value))
 		return NO_CLASS;
