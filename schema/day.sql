@@ -9,8 +9,8 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 INSERT INTO meta (name, value) VALUES ('key', randomblob(16));
 
--- Dictionaries: strings that come again and again stand in rows as a number. Three of them, so
--- that a substring search reads only the strings of its kind.
+-- Dictionaries: strings that come again and again stand in rows as a number. Several, so that a
+-- substring search reads only the strings of its kind.
 CREATE TABLE word (
 	id INTEGER PRIMARY KEY,
 	hash INTEGER NOT NULL,   -- 31 bits of the keyed hash of value
@@ -20,18 +20,26 @@ CREATE INDEX word_hash ON word (hash);
 
 -- reason and raw_reason of failures.
 CREATE TABLE reason (
-	id INTEGER PRIMARY KEY,  -- index term: 'x' and this number
+	id INTEGER PRIMARY KEY,  -- index terms: 'x' and this number
 	hash INTEGER NOT NULL,
 	value BLOB NOT NULL
 );
 CREATE INDEX reason_hash ON reason (hash);
 
 CREATE TABLE subject (
-	id INTEGER PRIMARY KEY,  -- index term: 'u' and this number
+	id INTEGER PRIMARY KEY,  -- index terms: 'u' and this number
 	hash INTEGER NOT NULL,
 	value BLOB NOT NULL
 );
 CREATE INDEX subject_hash ON subject (hash);
+
+-- Which fields rows have, in which form, and the values of those that have few; see store/row.c.
+CREATE TABLE shape (
+	id INTEGER PRIMARY KEY,
+	hash INTEGER NOT NULL,
+	value BLOB NOT NULL
+);
+CREATE INDEX shape_hash ON shape (hash);
 
 -- What is the same for all events of a message. Immutable: a message of which more becomes known
 -- gets a new row, older events keep theirs.

@@ -123,7 +123,7 @@ static int64_t put_message(
 
 	if (!row_has_message(event))
 		return 0;
-	uint64_t hash = row_message_hash(event, writer->day->key);
+	uint64_t hash = row_message_hash(event, writer);
 	int64_t id = cache_get(&writer->message, hash);
 	if (id > 0)
 		return id;

@@ -26,7 +26,8 @@ enum day_statement {
 	DAY_WORD_TEXT, /* in the order of enum dict_kind */
 	DAY_REASON_TEXT,
 	DAY_SUBJECT_TEXT,
-	DAY_REASON_ALL, /* in the order of enum dict_kind */
+	DAY_SHAPE_TEXT,
+	DAY_REASON_ALL,
 	DAY_SUBJECT_ALL,
 	DAY_EVENT_BY_ID,
 	DAY_EVENT_ARRIVAL,
@@ -46,9 +47,11 @@ enum day_statement {
 	DAY_WORD_FIND = DAY_READ_STATEMENTS, /* in the order of enum dict_kind */
 	DAY_REASON_FIND,
 	DAY_SUBJECT_FIND,
+	DAY_SHAPE_FIND,
 	DAY_WORD_ADD, /* in the order of enum dict_kind */
 	DAY_REASON_ADD,
 	DAY_SUBJECT_ADD,
+	DAY_SHAPE_ADD,
 	DAY_MESSAGE_ADD,
 	DAY_EVENT_ADD,
 	DAY_EVENT_SET,
@@ -93,6 +96,8 @@ struct day_writer {
 	struct cache message;          /* hash of the fields -> id */
 	struct seconds seconds;
 	struct index_tail *tail;
+	GByteArray *scratch, *shape; /* of the row at work */
+	GString *frame;
 	int64_t used; /* ms of the wall clock */
 };
 

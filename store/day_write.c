@@ -6,7 +6,7 @@
 
 #define MAX_WRITERS 4               /* days that an import may jump between */
 #define IDLE_MS (10 * CLOCK_MINUTE) /* after which the writer of an ended day is closed */
-#define DICT_CACHE 4096             /* strings of a dictionary */
+#define DICT_CACHE 16384            /* strings of a dictionary */
 #define MESSAGE_CACHE 65536         /* messages that may get events still */
 #define HELPER_CACHE_KB 4096        /* of a merge */
 #define WAL_CHECKPOINT_PAGES 512    /* 4 MiB: the helper copies them into the file */
@@ -112,6 +112,9 @@ static void close_writer(void *arg)
 	seconds_free(&writer->seconds);
 	index_tail_free(writer->tail);
 	g_free(writer->tail);
+	g_byte_array_unref(writer->scratch);
+	g_byte_array_unref(writer->shape);
+	g_string_free(writer->frame, TRUE);
 	day_release(writer->day);
 	g_free(writer);
 }
@@ -135,6 +138,9 @@ static struct day_writer *open_day(struct store *store, int64_t number, struct e
 	seconds_init(&writer->seconds);
 	writer->tail = g_new(struct index_tail, 1);
 	index_tail_init(writer->tail);
+	writer->scratch = g_byte_array_new();
+	writer->shape = g_byte_array_new();
+	writer->frame = g_string_new(NULL);
 	wal_watch(&day->wal, &writer->sql);
 	return writer;
 }

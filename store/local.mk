@@ -17,6 +17,7 @@ libstore_a_SOURCES = \
 	store/index.c store/index.h store/index_merge.c store/index_write.c \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
+	store/pack.c store/pack.h \
 	store/piece.c store/piece.h \
 	store/plan.c store/plan.h \
 	store/private.h \

@@ -12,7 +12,7 @@
  *	n < 32        4 Rice parameter, documents as rice of their distance - 1, the first from -1
  *	n >= 32       2 form, 16 size; at the next full byte `size` bytes:
  *	                LIST 4 Rice parameter, documents as above; BITMAP one bit a document; ALL -
-*/
+ */
 #ifndef PW_STORE_PIECE_H
 #define PW_STORE_PIECE_H
 
