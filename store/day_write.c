@@ -259,7 +259,8 @@ static void finish(void *arg)
 	struct sql sql;
 
 	if (!helper_in_hurry(helper) && day_in_place(day) && open_helper(day, &sql) == 0) {
-		if (seal(&sql) == 0 && index_merge(&sql, true, in_hurry, helper, NULL) == 0) {
+		if (seal(&sql) == 0 && index_merge(&sql, true, in_hurry, helper, NULL) == 0 &&
+		        file_shrink(&sql, in_hurry, helper, NULL) == 0) {
 			wal_close(&day->wal);
 			day_close_idle(day);
 			/* Without waiting: somebody who reads keeps the WAL for now. */

@@ -29,7 +29,6 @@ struct merging {
 	struct segment_out out;
 	uint32_t *docs; /* of the term at work */
 	uint64_t room;  /* for so many */
-	int64_t done;   /* pieces that are committed */
 };
 
 static bool stopped(const struct merging *m)
@@ -37,15 +36,16 @@ static bool stopped(const struct merging *m)
 	return m->stop != NULL && m->stop(m->ctx);
 }
 
-/* Ends a transaction that did enough and begins the next. */
-static int step(struct merging *m)
+/* Writes what waits, when it is enough for a transaction; in the end all. The lock is held for no
+ * longer than that takes: the writer looks for it only from time to time. */
+static int flush(struct merging *m, guint enough)
 {
-	if (m->out.segment.pieces - m->done < STEP_PIECES)
-		return 0;
-	m->done = m->out.segment.pieces;
-	if (sql_commit(m->sql, m->err) < 0 || stopped(m))
-		return -1;
-	return sql_begin(m->sql, m->err);
+	while (segment_waiting(&m->out) >= enough && segment_waiting(&m->out) > 0) {
+		if (stopped(m) || sql_begin(m->sql, m->err) < 0 ||
+		        segment_flush(&m->out, STEP_PIECES) < 0 || sql_commit(m->sql, m->err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void die(void *ctx, uint32_t doc)
@@ -166,7 +166,9 @@ static int merge_term(struct merging *m, uint64_t term)
 				return -1;
 	}
 	sort(m->docs, n);
-	return n > 0 ? segment_term(&m->out, term, m->docs, n) : 0;
+	if (n > 0)
+		segment_term(&m->out, term, m->docs, n);
+	return 0;
 }
 
 static int merge_terms(struct merging *m)
@@ -180,10 +182,24 @@ static int merge_terms(struct merging *m)
 			if (m->sources[i].more)
 				least = MIN(least, m->sources[i].in.entry.term);
 		if (least == UINT64_MAX)
-			return segment_end(&m->out);
-		if (merge_term(m, least) < 0 || step(m) < 0)
+			break;
+		if (merge_term(m, least) < 0 || flush(m, STEP_PIECES) < 0)
 			return -1;
 	}
+	segment_end(&m->out);
+	return flush(m, 0);
+}
+
+static int begin(struct merging *m, const GArray *rows)
+{
+	const int64_t *row = (const int64_t *)rows->data;
+
+	if (sql_begin(m->sql, m->err) < 0 ||
+	        segment_begin(&m->out, m->sql, row, rows->len, m->err) < 0 ||
+	        sql_commit(m->sql, m->err) < 0)
+		return -1;
+	segment_rows(&m->out, row, rows->len);
+	return flush(m, STEP_PIECES);
 }
 
 /* Whether documents died since. */
@@ -203,7 +219,7 @@ static int changed(struct merging *m)
 	return same != m->n;
 }
 
-/* In the transaction that ends the merge. What changed is merged another time. */
+/* The transaction that ends the merge. What changed is merged another time. */
 static int take_over(struct merging *m)
 {
 	int result = changed(m);
@@ -227,13 +243,10 @@ static int merge_all(struct merging *m, const struct segment *segments)
 		return -1;
 	m->room = (uint64_t)rows->len + PIECE_CHUNK; /* the dead of an entry are read as well */
 	m->docs = g_new(uint32_t, m->room);
-	if (sql_begin(m->sql, m->err) < 0)
+	/* Maybe nobody lives any more. */
+	if (rows->len > 0 && (begin(m, rows) < 0 || merge_terms(m) < 0))
 		return -1;
-	if (rows->len > 0 && (segment_begin(&m->out, m->sql, (const int64_t *)rows->data, rows->len,
-	                              m->err) < 0 ||
-	                             merge_terms(m) < 0))
-		return -1;
-	return take_over(m);
+	return sql_begin(m->sql, m->err) < 0 ? -1 : take_over(m);
 }
 
 /* What is not live is left from a merge that was cut off, or was merged. */
@@ -261,7 +274,6 @@ static int merge(struct merging *m, const struct segment *segments, guint n)
 {
 	m->sources = g_new0(struct source, n);
 	m->n = n;
-	m->done = 0;
 	m->out = (struct segment_out){0};
 	int result = merge_all(m, segments);
 	sql_rollback(m->sql);

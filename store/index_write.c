@@ -112,7 +112,7 @@ static gint by_row(gconstpointer a, gconstpointer b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-static int put_terms(struct segment_out *out, const struct pair *pairs, size_t n)
+static void put_terms(struct segment_out *out, const struct pair *pairs, size_t n)
 {
 	g_autofree uint32_t *docs = g_new(uint32_t, n + 1);
 
@@ -123,10 +123,9 @@ static int put_terms(struct segment_out *out, const struct pair *pairs, size_t n
 		for (; i < n && pairs[i].term == term; i++)
 			if (k == 0 || docs[k - 1] != pairs[i].doc)
 				docs[k++] = pairs[i].doc;
-		if (segment_term(out, term, docs, k) < 0)
-			return -1;
+		segment_term(out, term, docs, k);
 	}
-	return segment_end(out) < 0 || segment_live(out) < 0 ? -1 : 0;
+	segment_end(out);
 }
 
 static int write_segment(struct index_tail *tail, struct sql *sql, struct error *err)
@@ -145,9 +144,12 @@ static int write_segment(struct index_tail *tail, struct sql *sql, struct error 
 			        g_array_index(tail->terms, guint64, doc->first + t), i};
 	}
 	sort_pairs(pairs, pairs + n, n);
-	int result = segment_begin(&out, sql, rows, tail->docs->len, err) < 0
-	                     ? -1
-	                     : put_terms(&out, pairs, n);
+	int result = segment_begin(&out, sql, rows, tail->docs->len, err);
+	if (result == 0) {
+		segment_rows(&out, rows, tail->docs->len);
+		put_terms(&out, pairs, n);
+		result = segment_flush(&out, G_MAXUINT) < 0 || segment_live(&out) < 0 ? -1 : 0;
+	}
 	segment_clear(&out);
 	return result;
 }

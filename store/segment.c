@@ -248,27 +248,80 @@ int segment_each_dead(struct segment_in *in, void (*dead)(void *ctx, uint32_t do
 	return result;
 }
 
-static int put_piece(struct segment_out *out, const uint8_t *p, size_t n)
-{
-	sqlite3_stmt *stmt = out->sql->stmt[DAY_PIECE_ADD];
+/* A piece that is made and not written yet. */
+struct waiting_piece {
+	uint64_t fence;
+	bool fenced;
+	guint32 size;
+	size_t at; /* of its bytes */
+};
 
-	sqlite3_bind_int64(stmt, 1, out->segment.id << PIECE_NUMBER_BITS | out->segment.pieces++);
-	sql_bind_slice(stmt, 2, slice_make((const char *)p, n));
-	return sql_run(out->sql, stmt, out->err);
+static void put_piece(struct segment_out *out, const uint8_t *p, size_t n)
+{
+	struct waiting_piece *piece =
+	        &g_array_index(out->waiting, struct waiting_piece, out->waiting->len - 1);
+
+	piece->at = out->bytes->len;
+	piece->size = (guint32)n;
+	g_byte_array_append(out->bytes, p, (guint)n);
+	out->segment.pieces++;
 }
 
-/* For the piece that is put next. */
-static int put_fence(struct segment_out *out, uint64_t key)
+/* Announces the piece that is put next. */
+static void announce(struct segment_out *out, uint64_t fence, bool fenced)
+{
+	struct waiting_piece piece = {.fence = fence, .fenced = fenced};
+
+	g_array_append_val(out->waiting, piece);
+}
+
+static int write_fence(struct segment_out *out, uint64_t key, int64_t number)
 {
 	sqlite3_stmt *stmt = out->sql->stmt[DAY_FENCE_ADD];
 
 	sqlite3_bind_int64(stmt, 1, out->segment.id);
 	sqlite3_bind_int64(stmt, 2, (int64_t)key);
-	sqlite3_bind_int64(stmt, 3, out->segment.pieces);
+	sqlite3_bind_int64(stmt, 3, number);
 	return sql_run(out->sql, stmt, out->err);
 }
 
-static int put_block(struct segment_out *out, const int64_t *rows, uint32_t n)
+static int write_piece(struct segment_out *out, const struct waiting_piece *piece, int64_t number)
+{
+	sqlite3_stmt *stmt = out->sql->stmt[DAY_PIECE_ADD];
+
+	sqlite3_bind_int64(stmt, 1, out->segment.id << PIECE_NUMBER_BITS | number);
+	sql_bind_slice(
+	        stmt, 2, slice_make((const char *)out->bytes->data + piece->at, piece->size));
+	return sql_run(out->sql, stmt, out->err);
+}
+
+guint segment_waiting(const struct segment_out *out)
+{
+	return out->waiting->len - out->flushed - out->open;
+}
+
+int segment_flush(struct segment_out *out, guint most)
+{
+	int64_t number = out->segment.pieces - segment_waiting(out);
+
+	for (; most > 0 && segment_waiting(out) > 0; most--, number++) {
+		const struct waiting_piece *piece =
+		        &g_array_index(out->waiting, struct waiting_piece, out->flushed);
+		if ((piece->fenced && write_fence(out, piece->fence, number) < 0) ||
+		        write_piece(out, piece, number) < 0)
+			return -1;
+		out->flushed++;
+	}
+	/* The one that is open has no bytes yet. */
+	if (segment_waiting(out) == 0) {
+		g_array_remove_range(out->waiting, 0, out->flushed);
+		g_byte_array_set_size(out->bytes, 0);
+		out->flushed = 0;
+	}
+	return 0;
+}
+
+static void put_block(struct segment_out *out, const int64_t *rows, uint32_t n)
 {
 	uint8_t bytes[ROW_BYTES + SEGMENT_BLOCK * 9], *p = bytes;
 
@@ -280,98 +333,92 @@ static int put_block(struct segment_out *out, const int64_t *rows, uint32_t n)
 			*p++ = (uint8_t)(delta | 0x80);
 		*p++ = (uint8_t)delta;
 	}
-	return put_fence(out, (uint64_t)rows[0]) < 0 ? -1
-	                                             : put_piece(out, bytes, (size_t)(p - bytes));
-}
-
-static int put_segment(struct segment_out *out)
-{
-	sqlite3_stmt *stmt = out->sql->stmt[DAY_SEGMENT_ADD];
-
-	sqlite3_bind_int64(stmt, 1, out->segment.low);
-	sqlite3_bind_int64(stmt, 2, out->segment.high);
-	sqlite3_bind_int64(stmt, 3, out->segment.docs);
-	if (sql_run(out->sql, stmt, out->err) < 0)
-		return -1;
-	out->segment.id = sqlite3_last_insert_rowid(out->sql->db);
-	return 0;
+	announce(out, (uint64_t)rows[0], true);
+	put_piece(out, bytes, (size_t)(p - bytes));
 }
 
 int segment_begin(struct segment_out *out, struct sql *sql, const int64_t *rows, uint32_t n,
         struct error *err)
 {
+	sqlite3_stmt *stmt = sql->stmt[DAY_SEGMENT_ADD];
+
 	*out = (struct segment_out){.sql = sql, .err = err};
 	out->segment = (struct segment){.docs = n, .low = rows[0], .high = rows[n - 1]};
-	if (put_segment(out) < 0)
+	out->bytes = g_byte_array_new();
+	out->waiting = g_array_new(FALSE, FALSE, sizeof(struct waiting_piece));
+	sqlite3_bind_int64(stmt, 1, out->segment.low);
+	sqlite3_bind_int64(stmt, 2, out->segment.high);
+	sqlite3_bind_int64(stmt, 3, n);
+	if (sql_run(sql, stmt, err) < 0)
 		return -1;
-	for (uint32_t i = 0; i < n; i += SEGMENT_BLOCK)
-		if (put_block(out, rows + i, MIN(n - i, SEGMENT_BLOCK)) < 0)
-			return -1;
+	out->segment.id = sqlite3_last_insert_rowid(sql->db);
 	return 0;
 }
 
-static int end_piece(struct segment_out *out, bool goes_on)
+void segment_rows(struct segment_out *out, const int64_t *rows, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i += SEGMENT_BLOCK)
+		put_block(out, rows + i, MIN(n - i, SEGMENT_BLOCK));
+}
+
+static void end_piece(struct segment_out *out, bool goes_on)
 {
 	size_t size;
 
 	if (!out->open)
-		return 0;
+		return;
 	out->open = false;
 	const uint8_t *p = piece_end(&out->piece, goes_on, &size);
-	return put_piece(out, p, size);
+	put_piece(out, p, size);
 }
 
-static int start_piece(struct segment_out *out, uint64_t term, bool with_fence)
+static void start_piece(struct segment_out *out, uint64_t term, bool fenced)
 {
 	piece_start(&out->piece, term, out->segment.docs);
 	out->open = true;
-	return with_fence ? put_fence(out, term) : 0;
+	announce(out, term, fenced);
 }
 
 /* One chunk of a term. What does not fit is put into a piece of its own. */
-static int put_entry(
+static void put_entry(
         struct segment_out *out, uint64_t term, const uint32_t *docs, uint32_t n, bool first)
 {
 	struct piece_out before = out->piece;
 
 	piece_put(&out->piece, term, docs, n);
-	if (out->piece.bits.bit <= PIECE_SIZE * 8)
-		return 0;
+	if (out->piece.bits.bit <= (size_t)PIECE_SIZE * 8)
+		return;
 	before.bits.p = out->piece.bits.p; /* it may have grown */
 	before.bits.size = out->piece.bits.size;
 	out->piece = before;
 	out->went_on |= !first;
-	if (end_piece(out, !first) < 0 || start_piece(out, term, first) < 0)
-		return -1;
+	end_piece(out, !first);
+	start_piece(out, term, first);
 	piece_put(&out->piece, term, docs, n);
-	return 0;
 }
 
-int segment_term(struct segment_out *out, uint64_t term, const uint32_t *docs, uint32_t n)
+void segment_term(struct segment_out *out, uint64_t term, const uint32_t *docs, uint32_t n)
 {
 	uint32_t from = 0;
 
 	/* No piece holds terms of two letters: they are not equally far apart. */
-	if (out->open && (out->went_on || out->piece.letter != term >> TERM_VALUE_BITS) &&
-	        end_piece(out, false) < 0)
-		return -1;
+	if (out->went_on || out->piece.letter != term >> TERM_VALUE_BITS)
+		end_piece(out, false);
 	out->went_on = false;
-	if (!out->open && start_piece(out, term, true) < 0)
-		return -1;
+	if (!out->open)
+		start_piece(out, term, true);
 	while (from < n) {
 		uint32_t chunk = docs[from] / PIECE_CHUNK, to = from;
 		while (to < n && docs[to] / PIECE_CHUNK == chunk)
 			to++;
-		if (put_entry(out, term, docs + from, to - from, from == 0) < 0)
-			return -1;
+		put_entry(out, term, docs + from, to - from, from == 0);
 		from = to;
 	}
-	return 0;
 }
 
-int segment_end(struct segment_out *out)
+void segment_end(struct segment_out *out)
 {
-	return end_piece(out, false);
+	end_piece(out, false);
 }
 
 int segment_live(struct segment_out *out)
@@ -386,6 +433,8 @@ int segment_live(struct segment_out *out)
 void segment_clear(struct segment_out *out)
 {
 	piece_clear(&out->piece);
+	g_clear_pointer(&out->bytes, g_byte_array_unref);
+	g_clear_pointer(&out->waiting, g_array_unref);
 }
 
 static int run_on(

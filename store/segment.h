@@ -52,22 +52,30 @@ int segment_rank(struct segment_in *in, int64_t row, uint32_t *rank_r);
 /* Calls for each dead document, ascending. */
 int segment_each_dead(struct segment_in *in, void (*dead)(void *ctx, uint32_t doc), void *ctx);
 
-/* Making one, within transactions of the caller. `sql` has the statements of a writer. */
+/* Making one. Only segment_begin, segment_flush and segment_live write to the file, within
+ * transactions of the caller; `sql` has the statements of a writer. */
 struct segment_out {
 	struct sql *sql;
 	struct error *err;
 	struct segment segment;
 	struct piece_out piece;
-	bool open;    /* a piece is begun */
-	bool went_on; /* from the piece before */
+	bool open;         /* a piece is begun */
+	bool went_on;      /* from the piece before */
+	GByteArray *bytes; /* of the pieces that wait */
+	GArray *waiting;   /* struct waiting_piece */
+	guint flushed;     /* of them */
 };
-/* Begins with the rows of all its documents, ascending. */
 int segment_begin(struct segment_out *out, struct sql *sql, const int64_t *rows, uint32_t n,
         struct error *err);
-/* Adds the documents (ascending) of a term; terms come in ascending order. */
-int segment_term(struct segment_out *out, uint64_t term, const uint32_t *docs, uint32_t n);
-/* Writes what is left. The segment is not live yet. */
-int segment_end(struct segment_out *out);
+/* Adds the rows of all its documents, ascending; then the documents (ascending) of each term; terms
+ * come in ascending order. Then ends the last piece. */
+void segment_rows(struct segment_out *out, const int64_t *rows, uint32_t n);
+void segment_term(struct segment_out *out, uint64_t term, const uint32_t *docs, uint32_t n);
+void segment_end(struct segment_out *out);
+/* How many pieces wait; writes the first of them, at most `most`. */
+guint segment_waiting(const struct segment_out *out);
+int segment_flush(struct segment_out *out, guint most);
+/* Makes it count, when all is written. */
 int segment_live(struct segment_out *out);
 /* Frees its memory, at any time. */
 void segment_clear(struct segment_out *out);
