@@ -2,7 +2,7 @@
 
 #include "store/terms.h"
 
-#define MAX_TEXT_IDS 50000 /* strings that match a pattern; more are looked for in the rows */
+#define MAX_TEXT_IDS 100000 /* strings that match a pattern; more are looked for in the rows */
 
 struct planning {
 	struct plan *plan;

@@ -113,25 +113,37 @@ static int next_entry(struct segment_in *in)
 	return result < 0 ? damaged(in) : result;
 }
 
+/* Goes on in the piece until the term or one behind it comes: 1 it came, 0 it is not in what is left
+ * of the piece, -1. */
+static int scan(struct segment_in *in, uint64_t term)
+{
+	int result = 1;
+
+	while (in->entry.term < term && (result = next_entry(in)) == 1)
+		;
+	if (result == 0)
+		in->number = -1;
+	return result;
+}
+
 int segment_seek(struct segment_in *in, uint64_t term)
 {
 	uint64_t least = term & ~bits_mask(TERM_VALUE_BITS);
 	int64_t number;
-	int result = fence(in, least, term, &number);
+	int result = 0;
 
-	if (result <= 0)
-		return result;
-	/* What was read of a piece stays true while it lies before. */
-	if (number == in->number && in->entry.term == term)
-		return 1;
-	bool fresh = number != in->number || in->entry.term > term;
-	if (fresh && open_piece(in, number) < 0)
-		return -1;
-	while ((result = next_entry(in)) == 1 && in->entry.term < term)
-		;
-	if (result == 0)
-		in->number = -1;
-	return result == 1 && in->entry.term == term ? 1 : MIN(result, 0);
+	/* Of many terms the next one is mostly near: that is cheaper than to look for its piece. What
+	 * is behind the term shows that it is not there. */
+	if (in->number >= 0 && in->entry.term <= term && in->entry.term >= least)
+		result = scan(in, term);
+	if (result == 0) {
+		result = fence(in, least, term, &number);
+		if (result <= 0 || open_piece(in, number) < 0)
+			return result == 0 ? 0 : -1;
+		in->entry.term = 0;
+		result = scan(in, term);
+	}
+	return result == 1 ? in->entry.term == term : result;
 }
 
 int segment_same(struct segment_in *in)

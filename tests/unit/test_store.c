@@ -157,13 +157,28 @@ START_TEST(a_newer_store_is_refused_and_told_by_name)
 	for (int mode = STORE_READ; mode <= STORE_WRITE; mode++) {
 		ck_assert_int_eq(store_open(&store, dir, mode, NULL, &err), -1);
 		ck_assert_ptr_nonnull(strstr(err.text, "2024-03-01.db has version 7"));
-		ck_assert_ptr_nonnull(strstr(err.text, "up to 1"));
+		ck_assert_ptr_nonnull(strstr(err.text, "up to 2"));
 		error_clear(&err);
 	}
-	set_version("2024-03-01.db", 1);
+	set_version("2024-03-01.db", DAY_VERSION);
 	set_version("control.sqlite", 2);
 	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, NULL, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, "control.sqlite has version 2"));
+}
+END_TEST
+
+START_TEST(a_day_of_an_older_form_is_refused_and_says_what_to_do)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event event = full_event();
+	struct error err = {0};
+
+	commit_events(store, &event, 1);
+	store_close(&store);
+	set_version("2024-03-01.db", 1);
+	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, NULL, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "2024-03-01.db has version 1"));
+	ck_assert_ptr_nonnull(strstr(err.text, "import"));
 }
 END_TEST
 
@@ -177,7 +192,8 @@ static void check_pragmas(struct sql *sql, int synchronous)
 	        {"PRAGMA secure_delete", 0},
 	        {"PRAGMA wal_autocheckpoint", 0},
 	        {"PRAGMA busy_timeout", SQL_BUSY_MS},
-	        {"PRAGMA user_version", 1},
+	        {"PRAGMA user_version", DAY_VERSION},
+	        {"PRAGMA auto_vacuum", 2},
 	        {"PRAGMA journal_size_limit", 67108864},
 	        {"SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'", 1},
 	        {"SELECT cache_size < 0 FROM pragma_cache_size", 1},
