@@ -60,8 +60,8 @@ struct slice sql_column(sqlite3_stmt *stmt, int at);
  * `schema` is given. 1: ready, 0: empty (being made by another process), -1: refused. */
 int sql_version(struct sql *sql, int known, const char *schema, struct error *err);
 
-/* Brings a file to version `known`: upgrades[v] is the script that makes version v to v + 1 and says
- * so in user_version. Each runs whole or not at all. */
+/* Brings a file to version `known`: upgrades[v] is the script that makes version v to v + 1 and
+ * says so in user_version. Each runs whole or not at all. */
 int sql_upgrade(struct sql *sql, const char *const *upgrades, int known, struct error *err);
 
 /* Opens a file for reading only and checks its version: 1 ready, 0 not there or empty (nothing is
