@@ -79,12 +79,28 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_SECOND] = "SELECT id, body FROM event WHERE id BETWEEN ?1 AND ?2",
 };
 
+/* There was no release that made older ones. */
+static int check_form(struct sql *sql, struct error *err)
+{
+	int64_t version;
+
+	if (sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0)
+		return -1;
+	if (version >= DAY_VERSION)
+		return 0;
+	return error_errno(err, ENOTSUP,
+	        "store file %s has version %d, which an unreleased postwake made: move it away and "
+	        "import the logs of that day again",
+	        sql->path, (int)version);
+}
+
 static int open_writer(
         struct day_writer *writer, const char *path, bool fast, int cache_kb, struct error *err)
 {
 	return sql_open(&writer->sql, path, SQLITE_OPEN_READWRITE, err) < 0 ||
 	                       day_writer_pragmas(&writer->sql, fast, cache_kb, err) < 0 ||
-	                       sql_version(&writer->sql, DAY_VERSION, NULL, err) < 0
+	                       sql_version(&writer->sql, DAY_VERSION, NULL, err) < 0 ||
+	                       check_form(&writer->sql, err) < 0
 	               ? -1
 	               : 0;
 }
@@ -98,7 +114,7 @@ static int open_reader(struct day_reader *reader, const char *path, int cache_kb
 	if (result <= 0)
 		return result;
 	g_snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%d", cache_kb);
-	if (sql_exec(&reader->sql, pragma, err) == 0 &&
+	if (check_form(&reader->sql, err) == 0 && sql_exec(&reader->sql, pragma, err) == 0 &&
 	        sql_prepare(&reader->sql, statements, DAY_READ_STATEMENTS, err) == 0)
 		return 1;
 	sql_close(&reader->sql);

@@ -113,8 +113,8 @@ static int next_entry(struct segment_in *in)
 	return result < 0 ? damaged(in) : result;
 }
 
-/* Goes on in the piece until the term or one behind it comes: 1 it came, 0 it is not in what is left
- * of the piece, -1. */
+/* Goes on in the piece until the term or one behind it comes: 1 it came, 0 it is not in what is
+ * left of the piece, -1. */
 static int scan(struct segment_in *in, uint64_t term)
 {
 	int result = 1;
@@ -132,8 +132,8 @@ int segment_seek(struct segment_in *in, uint64_t term)
 	int64_t number;
 	int result = 0;
 
-	/* Of many terms the next one is mostly near: that is cheaper than to look for its piece. What
-	 * is behind the term shows that it is not there. */
+	/* Of many terms the next one is mostly near: that is cheaper than to look for its piece.
+	 * What is behind the term shows that it is not there. */
 	if (in->number >= 0 && in->entry.term <= term && in->entry.term >= least)
 		result = scan(in, term);
 	if (result == 0) {
