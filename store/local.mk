@@ -55,6 +55,8 @@ store/control.$(OBJEXT): schema/control_sql.inc schema/control-2_sql.inc
 
 if HAVE_CHECK
 store_tests = \
+	tests/unit/test_index \
+	tests/unit/test_row \
 	tests/unit/test_store \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
@@ -65,6 +67,10 @@ check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
 store_test_support = tests/support/unit.h tests/unit/store_support.c tests/unit/store_support.h
 store_test_libs = libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_index_SOURCES = tests/unit/test_index.c $(store_test_support)
+tests_unit_test_index_LDADD = $(store_test_libs)
+tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)
+tests_unit_test_row_LDADD = $(store_test_libs)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)

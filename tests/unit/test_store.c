@@ -268,13 +268,6 @@ START_TEST(pragmas_are_what_was_asked_for)
 		ck_assert_int_eq(
 		        sql_number(&reader->sql, "PRAGMA busy_timeout", 0, &timeout, NULL), 0);
 		ck_assert_int_eq(timeout, SQL_BUSY_MS);
-		ck_assert_int_eq(
-		        sql_number(&reader->sql,
-		                "SELECT count(*) FROM ix_config WHERE (k, v) IN (VALUES "
-		                "('automerge', 16), ('crisismerge', 64), ('usermerge', 2))",
-		                0, &timeout, NULL),
-		        0);
-		ck_assert_int_eq(timeout, 3);
 		day_reader_put(writer->day, reader);
 		store_close(&store);
 	}
