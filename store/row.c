@@ -44,32 +44,34 @@ struct field_form {
 	enum form form;
 	enum form next;
 	enum field of;
-	bool fixed; /* one of few values: it stands in the shape */
+	bool fixed;  /* one of few values: it stands in the shape */
+	bool listed; /* its words (of an address: its domain) always enter the dictionary, where
+	                filters look for them */
 };
 static const struct field_form field_form[FIELDS] = {
         [FIELD_MESSAGE_ID] = {FORM_BIRTH, FORM_TEXT},
         [FIELD_TRANSMISSION_ID] = {FORM_HASHED, FORM_NUMBER, FIELD_MESSAGE_ID},
         [FIELD_CUSTOMER_ID] = {FORM_NUMBER, .fixed = true},
         [FIELD_SUBACCOUNT_ID] = {FORM_NUMBER, .fixed = true},
-        [FIELD_RCPT_TO] = {FORM_ADDRESS},
+        [FIELD_RCPT_TO] = {FORM_ADDRESS, .listed = true},
         [FIELD_RAW_RCPT_TO] = {FORM_SAME, FORM_ADDRESS, FIELD_RCPT_TO},
         [FIELD_ORIG_RCPT_TO] = {FORM_ADDRESS},
         [FIELD_RCPT_TYPE] = {FORM_WORD, .fixed = true},
         [FIELD_RCPT_DOMAIN] = {FORM_WORD},
-        [FIELD_RECIPIENT_DOMAIN] = {FORM_DOMAIN, FORM_WORD, FIELD_RCPT_TO},
+        [FIELD_RECIPIENT_DOMAIN] = {FORM_DOMAIN, FORM_WORD, FIELD_RCPT_TO, .listed = true},
         [FIELD_ROUTING_DOMAIN] = {FORM_DOMAIN, FORM_WORD, FIELD_RCPT_TO},
         [FIELD_MAILBOX_PROVIDER] = {FORM_WORD, .fixed = true},
         [FIELD_MAILBOX_PROVIDER_REGION] = {FORM_WORD, .fixed = true},
-        [FIELD_FRIENDLY_FROM] = {FORM_ADDRESS},
+        [FIELD_FRIENDLY_FROM] = {FORM_ADDRESS, .listed = true},
         [FIELD_FRIENDLY_NAME] = {FORM_WORD},
         [FIELD_MSG_FROM] = {FORM_ADDRESS},
-        [FIELD_SENDING_DOMAIN] = {FORM_DOMAIN, FORM_WORD, FIELD_FRIENDLY_FROM},
+        [FIELD_SENDING_DOMAIN] = {FORM_DOMAIN, FORM_WORD, FIELD_FRIENDLY_FROM, .listed = true},
         [FIELD_SUBJECT] = {FORM_SUBJECT},
         [FIELD_MSG_SIZE] = {FORM_NUMBER},
-        [FIELD_CAMPAIGN_ID] = {FORM_WORD},
-        [FIELD_TEMPLATE_ID] = {FORM_SMTP, FORM_WORD, FIELD_TRANSMISSION_ID},
+        [FIELD_CAMPAIGN_ID] = {FORM_WORD, .listed = true},
+        [FIELD_TEMPLATE_ID] = {FORM_SMTP, FORM_WORD, FIELD_TRANSMISSION_ID, .listed = true},
         [FIELD_TEMPLATE_VERSION] = {FORM_WORD, .fixed = true},
-        [FIELD_AB_TEST_ID] = {FORM_WORD},
+        [FIELD_AB_TEST_ID] = {FORM_WORD, .listed = true},
         [FIELD_AB_TEST_VERSION] = {FORM_WORD, .fixed = true},
         [FIELD_TRANSACTIONAL] = {FORM_WORD, .fixed = true},
         [FIELD_CLICK_TRACKING] = {FORM_WORD, .fixed = true},
@@ -172,6 +174,7 @@ struct packing {
 	struct day_writer *writer;
 	const struct event *event;
 	GByteArray *out, *shape;
+	bool listed; /* the words of the field at work */
 	struct error *err;
 };
 
@@ -291,8 +294,9 @@ static int put_id(struct packing *to, GByteArray *out, enum dict_kind kind, stru
  * stands in a shape comes again. */
 static int put_word(struct packing *to, GByteArray *out, struct slice text)
 {
-	int64_t id = out == to->shape ? dict_id(to->writer, DICT_WORD, text, to->err)
-	                              : dict_again(to->writer, DICT_WORD, text, to->err);
+	int64_t id = out == to->shape || to->listed
+	                     ? dict_id(to->writer, DICT_WORD, text, to->err)
+	                     : dict_again(to->writer, DICT_WORD, text, to->err);
 
 	if (id < 0)
 		return -1;
@@ -370,6 +374,7 @@ static int put_field(struct packing *to, unsigned field)
 	enum form form = choose(to->event, field);
 	bool natural = form == field_form[field].form;
 
+	to->listed = field_form[field].listed;
 	pack_number(to->shape, (uint64_t)field_catalogue[field].number * 2 + !natural);
 	if (!natural)
 		pack_byte(to->shape, (uint8_t)form);
