@@ -101,6 +101,17 @@ static int look_by(struct store *store, struct look *look, enum search_key by, c
 	return store_search(store, &search, look_at, look, &total, err);
 }
 
+/* Senders give as ENVID (RFC 3461, 4.4) what they know the mail by: often one of its ids. */
+static int look_by_ids(struct store *store, struct look *look, struct error *err)
+{
+	const struct report *report = look->key->report;
+
+	if (look_by(store, look, SEARCH_MESSAGE, look->key->message_id, err) < 0 ||
+	        look_by(store, look, SEARCH_MESSAGE, report->text[REPORT_ORIGINAL_ID], err) < 0)
+		return -1;
+	return look_by(store, look, SEARCH_MESSAGE, report->text[REPORT_ENVELOPE_ID], err);
+}
+
 /* A queue id is reused, and those of other hosts stand beside ours: the recipient must fit. */
 static int look_by_queue_id(struct store *store, struct look *look, struct error *err)
 {
@@ -111,7 +122,9 @@ static int look_by_queue_id(struct store *store, struct look *look, struct error
 		if (look_by(store, look, SEARCH_QUEUE_ID, report->original_queue_ids->pdata[i],
 		            err) < 0)
 			return -1;
-	return look_by(store, look, SEARCH_QUEUE_ID, report->text[REPORT_QUEUE_ID], err);
+	if (look_by(store, look, SEARCH_QUEUE_ID, report->text[REPORT_QUEUE_ID], err) < 0)
+		return -1;
+	return look_by(store, look, SEARCH_QUEUE_ID, report->text[REPORT_ENVELOPE_ID], err);
 }
 
 /* The newest mail to that recipient with the same Subject and From. */
@@ -131,10 +144,8 @@ int original_find(struct store *store, const struct original_key *key, struct or
 	int result = -1;
 
 	*original_r = (struct original){.bytes = g_byte_array_new()};
-	if (look_by(store, &look, SEARCH_MESSAGE, key->message_id, err) == 0 &&
-	        look_by(store, &look, SEARCH_MESSAGE, key->report->text[REPORT_ORIGINAL_ID], err) ==
-	                0 &&
-	        look_by_queue_id(store, &look, err) == 0 && look_by_headers(store, &look, err) == 0)
+	if (look_by_ids(store, &look, err) == 0 && look_by_queue_id(store, &look, err) == 0 &&
+	        look_by_headers(store, &look, err) == 0)
 		result = 0;
 	/* Of a mail to one address it is that address; of several nobody knows which. */
 	if (look.several && look.fit < FIT_RECIPIENT)

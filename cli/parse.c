@@ -109,11 +109,12 @@ static void parse_explain(struct parse_mail *parse, struct slice mail)
 	parse->events++;
 }
 
-static int parse_mails(struct cli *cli, char **paths, bool explain, struct error *err)
+/* `config` and `classifier` may be NULL. */
+static int parse_mails(const struct config *config, struct classifier *classifier, char **paths,
+        bool explain, struct error *err)
 {
 	static const struct config none;
-	const struct config *config = cli->config_path != NULL ? cli_config(cli, err) : &none;
-	struct reports *reports = config != NULL ? report_settings(config, err) : NULL;
+	struct reports *reports = report_settings(config != NULL ? config : &none, classifier, err);
 	struct parse_mail parse = {0};
 
 	for (char **path = paths; reports != NULL && *path != NULL && !err->set; path++) {
@@ -124,8 +125,8 @@ static int parse_mails(struct cli *cli, char **paths, bool explain, struct error
 		if (explain)
 			parse_explain(&parse, slice_make(mail->str, mail->len));
 		else
-			reports_read(reports, slice_make(mail->str, mail->len), NULL, clock_now(),
-			        parse_mail_event, &parse, err);
+			reports_read(reports, slice_make(mail->str, mail->len), REPORTS_BROUGHT,
+			        NULL, clock_now(), parse_mail_event, &parse, err);
 	}
 	reports_free(&reports);
 	if (fflush(stdout) != 0)
@@ -176,7 +177,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	const struct line_reader_config reader = {.zone = zone, .node = node, .instance = instance};
 	int status = CLI_FAILED;
 	if (!err.set)
-		status = mail ? parse_mails(cli, argv + 1, explain, &err)
+		status = mail ? parse_mails(config, classifier, argv + 1, explain, &err)
 		              : parse_files(&trace, &reader, argv + 1, &err);
 	classifier_free(&classifier);
 	return err.set ? cli_fail("%s", err.text) : status;

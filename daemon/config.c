@@ -50,6 +50,7 @@ static const struct config_key config_keys[] = {
         {"milter", "instance", CONFIG_TEXT, IN(milter_instance), NULL, NULL},
         {"milter", "remove_header", CONFIG_SWITCH, IN(milter_remove_header), "no", NULL},
         {"milter", "header_map", CONFIG_TEXT, IN(milter_header_map), NULL, NULL},
+        {"milter", "reports", CONFIG_SWITCH, IN(milter_reports), "no", NULL},
         {"milter", "postfix_config", CONFIG_TEXT, IN(milter_postfix_config), NULL, NULL},
         {"milter", "check_postfix", CONFIG_SWITCH, IN(milter_check_postfix), "yes", NULL},
 
@@ -64,6 +65,7 @@ static const struct config_key config_keys[] = {
 
         {"report", "verp", CONFIG_TEXT, IN(report_verp), NULL, NULL},
         {"report", "unsubscribe", CONFIG_TEXT, IN(report_unsubscribe), NULL, NULL},
+        {"report", "feedback", CONFIG_TEXT, IN(report_feedback), NULL, NULL},
 
         {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},

@@ -44,6 +44,7 @@ struct config {
 	char *milter_instance;
 	bool milter_remove_header;
 	char *milter_header_map;
+	bool milter_reports;         /* reports are taken from the mails that pass */
 	char *milter_postfix_config; /* directory for postconf -c; NULL = Postfix's default */
 	bool milter_check_postfix;
 
@@ -56,6 +57,7 @@ struct config {
 
 	char *report_verp; /* patterns: capture/report.h */
 	char *report_unsubscribe;
+	char *report_feedback;
 
 	char *bounce_rules; /* files of the user's own rules; NULL = none */
 	char *reason_rules;

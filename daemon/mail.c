@@ -9,6 +9,7 @@
 
 struct mail {
 	struct handover *handover;
+	struct report_context *report;
 	struct milter_config milter;
 	int commit_timeout; /* ms */
 	bool any_node;      /* the log's names for this machine and instance are not known */
@@ -48,6 +49,21 @@ static void mail_count(void *ctx, const char *counter)
 	g_mutex_unlock(&mail->lock);
 }
 
+static bool mail_report_address(void *ctx, const char *address)
+{
+	const struct mail *mail = ctx;
+
+	return reports_address(mail->report->reports, address);
+}
+
+static void mail_report(void *ctx, GString *text)
+{
+	struct mail *mail = ctx;
+
+	if (!report_pass(mail->report, text))
+		mail_count(mail, "milter_reports_dropped");
+}
+
 void mail_counted(struct mail *mail, struct capture *capture)
 {
 	GHashTableIter iter;
@@ -84,6 +100,7 @@ static void mail_configure(struct mail *mail, const struct config *config)
 	                                                                         : MILTER_ACCEPT,
 	        .remove_header = config->milter_remove_header,
 	        .see_rejects = config->sources->len == 0,
+	        .reports = config->milter_reports,
 	        .header_map = config->milter_header_map,
 	};
 	if (config->sources->len == 0)
@@ -109,12 +126,15 @@ static void mail_free(struct mail *mail)
 	g_free(mail);
 }
 
-struct mail *mail_start(const struct config *config, struct handover *handover, struct error *err)
+struct mail *mail_start(const struct config *config, struct handover *handover,
+        struct report_context *report, struct error *err)
 {
 	struct mail *mail = g_new0(struct mail, 1);
 	const struct milter_hooks hooks = {.ctx = mail,
 	        .observed = mail_observed,
 	        .now = mail_now,
+	        .report_address = mail_report_address,
+	        .report = mail_report,
 	        .count = mail_count,
 	        .decode_text = mime_decode_text,
 	        .first_address = mime_first_address,
@@ -125,6 +145,7 @@ struct mail *mail_start(const struct config *config, struct handover *handover, 
 	g_mutex_init(&mail->lock);
 	mail->counts = g_hash_table_new(g_str_hash, g_str_equal);
 	mail->handover = handover;
+	mail->report = report;
 	mail_configure(mail, config);
 	if (milter_listen(&mail->milter, &hooks, err) < 0) {
 		mail_free(mail);

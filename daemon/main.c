@@ -120,8 +120,7 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
 	import_hooks(&d->import, &config.import);
-	if (report_open(&d->report, c, d->capture, d->store, &config.report, err) < 0)
-		return -1;
+	report_hooks(&d->report, &config.report);
 	d->server = query_server_new(d->store, &config, err);
 	if (d->server != NULL)
 		log_info("query", "listening on %s", c->query_socket);
@@ -132,11 +131,12 @@ static int daemon_open(struct daemon *d, struct error *err)
 {
 	d->classifier = classifier_new(d->config->bounce_rules, d->config->reason_rules, err);
 	if (d->classifier == NULL || daemon_open_store(d, err) < 0 ||
-	        daemon_open_capture(d, err) < 0)
+	        daemon_open_capture(d, err) < 0 ||
+	        report_open(&d->report, d->config, d->classifier, d->capture, d->store, err) < 0)
 		return -1;
 	d->handover = handover_new(d->capture, 0);
 	if (d->config->milter) {
-		d->mail = mail_start(d->config, d->handover, err);
+		d->mail = mail_start(d->config, d->handover, &d->report, err);
 		if (d->mail == NULL)
 			return -1;
 	}

@@ -10,7 +10,6 @@ libevent_a_SOURCES = \
 	event/lru.c event/lru.h \
 	event/observation.h \
 	event/plain.c event/plain.h \
-	event/reason.c event/reason.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h
 

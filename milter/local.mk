@@ -3,6 +3,7 @@ libmilter_pw_a_SOURCES = \
 	milter/attributes.c milter/attributes.h \
 	milter/header_map.c milter/header_map.h \
 	milter/listener.c milter/listener.h \
+	milter/passing.c milter/passing.h \
 	milter/session.c milter/session.h \
 	milter/socket.c milter/socket.h
 
@@ -22,7 +23,7 @@ endif
 
 FUZZ_HEADERS_FILES = \
 	tests/fuzz/fuzz_headers.c milter/session.c milter/attributes.c milter/header_map.c \
-	mime/headers.c base/error.c base/slice.c
+	milter/passing.c mime/headers.c base/error.c base/slice.c
 EXTRA_DIST += tests/fuzz/fuzz_headers.c
 CLEANFILES += tests/fuzz/fuzz_headers
 

@@ -108,7 +108,7 @@ static void take(const char *verp, const char *text, unsigned want, unsigned wan
 	unsigned found, fresh;
 
 	ck_assert_msg(
-	        reports_take(reports, capture, store, slice_str(text), &found, &fresh, &err) == 0,
+	        reports_take(reports, capture, store, slice_str(text), REPORTS_BROUGHT, &found, &fresh, &err) == 0,
 	        "%s", err.text);
 	ck_assert_uint_eq(found, want);
 	ck_assert_uint_eq(fresh, want_new);

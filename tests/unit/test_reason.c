@@ -1,4 +1,4 @@
-#include "event/reason.h"
+#include "event/classify.h"
 
 #include "tests/support/unit.h"
 
@@ -10,7 +10,7 @@ static void check_pairs(const struct pair *pairs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		g_autoptr(GString) out = g_string_new(NULL);
-		reason_canonical(out, slice_str(pairs[i].raw));
+		classifier_reason(classifier_default(), out, slice_str(pairs[i].raw));
 		ck_assert_str_eq(out->str, pairs[i].want);
 	}
 }
