@@ -115,12 +115,18 @@ static bool announces(const char *line)
 
 /* ---- what is said of an address ---- */
 
+/* Sendmail's transcript: "While talking to HOST:", "550 HOST (smtp)... ", "554 <ADDRESS>... ". */
 static bool has_address_of_others(const char *line, const char *address)
 {
-	static struct pattern begins = {.text = "^\\s*['\"<]*" ADDRESS_PATTERN "['\">]*\\s*[:]"};
+	static struct pattern begins = {.text = "^\\s*(?:[245]\\d\\d[ -])?['\"<]*" ADDRESS_PATTERN
+	                                        "['\">]*\\s*(?::|\\.\\.\\.)"};
 	static struct pattern alone = {.text = "^\\s*['\"<]*" ADDRESS_PATTERN "['\">]*\\s*$"};
+	static struct pattern host = {
+	        .text = "^while talking to |^\\s*[245]\\d\\d[ -][\\w.-]+ \\(\\w+\\)\\.\\.\\. "};
 	g_autofree char *other = NULL;
 
+	if (pattern_matches(&host, line))
+		return true;
 	if (!pattern_take(&begins, line, &other, NULL) && !pattern_take(&alone, line, &other, NULL))
 		return false;
 	return !same_address(other, address);
