@@ -25,15 +25,20 @@ static bool same(struct slice field, const char *text)
 	return text != NULL && field.n > 0 && slice_eq_case(field, slice_str(text));
 }
 
-static bool is_recipient(const struct event *event, const char *address)
+static bool is_recipient(const struct event *event, const struct original_key *key)
 {
-	return same(event->field[FIELD_RCPT_TO], address) ||
-	       same(event->field[FIELD_ORIG_RCPT_TO], address);
+	const enum field fields[] = {FIELD_RCPT_TO, FIELD_ORIG_RCPT_TO};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+		if (same(event->field[fields[i]], key->recipient) ||
+		        same(event->field[fields[i]], key->written))
+			return true;
+	return false;
 }
 
 static enum fit fit_of(const struct look *look, const struct event *event)
 {
-	bool recipient = is_recipient(event, look->key->recipient);
+	bool recipient = is_recipient(event, look->key);
 	const struct report *report = look->key->report;
 
 	if (look->needs_recipient && !recipient)
@@ -134,7 +139,9 @@ static int look_by_headers(struct store *store, struct look *look, struct error 
 		return 0;
 	look->needs_recipient = true;
 	look->needs_subject = true;
-	return look_by(store, look, SEARCH_RECIPIENT, look->key->recipient, err);
+	if (look_by(store, look, SEARCH_RECIPIENT, look->key->recipient, err) < 0)
+		return -1;
+	return look_by(store, look, SEARCH_RECIPIENT, look->key->written, err);
 }
 
 int original_find(struct store *store, const struct original_key *key, struct original *original_r,

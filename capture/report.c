@@ -296,6 +296,9 @@ static void put_recipient(struct making *making)
 	put(making, FIELD_RCPT_TO, making->rcpt_to);
 	making->event.field[FIELD_RAW_RCPT_TO] = slice_str(
 	        making->recipient->address != NULL ? making->recipient->address : address);
+	const char *written = making->recipient->original;
+	if (written != NULL && g_ascii_strcasecmp(written, making->rcpt_to) != 0)
+		put(making, FIELD_ORIG_RCPT_TO, written);
 	const char *at = strrchr(making->rcpt_to, '@');
 	making->domain = at != NULL ? g_strdup(at + 1) : NULL;
 	put(making, FIELD_RECIPIENT_DOMAIN, making->domain);
@@ -449,6 +452,7 @@ static int find_original(struct making *making, struct store *store, struct erro
 	const struct original_key key = {
 	        .recipient = making->returned.recipient != NULL ? making->returned.recipient
 	                                                        : making->recipient->address,
+	        .written = making->recipient->original,
 	        .message_id = making->returned.message_id,
 	        .report = making->report,
 	};

@@ -45,7 +45,7 @@ enum report_text {
 
 struct report_recipient {
 	char *address;    /* as written; NULL where the report names nobody */
-	char *original;   /* Original-Recipient where it differs; NULL */
+	char *original;   /* Original-Recipient, which the sender wrote; NULL */
 	char *action;     /* failed, delayed, …; NULL */
 	char *status;     /* 5.1.1; NULL */
 	char *code;       /* SMTP reply code; NULL */

@@ -1,10 +1,13 @@
 """A real Sendmail beside a real Postfix on one host: both logs followed, one milter listener for each."""
 
 import os
+import re
+import smtplib
 
 import lab
 import sendmail
 from flow import Skip, expect, expect_in, flow
+from test_4_reports import STATUS, mail
 from world import api_header
 
 
@@ -23,7 +26,7 @@ class Pair:
                                           lab.RefusingMilter())
         self.daemon = lab.Daemon(environment.build, os.path.join(base, 'postwake'),
                                  {'file': self.sendmail.log, 'zone': 'UTC'}, socket,
-                                 {'postwake': {'node': 'mx'},
+                                 {'postwake': {'node': 'mx'}, 'milter': {'reports': 'yes'},
                                   'source postfix': {'file': self.postfix.log, 'zone': 'UTC'}})
         try:
             lab.write(self.sendmail.log, '')
@@ -117,6 +120,20 @@ def test_submission(environment):
     events = both.daemon.events(f"message_ids={delivery[0]['message_id']}")
     expect('events', [('delivery', 'ok.eva@py.example'), ('injection', 'ok.eva@py.example')], types(events))
     expect('deliveries', 1, len(both.daemon.events('events=delivery&recipients=ok.eva@py.example')))
+
+
+@flow('Sendmail: a bounce that passes the milter becomes an out_of_band; a large mail is skipped and flows on')
+def test_passing(environment):
+    both = pair(environment)
+    both.sendmail.send('ok.shop@py.example', ['ok.ida@py.example'], ['Message-ID: <for.ida@lab.example>'])
+    sent = both.daemon.wait_events('events=delivery&recipients=ok.ida@py.example')[0]
+    text = re.sub('(?m)^Return-Path:.*\n', '', mail(21, 'for.ida@lab.example', STATUS.format('ok.ida@py.example')))
+    with smtplib.SMTP('127.0.0.1', both.sendmail.port['smtp']) as client:
+        client.sendmail('', ['ok.shop@py.example'], text)
+        client.sendmail('shop@lab.example', ['ok.large@py.example'], 'Subject: large\n\n' + ('x' * 75 + '\n') * 50000)
+    event = both.daemon.wait_events('events=out_of_band&recipients=ok.ida@py.example')[0]
+    expect('joined', (sent['message_id'], '22'), (event['message_id'], event['bounce_class']))
+    both.daemon.wait_events('events=delivery&recipients=ok.large@py.example')
 
 
 @flow('Sendmail and Postfix on one host: each mail is told once, and the ledger counts both logs')

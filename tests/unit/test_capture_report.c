@@ -525,6 +525,29 @@ START_TEST(a_report_that_comes_by_several_ways_at_once_is_one_event)
 }
 END_TEST
 
+START_TEST(a_bounce_of_where_an_alias_led_joins_by_the_address_that_was_written)
+{
+	const struct mail known = {.id = "a",
+	        .recipient = "inner@deep.example\nOriginal-Recipient: rfc822;Anna@far.example",
+	        .original = "Message-ID: <one@lab.example>"};
+	const struct mail unknown = {.id = "b",
+	        .recipient = "inner@deep.example\nOriginal-Recipient: rfc822;zoe@far.example",
+	        .original = "X-Nothing: of use"};
+
+	open_all();
+	take_bounce(NULL, &known, 1);
+	check_joined();
+	close_all();
+	open_all();
+	take_bounce(NULL, &unknown, 1);
+	char **fields = only("out_of_band");
+	ck_assert_str_eq(fields[FIELD_RCPT_TO], "inner@deep.example");
+	ck_assert_str_eq(fields[FIELD_ORIG_RCPT_TO], "zoe@far.example");
+	free_fields(fields);
+	close_all();
+}
+END_TEST
+
 UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         a_bounce_joins_its_mail_by_the_queue_id_in_the_returned_header,
         a_queue_id_of_another_server_joins_nothing_when_the_recipient_differs,
@@ -539,4 +562,5 @@ UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         a_broken_x_msys_api_in_the_returned_header_loses_nothing_else,
         in_passing_an_answer_counts_only_at_an_address_of_the_configuration,
         a_returned_message_at_a_feedback_address_is_a_complaint,
-        a_report_that_comes_by_several_ways_at_once_is_one_event)
+        a_report_that_comes_by_several_ways_at_once_is_one_event,
+        a_bounce_of_where_an_alias_led_joins_by_the_address_that_was_written)
