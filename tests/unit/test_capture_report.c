@@ -339,7 +339,9 @@ END_TEST
 /* The class of a bounce that says "552 5.2.2 full", by rules of the user. */
 static void check_class(const char *rules, const char *want)
 {
-	const struct mail mail = {.id = "a", .recipient = "anna@far.example", .original = "X: y"};
+	const struct mail mail = {.id = "a",
+	        .recipient = "anna@far.example\nRemote-MTA: dns; mx.far.example",
+	        .original = "Message-ID: <one@lab.example>"};
 	g_autofree char *text = make_bounce(&mail);
 	g_autofree char *path = g_build_filename(dir, "rules", NULL);
 	struct error err = {0};
@@ -351,6 +353,12 @@ static void check_class(const char *rules, const char *want)
 	take_by(&config, text, REPORTS_BROUGHT, 1, 1);
 	char **fields = only("out_of_band");
 	ck_assert_str_eq(fields[FIELD_BOUNCE_CLASS], want);
+	/* `postwake reclassify` comes to the same. */
+	struct event event = {.type = EVENT_OUT_OF_BAND};
+	g_autoptr(GString) scratch = g_string_new(NULL);
+	for (int i = 0; i < FIELDS; i++)
+		event.field[i] = slice_str(fields[i]);
+	ck_assert(!classifier_renew(classifier, &event, scratch));
 	free_fields(fields);
 	classifier_free(&classifier);
 }
@@ -359,6 +367,9 @@ START_TEST(rules_of_the_user_decide_the_class_of_a_report)
 {
 	open_all();
 	check_class("ours 51 /full/\n", "51");
+	close_all();
+	open_all();
+	check_class("ours 52 mx=*.far.example\n", "52");
 	close_all();
 }
 END_TEST
