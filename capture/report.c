@@ -309,9 +309,11 @@ static void put_recipient(struct making *making)
 /* What the milter would have told of it, had it seen the mail. */
 static void put_letterhead(struct making *making)
 {
-	const char *address = making->returned.recipient != NULL ? making->returned.recipient
-	                                                         : making->recipient->address;
+	const struct report_recipient *r = making->recipient;
+	const char *address = r->original != NULL ? r->original : r->address;
 
+	if (making->returned.recipient != NULL)
+		address = making->returned.recipient;
 	letterhead_read(&making->head, making->reports->map,
 	        making->report->text[REPORT_ORIGINAL_HEADERS], address);
 	for (enum field field = 0; field < FIELDS; field++)
