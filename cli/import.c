@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/input.h"
 #include "event/classify.h"
+#include "trace/domains.h"
 
 /* Lines taken under one lock. */
 #define LINES_AT_ONCE 4096
@@ -30,6 +31,7 @@ struct importer {
 	/* Without a daemon. */
 	struct store *store;
 	struct classifier *classifier;
+	struct domains *inbound;
 	struct capture *capture;
 	/* With one. */
 	struct http *http;
@@ -211,6 +213,9 @@ static int import_open_capture(struct importer *importer, struct cli *cli, struc
 		if (importer->classifier == NULL)
 			return -1;
 		config.trace.classifier = importer->classifier;
+		if (cli_inbound(settings->relay_domains, &importer->inbound, err) < 0)
+			return -1;
+		config.trace.inbound = importer->inbound;
 	}
 	return capture_open(&importer->capture, importer->store, &config, err);
 }
@@ -371,6 +376,7 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	progress_free(&importer.progress);
 	http_free(&importer.http);
 	classifier_free(&importer.classifier);
+	domains_free(&importer.inbound);
 	store_close(&importer.store);
 	if (err.set)
 		return cli_fail("%s", err.text);

@@ -36,6 +36,7 @@ static const struct config_key config_keys[] = {
         {"postwake", "subaccount_id", CONFIG_TEXT, IN(subaccount_id), "0", NULL},
         {"postwake", "internal_relays", CONFIG_TEXT, IN(internal_relays), NULL, NULL},
         {"postwake", "sending_ips", CONFIG_TEXT, IN(sending_ips), NULL, NULL},
+        {"postwake", "relay_domains", CONFIG_TEXT, IN(relay_domains), NULL, NULL},
         {"postwake", "follow", CONFIG_CHOICE, IN(follow), "auto", "auto none"},
         {"postwake", "log", CONFIG_CHOICE, IN(log), "stderr", "stderr syslog"},
         {"postwake", "debug", CONFIG_SWITCH, IN(debug), "no", NULL},

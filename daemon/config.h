@@ -31,8 +31,9 @@ struct config {
 	char *subaccount_id;
 	char *internal_relays;
 	char *sending_ips;
-	char *follow; /* "auto": where no [source …] is given, the usual log; "none" */
-	char *log;    /* "stderr" or "syslog" */
+	char *relay_domains; /* daemon/inbound.h; NULL = all mail is outbound */
+	char *follow;        /* "auto": where no [source …] is given, the usual log; "none" */
+	char *log;           /* "stderr" or "syslog" */
 	bool debug;
 
 	bool milter;

@@ -1,7 +1,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "event/catalogue.h"
 #include "event/classify.h"
+#include "trace/domains.h"
 #include "trace/trace-private.h"
 
 #define SCRATCH 32768
@@ -241,8 +243,39 @@ void draft_failure(
 	        draft, FIELD_BOUNCE_CLASS, classifier_class(classifier, &failure)->bounce_class);
 }
 
+/* The same mail is one of ours or not, whichever source tells: by the address that the envelope
+ * had, not by what an alias made of it. An address without a domain is one, too. */
+static bool is_inbound(const struct draft *draft)
+{
+	const struct domains *inbound = draft->trace->config.inbound;
+	const struct event *event = &draft->event;
+
+	return inbound != NULL &&
+	       domains_hold(inbound, recipient_name(event->field[FIELD_RAW_RCPT_TO],
+	                                     event->field[FIELD_ORIG_RCPT_TO]));
+}
+
+/* What an event of a relay type does not carry was meant for mail that we send: a campaign in a
+ * header of a stranger. */
+static void draft_inbound(struct draft *draft)
+{
+	struct slice *field = draft->event.field;
+
+	draft->event.type = event_inbound(draft->event.type);
+	for (int i = 0; i < FIELDS; i++)
+		if (field[i].p != NULL &&
+		        !event_documents(draft->event.type, (enum field)i, API_EVENTS))
+			field[i] = SLICE_NONE;
+	draft_set(draft, FIELD_ORIGINATION, SLICE("inbound"));
+	if (field[FIELD_MESSAGE_ID].n > 0)
+		field[FIELD_RELAY_ID] =
+		        decimal(draft->trace, identity_parts(&field[FIELD_MESSAGE_ID], 1));
+}
+
 void draft_emit(struct draft *draft)
 {
+	if (is_inbound(draft))
+		draft_inbound(draft);
 	draft->trace->emitted++;
 	if (draft->trace->hooks.event != NULL)
 		draft->trace->hooks.event(draft->trace->hooks.ctx, &draft->event);
