@@ -2,6 +2,8 @@
 
 #include <glib.h>
 
+#include "logtail/loss.h"
+
 /* Hosts whose last line is remembered: more means that host names are made up. */
 #define MOST_HOSTS 4096
 
@@ -205,7 +207,12 @@ void line_reader_entry(struct line_reader *reader, const struct syslog_line *ent
 	const struct dialect *dialect = find_dialect(line.program, &daemon);
 	if (dialect == NULL) {
 		last->known = false;
-		give(&seen, &line, "not an MTA", observed, ctx);
+		if (loss_is_notice(line.program, line.text)) {
+			seen.kind = OBSERVATION_LOSS;
+			seen.reason = line.text;
+		}
+		give(&seen, &line, seen.kind == OBSERVATION_LOSS ? "lines lost" : "not an MTA",
+		        observed, ctx);
 		return;
 	}
 	if (!line.repeats_last)
