@@ -133,7 +133,8 @@ static struct slice instance_of(const struct line_reader *reader, struct slice p
 	for (size_t i = 0; i < G_N_ELEMENTS(plain); i++)
 		if (slice_eq(name, slice_str(plain[i])))
 			return SLICE("");
-	return program.n > 0 ? name : SLICE("");
+	bool cut = slice_starts(name, SLICE("postfix-")); /* see postfix_speaks */
+	return program.n > 0 || cut ? name : SLICE("");
 }
 
 static const struct dialect *find_dialect(struct slice program, struct slice *daemon_r)

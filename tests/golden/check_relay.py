@@ -3,11 +3,13 @@
 1. relay.log: what each recipient of each mail gives, by hand.
 2. Every golden log, parsed with and without some of its domains as ours: the same events (event_id, time, message,
    recipient, reply), in the same order; the type by the domain of the address that the sender used, and no other.
+3. relay.log with the daemons cut off its tags: the same events of the same two instances.
 """
 
 import os
 import re
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from golden import TOP, Count, parse  # noqa: E402
@@ -79,9 +81,26 @@ def check_log(count, kind, log):
     return sum(e['type'].startswith('relay_') for e in events)
 
 
+_BSD = re.compile(r'^Nov 22 ([\d:]{8}) (\S+) ([\w-]+)/\S+\[(\d+)\]: (.*)$', re.S)
+
+
+def check_cut_tags(count):
+    """rsyslog's RFC 5424 form cuts the program at its '/': the instance is left."""
+    path = os.path.join(HERE, 'postfix', 'relay.log')
+    with open(path, encoding='utf-8') as log, tempfile.NamedTemporaryFile('w', suffix='.log') as cut:
+        for line in log:
+            cut.write(_BSD.sub(r'<22>1 2026-11-22T\1.123456+00:00 \2 \3 \4 - -  \5', line))
+        cut.flush()
+        names = ('type', 'event_id', 'message_id', 'instance', 'rcpt_to')
+        want, got = ([{f: e.get(f) for f in names} for e in parse(p)] for p in (path, cut.name))
+    count.check('relay.log, RFC 5424: instances', {'postfix-in', 'postfix-out'}, {e['instance'] for e in got})
+    count.check('relay.log, RFC 5424: events', want, got)
+
+
 def main():
     count = Count()
     check_by_hand(count)
+    check_cut_tags(count)
     for kind in ('postfix', 'sendmail'):
         for log in sorted(os.listdir(os.path.join(HERE, kind))):
             if log.endswith('.log'):
