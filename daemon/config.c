@@ -70,6 +70,7 @@ static const struct config_key config_keys[] = {
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
 
         {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
+        {NULL, "rotated", CONFIG_TEXT, OF(rotated), NULL, NULL},
         {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
         {NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
         {NULL, "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},
@@ -156,6 +157,7 @@ static void config_source_free(gpointer data)
 
 	g_free(source->name);
 	g_free(source->file);
+	g_free(source->rotated);
 	g_free(source->journal);
 	g_free(source->users);
 	g_free(source->zone);

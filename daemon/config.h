@@ -12,6 +12,7 @@
 struct config_source {
 	char *name;
 	char *file;     /* path, or NULL for the journal */
+	char *rotated;  /* where rotated files lie besides its directory, or NULL */
 	char *journal;  /* "system", or a journal file or directory; NULL for a file */
 	char *users;    /* journal: trusted senders besides root */
 	bool unchecked; /* journal file: also entries whose sender nobody vouches for */
