@@ -6,4 +6,5 @@ EXTRA_DIST += \
 	schema/extras.def \
 	schema/fields.def \
 	schema/samples.def \
-	schema/search.def
+	schema/search.def \
+	schema/sources.def

@@ -255,8 +255,22 @@ static bool is_inbound(const struct draft *draft)
 	                                     event->field[FIELD_ORIG_RCPT_TO]));
 }
 
-/* What an event of a relay type does not carry was meant for mail that we send: a campaign in a
- * header of a stranger. */
+/* The pool of the configuration, whatever a header says. */
+static struct slice pool_of(const struct draft *draft)
+{
+	struct slice ip = draft->event.field[FIELD_SENDING_IP];
+	const GArray *map = draft->trace->sending_ips;
+
+	for (guint i = 0; i < map->len; i++) {
+		const struct sending_ip *entry = &g_array_index(map, struct sending_ip, i);
+		if (entry->ip.p == ip.p && entry->pool.n > 0)
+			return entry->pool;
+	}
+	return SLICE_NONE;
+}
+
+/* What an event of a relay type does not carry was meant for mail that we send: a header of a
+ * stranger must not put it into a campaign, a pool or a subaccount of ours. */
 static void draft_inbound(struct draft *draft)
 {
 	struct slice *field = draft->event.field;
@@ -266,6 +280,8 @@ static void draft_inbound(struct draft *draft)
 		if (field[i].p != NULL &&
 		        !event_documents(draft->event.type, (enum field)i, API_EVENTS))
 			field[i] = SLICE_NONE;
+	field[FIELD_SUBACCOUNT_ID] = slice_str(draft->trace->subaccount_id);
+	field[FIELD_IP_POOL] = pool_of(draft);
 	draft_set(draft, FIELD_ORIGINATION, SLICE("inbound"));
 	if (field[FIELD_MESSAGE_ID].n > 0)
 		field[FIELD_RELAY_ID] =
