@@ -114,7 +114,8 @@ static int daemon_open_capture(struct daemon *d, struct error *err)
 	                                              .sending_ips = c->sending_ips,
 	                                              .classifier = d->classifier,
 	                                              .inbound = d->inbound,
-	                                              .log_followed = c->sources->len > 0},
+	                                              .log_followed = c->sources->len > 0,
+	                                              .milter = c->milter},
 	        .keep_days = c->keep_days,
 	        .trouble = daemon_trouble,
 	        .ctx = d};

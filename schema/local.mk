@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	schema/events.def \
 	schema/extras.def \
 	schema/fields.def \
+	schema/ingest.def \
 	schema/samples.def \
 	schema/search.def \
 	schema/sources.def
