@@ -53,7 +53,7 @@ static int run(char **argv, GString *out, struct error *err)
 		continue;
 	if (result < 0)
 		return error_set(
-		        err, "postconf gave no answer within %d s", (int)(TIMEOUT / CLOCK_SECOND));
+		        err, "postconf gave no whole answer within %d s", (int)(TIMEOUT / CLOCK_SECOND));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return error_set(err, "postconf failed (status %d)", status);
 	return 0;
