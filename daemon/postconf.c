@@ -52,8 +52,8 @@ static int run(char **argv, GString *out, struct error *err)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	if (result < 0)
-		return error_set(
-		        err, "postconf gave no whole answer within %d s", (int)(TIMEOUT / CLOCK_SECOND));
+		return error_set(err, "postconf gave no whole answer within %d s",
+		        (int)(TIMEOUT / CLOCK_SECOND));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return error_set(err, "postconf failed (status %d)", status);
 	return 0;
