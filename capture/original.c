@@ -2,6 +2,7 @@
 
 #include <glib.h>
 
+#include "event/catalogue.h"
 #include "store/record.h"
 
 /* Events of one key that are looked at, newest first. */
@@ -49,16 +50,19 @@ static enum fit fit_of(const struct look *look, const struct event *event)
 	                        !same(event->field[FIELD_FRIENDLY_FROM],
 	                                report->text[REPORT_ORIGINAL_FROM]))))
 		return FIT_NONE;
+	bool delivered = event_outbound(event->type) == EVENT_DELIVERY;
 	if (recipient)
-		return event->type == EVENT_DELIVERY ? FIT_DELIVERY : FIT_RECIPIENT;
-	return event->type == EVENT_DELIVERY ? FIT_SENT : FIT_MAIL;
+		return delivered ? FIT_DELIVERY : FIT_RECIPIENT;
+	return delivered ? FIT_SENT : FIT_MAIL;
 }
 
 /* Events that are reports themselves tell nothing of the mail that it did not tell. */
 static bool is_of_mail(const struct event *event)
 {
-	return event->type == EVENT_INJECTION || event->type == EVENT_DELIVERY ||
-	       event->type == EVENT_DELAY || event->type == EVENT_BOUNCE;
+	enum event_type type = event_outbound(event->type);
+
+	return type == EVENT_INJECTION || type == EVENT_DELIVERY || type == EVENT_DELAY ||
+	       type == EVENT_BOUNCE;
 }
 
 static void note_recipient(struct look *look, const struct event *event)
@@ -82,7 +86,7 @@ static void look_at(void *ctx, const struct event *event)
 	if (fit == FIT_NONE)
 		return;
 	note_recipient(look, event);
-	if (event->type == EVENT_BOUNCE && fit == FIT_RECIPIENT)
+	if (event_outbound(event->type) == EVENT_BOUNCE && fit == FIT_RECIPIENT)
 		original->bounced = true;
 	if (fit <= look->fit)
 		return;

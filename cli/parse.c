@@ -11,6 +11,7 @@
 #include "event/json.h"
 #include "cli/input.h"
 #include "logtail/lines.h"
+#include "trace/domains.h"
 #include "trace/trace.h"
 
 struct parse {
@@ -143,6 +144,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	struct trace_config trace = {.log_followed = true};
 	gboolean attempts = FALSE, mail = FALSE, explain = FALSE;
 	g_autofree char *relays = NULL, *zone = NULL, *node = NULL, *instance = NULL;
+	g_autofree char *domains = NULL;
+	struct domains *inbound = NULL;
 	struct classifier *classifier = NULL;
 	struct error err = {0};
 	const GOptionEntry entries[] = {
@@ -150,6 +153,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	                "every attempt and refusal as logged: hops included, no injections", NULL},
 	        {"internal-relays", 0, 0, G_OPTION_ARG_STRING, &relays,
 	                "content filters whose hops join one message (IP:PORT…)", "LIST"},
+	        {"relay-domains", 0, 0, G_OPTION_ARG_STRING, &domains,
+	                "mail for these domains is inbound (as in postwake.conf)", "LIST"},
 	        {"zone", 0, 0, G_OPTION_ARG_STRING, &zone, "time zone of the stamps", "NAME"},
 	        {"node", 0, 0, G_OPTION_ARG_STRING, &node, "node name (default: host of the line)",
 	                "NAME"},
@@ -174,11 +179,16 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 		classifier = classifier_new(config->bounce_rules, config->reason_rules, &err);
 	trace.classifier = classifier;
 	trace.internal_relays = relays == NULL && config != NULL ? config->internal_relays : relays;
+	if (domains == NULL && config != NULL)
+		domains = g_strdup(config->relay_domains);
+	if (!err.set && cli_inbound(domains, &inbound, &err) == 0)
+		trace.inbound = inbound;
 	const struct line_reader_config reader = {.zone = zone, .node = node, .instance = instance};
 	int status = CLI_FAILED;
 	if (!err.set)
 		status = mail ? parse_mails(config, classifier, argv + 1, explain, &err)
 		              : parse_files(&trace, &reader, argv + 1, &err);
 	classifier_free(&classifier);
+	domains_free(&inbound);
 	return err.set ? cli_fail("%s", err.text) : status;
 }

@@ -44,6 +44,7 @@ static const struct config_key config_keys[] = {
         {"postwake", "subaccount_id", CONFIG_TEXT, IN(subaccount_id), "0", NULL},
         {"postwake", "internal_relays", CONFIG_TEXT, IN(internal_relays), NULL, NULL},
         {"postwake", "sending_ips", CONFIG_TEXT, IN(sending_ips), NULL, NULL},
+        {"postwake", "relay_domains", CONFIG_TEXT, IN(relay_domains), NULL, NULL},
         {"postwake", "follow", CONFIG_CHOICE, IN(follow), "auto", "auto none"},
         {"postwake", "log", CONFIG_CHOICE, IN(log), "stderr", "stderr syslog"},
         {"postwake", "debug", CONFIG_SWITCH, IN(debug), "no", NULL},
@@ -79,6 +80,7 @@ static const struct config_key config_keys[] = {
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
 
         {"source", "file", CONFIG_TEXT, OF(file), NULL, NULL},
+        {"source", "rotated", CONFIG_TEXT, OF(rotated), NULL, NULL},
         {"source", "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
         {"source", "users", CONFIG_TEXT, OF(users), NULL, NULL},
         {"source", "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},

@@ -12,6 +12,7 @@
 struct config_source {
 	char *name;
 	char *file;     /* path, or NULL for the journal */
+	char *rotated;  /* where rotated files lie besides its directory, or NULL */
 	char *journal;  /* "system", or a journal file or directory; NULL for a file */
 	char *users;    /* journal: trusted senders besides root */
 	bool unchecked; /* journal file: also entries whose sender nobody vouches for */
@@ -31,8 +32,9 @@ struct config {
 	char *subaccount_id;
 	char *internal_relays;
 	char *sending_ips;
-	char *follow; /* "auto": where no [source …] is given, the usual log; "none" */
-	char *log;    /* "stderr" or "syslog" */
+	char *relay_domains; /* daemon/inbound.h; NULL = all mail is outbound */
+	char *follow;        /* "auto": where no [source …] is given, the usual log; "none" */
+	char *log;           /* "stderr" or "syslog" */
 	bool debug;
 
 	bool milter;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/postconf.h"
 #include "milter/listener.h"
 #include "mime/headers.h"
 
@@ -171,23 +172,6 @@ void mail_stop(struct mail **mail)
 
 /* ---- what Postfix does while we are not there ---- */
 
-static char *mail_postconf(const struct config *config, const char *name)
-{
-	const char *argv[] = {"postconf", "-h", name, NULL, NULL, NULL};
-	g_autofree char *out = NULL;
-
-	if (config->milter_postfix_config != NULL) {
-		argv[3] = argv[2];
-		argv[2] = config->milter_postfix_config;
-		argv[1] = "-hc";
-	}
-	if (!g_spawn_sync(NULL, (char **)argv, NULL,
-	            G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &out, NULL, NULL,
-	            NULL))
-		return NULL;
-	return out != NULL ? g_strdup(g_strstrip(out)) : NULL;
-}
-
 /* The "{ unix:…, default_action=…, … }" of a list that names our socket, or the bare socket. */
 static char *mail_entry(const char *list, const char *socket)
 {
@@ -206,10 +190,10 @@ static char *mail_entry(const char *list, const char *socket)
 	return g_strndup(open, (gsize)(close - open));
 }
 
-static void mail_check_list(
-        const struct config *config, const char *parameter, const char *fallback)
+static void mail_check_list(const struct config *config, GHashTable *values, const char *parameter)
 {
-	g_autofree char *list = mail_postconf(config, parameter);
+	const char *list = g_hash_table_lookup(values, parameter);
+	const char *fallback = g_hash_table_lookup(values, "milter_default_action");
 	g_autofree char *entry = mail_entry(list, config->milter_socket);
 
 	if (entry == NULL)
@@ -226,8 +210,12 @@ static void mail_check_list(
 
 void mail_check_postfix(const struct config *config)
 {
-	g_autofree char *fallback = mail_postconf(config, "milter_default_action");
+	static const char *const names[] = {
+	        "smtpd_milters", "non_smtpd_milters", "milter_default_action", NULL};
+	g_autoptr(GHashTable) values = postconf_read(config->milter_postfix_config, names, NULL);
 
-	mail_check_list(config, "smtpd_milters", fallback);
-	mail_check_list(config, "non_smtpd_milters", fallback);
+	if (values == NULL)
+		return; /* no Postfix here: nothing to warn of */
+	mail_check_list(config, values, "smtpd_milters");
+	mail_check_list(config, values, "non_smtpd_milters");
 }

@@ -1,5 +1,6 @@
 """A real Sendmail beside a real Postfix on one host: both logs followed, one milter listener for each."""
 
+import json
 import os
 import re
 import smtplib
@@ -149,3 +150,22 @@ def test_both(environment):
     lab.wait_until('both logs are read', lambda: sum(s['lines'] for s in both.daemon.status()['ledger']) >= lines)
     unparsed = sum(s['unparsed'] for s in both.daemon.status()['ledger'])
     expect('unparsed lines', 0, unparsed)
+
+
+@flow('Sendmail: mail for the names in class w is inbound')
+def test_inbound(environment):
+    both = pair(environment)
+    both.sendmail.send('shop@py.example', ['nobody.there@lab.example'])
+    both.sendmail.send('shop@lab.example', ['ok.ida@py.example'])
+    both.daemon.wait_events('events=delivery&recipients=ok.ida@py.example')
+    both.daemon.wait_events('events=policy_rejection&recipients=nobody.there@lab.example')
+    copy = os.path.join(environment.directory('class-w'), 'sendmail.cf')  # its files lie in /srv only for Sendmail
+    lab.write(copy, lab.read(os.path.join(both.sendmail.base, 'etc', 'sendmail.cf'))
+              .replace('/srv/', both.sendmail.base + '/'))
+    done = lab.run_postwake(environment.build, 'parse', '--zone', 'UTC', '--relay-domains', f'sendmail:{copy}',
+                            both.sendmail.log)
+    kinds = {(e['type'], e.get('rcpt_to')) for e in map(json.loads, done.stdout.splitlines())}
+    expect('refused by us', [('relay_rejection', 'nobody.there@lab.example')],
+           [k for k in kinds if k[1] == 'nobody.there@lab.example'])
+    expect('sent to others', {('injection', 'ok.ida@py.example'), ('delivery', 'ok.ida@py.example')},
+           {k for k in kinds if k[1] == 'ok.ida@py.example'})

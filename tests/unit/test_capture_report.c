@@ -7,6 +7,7 @@
 #include "capture/report.h"
 #include "store/search.h"
 #include "tests/support/unit.h"
+#include "trace/domains.h"
 
 static const char *const lines[] = {
         "Nov 20 10:00:00 mx postfix/smtpd[10]: 4A1B2C3D4E: client=c.example[192.0.2.1]",
@@ -25,6 +26,7 @@ static const char *const lines[] = {
 static char *dir;
 static struct store *store;
 static struct capture *capture;
+static struct domains *inbound; /* NULL = all mail is outbound */
 
 static void feed_log(void)
 {
@@ -44,7 +46,8 @@ static void feed_log(void)
 
 static void open_all(void)
 {
-	const struct capture_config config = {.trace = {.log_followed = true}, .keep_days = -1};
+	const struct capture_config config = {
+	        .trace = {.log_followed = true, .inbound = inbound}, .keep_days = -1};
 	struct error err = {0};
 
 	dir = g_dir_make_tmp("postwake-report-XXXXXX", NULL);
@@ -272,7 +275,8 @@ START_TEST(the_same_report_again_adds_nothing)
 }
 END_TEST
 
-START_TEST(a_bounce_of_our_own_server_that_the_log_told_makes_no_event)
+/* A bounce of our own server that the log told makes no event. */
+static void check_own_bounce(void)
 {
 	const struct mail own = {.id = "a",
 	        .mta = "mx.lab.example",
@@ -288,6 +292,20 @@ START_TEST(a_bounce_of_our_own_server_that_the_log_told_makes_no_event)
 	take_bounce(NULL, &late, 1);
 	check_joined();
 	close_all();
+}
+
+START_TEST(a_bounce_of_our_own_server_that_the_log_told_makes_no_event)
+{
+	check_own_bounce();
+}
+END_TEST
+
+START_TEST(nor_does_one_of_inbound_mail)
+{
+	inbound = domains_new();
+	ck_assert_int_eq(domains_add(inbound, SLICE("far.example"), DOMAINS_EXACT, false, NULL), 0);
+	check_own_bounce();
+	domains_free(&inbound);
 }
 END_TEST
 
@@ -564,7 +582,7 @@ UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         a_queue_id_of_another_server_joins_nothing_when_the_recipient_differs,
         a_verp_address_tells_mail_and_recipient_where_the_report_does_not,
         what_matches_no_mail_is_stored_with_what_it_has, the_same_report_again_adds_nothing,
-        a_bounce_of_our_own_server_that_the_log_told_makes_no_event,
+        a_bounce_of_our_own_server_that_the_log_told_makes_no_event, nor_does_one_of_inbound_mail,
         a_complaint_has_the_campaign_data_of_its_mail_and_who_reports,
         an_ordinary_mail_makes_no_event, patterns_with_unknown_braces_are_refused,
         rules_of_the_user_decide_the_class_of_a_report,
