@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libcapture.a
 libcapture_a_SOURCES = \
 	capture/capture.c capture/capture.h \
+	capture/erase.c capture/erase.h \
 	capture/handover.c capture/handover.h \
 	capture/letterhead.c capture/letterhead.h \
 	capture/original.c capture/original.h \

@@ -14,6 +14,14 @@
 /* Lines that make no events cost something too: a batch of so many is full as well. */
 #define LINES_AN_EVENT 16
 
+struct job {
+	store_job *run;
+	void *ctx;
+	struct error *err;
+	int result;
+	bool done;
+};
+
 struct store_writer {
 	struct store *store;
 	struct store_writer_config config;
@@ -26,6 +34,8 @@ struct store_writer {
 	uint64_t durable;            /* all up to it are committed */
 	bool urgent, stop;
 	bool idle;            /* the thread waits for the first thing to do */
+	struct job *job;      /* that it is to run */
+	bool ended;           /* it takes no more jobs */
 	bool gave_up;         /* and has ended */
 	struct error trouble; /* of the last commit, if it failed */
 
@@ -92,6 +102,8 @@ static int wait_for_work(struct store_writer *writer)
 	gint64 until = g_get_monotonic_time() + LOOK_EVERY;
 
 	while (store_batch_empty(writer->current)) {
+		if (writer->job != NULL)
+			return 0;
 		if (writer->stop)
 			return -1;
 		writer->idle = true;
@@ -170,6 +182,31 @@ static struct store_batch *swap(struct store_writer *writer)
 	return batch;
 }
 
+/* Between commits; somebody waits for it. */
+static void run_job(struct store_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	struct job *job = writer->job;
+	pthread_mutex_unlock(&writer->lock);
+	if (job == NULL)
+		return;
+	job->result = job->run(job->ctx, job->err);
+	pthread_mutex_lock(&writer->lock);
+	job->done = true;
+	writer->job = NULL;
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+/* Nobody waits for what will not be run. */
+static void refuse_jobs(struct store_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->ended = true;
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->lock);
+}
+
 static gpointer writer_main(gpointer p)
 {
 	struct store_writer *writer = p;
@@ -177,6 +214,7 @@ static gpointer writer_main(gpointer p)
 
 	do {
 		prune(writer, clock_now());
+		run_job(writer);
 		pthread_mutex_lock(&writer->lock);
 		work = wait_for_work(writer);
 		uint64_t ticket = writer->ticket;
@@ -197,6 +235,7 @@ static gpointer writer_main(gpointer p)
 		if (done < 0)
 			work = -1;
 	} while (work >= 0);
+	refuse_jobs(writer);
 	return NULL;
 }
 
@@ -296,6 +335,27 @@ int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_
 	int result = writer->durable >= ticket ? 1 : writer->gave_up ? -1 : 0;
 	pthread_mutex_unlock(&writer->lock);
 	return result;
+}
+
+/* One job at a time; it is in the memory of who waits, and only who waits takes it back. */
+int store_writer_run(struct store_writer *writer, store_job *run, void *ctx, struct error *err)
+{
+	struct job job = {.run = run, .ctx = ctx, .err = err, .result = -1};
+
+	pthread_mutex_lock(&writer->lock);
+	while (writer->job != NULL && !writer->ended)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	if (!writer->ended)
+		writer->job = &job;
+	pthread_cond_broadcast(&writer->changed);
+	while (!job.done && !writer->ended)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	if (!job.done)
+		error_set(err, "the store is being closed");
+	if (writer->job == &job)
+		writer->job = NULL;
+	pthread_mutex_unlock(&writer->lock);
+	return job.result;
 }
 
 bool store_writer_trouble(struct store_writer *writer, struct error *err)
