@@ -402,8 +402,8 @@ static int capture_done(void *ctx, struct error *err)
 	return 0;
 }
 
-int capture_forget(struct capture *capture, trace_holds *holds, void *ctx, uint64_t *n,
-        struct error *err)
+int capture_forget(
+        struct capture *capture, trace_holds *holds, void *ctx, uint64_t *n, struct error *err)
 {
 	struct forgetting forgetting = {capture, holds, ctx, 0};
 

@@ -67,8 +67,8 @@ static int erase_day(struct erasing *e, int64_t number, struct error *err)
 {
 	struct error cause = {0};
 	char date[CLOCK_TEXT_MAX];
-	int result = store_erase_day(
-	        e->store, e->erasure, number, e->stop, e->ctx, &e->day, &cause);
+	int result =
+	        store_erase_day(e->store, e->erasure, number, e->stop, e->ctx, &e->day, &cause);
 
 	if (result == 1)
 		result = capture_run(e->capture, switch_job, e, &cause);

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h \
+	daemon/erase.c daemon/erase.h \
 	daemon/import.c daemon/import.h \
 	daemon/inbound.c daemon/inbound.h \
 	daemon/mail.c daemon/mail.h \

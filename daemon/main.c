@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/config.h"
+#include "daemon/erase.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
 #include "daemon/mail.h"
@@ -40,6 +41,7 @@ struct daemon {
 	struct mail *mail;
 	struct query_server *server;
 	struct import_context import;
+	struct erase_context erase;
 	struct report_context report;
 	struct retention retention;
 	GThread *ticks;
@@ -132,7 +134,8 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .threads = (unsigned)c->query_threads,
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
-	                .ctx = d}};
+	                .ctx = d,
+	                .erase = &d->erase.service}};
 
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
@@ -150,6 +153,8 @@ static int daemon_open(struct daemon *d, struct error *err)
 	if (d->classifier == NULL || daemon_open_inbound(d, err) < 0 ||
 	        daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0 ||
 	        report_open(&d->report, d->config, d->classifier, d->capture, d->store, err) < 0)
+		return -1;
+	if (erase_open(&d->erase, d->capture, d->store, err) < 0)
 		return -1;
 	d->handover = handover_new(d->capture, 0);
 	if (d->config->milter) {
@@ -188,6 +193,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	handover_free(&d->handover);
 	query_server_free(&d->server);
 	report_close(&d->report);
+	erase_close(&d->erase);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);

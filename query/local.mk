@@ -3,6 +3,7 @@ libquery_a_SOURCES = \
 	query/access.c query/access.h \
 	query/answer.c \
 	query/connections.c query/connections.h \
+	query/erasures.c \
 	query/fault.c query/fault.h \
 	query/import.c \
 	query/message_events.c \

@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "query/access.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 
 #define QUERY_URI_MAX 4096
 /* Longest target of a link, which is one that carries our as_of. Encoding makes three bytes of one
@@ -24,6 +25,14 @@ struct query_budget {
 
 struct ingest_service;
 
+/* Begins erasures (store/erase.h); what was begun is carried out by itself. */
+struct erase_service {
+	/* The number of the receipt; -1 with *err: number EINVAL when the name is none. */
+	int (*begin)(void *ctx, enum tombstone_kind kind, struct slice name, int64_t *id_r,
+	        struct error *err);
+	void *ctx;
+};
+
 struct query_config {
 	int64_t default_window; /* ms before `to` when `from` is absent; 0 = 24 h */
 	int64_t scan_ms;        /* time that a search without index may take; 0 = 10 s */
@@ -37,6 +46,7 @@ struct query_config {
 	bool escape_colons;
 	struct query_budget *budget;         /* NULL = no limit */
 	const struct ingest_service *ingest; /* NULL = not served here */
+	const struct erase_service *erase;   /* NULL = not served here */
 };
 
 /* One request, as far as an answer depends on it. */

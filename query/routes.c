@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+#define ERASURES_BODY_MAX 4096
+
 enum method {
 	METHOD_GET = 1, /* and HEAD */
 	METHOD_POST = 2,
@@ -33,6 +35,8 @@ static const struct route {
                 message_events_documentation},
         {METHOD_GET, "api/v1/message-events/events/samples", 0, 0, message_events_samples},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
+        {METHOD_GET, "api/v1/erasures", GRANT_ADMIN, 0, erasures_list},
+        {METHOD_POST, "api/v1/erasures", GRANT_ADMIN, ERASURES_BODY_MAX, erasures_add},
 };
 
 static unsigned method_by_name(const char *name)

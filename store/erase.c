@@ -22,9 +22,10 @@ enum column {
 
 static const char select_all[] = "SELECT id, kind, hash, local, telling, time, ended, events, "
                                  "changed, open, lines, days, rest FROM erasure ORDER BY id";
-static const char insert[] = "INSERT INTO erasure (kind, hash, local, telling, time, ended, events, "
-                             "changed, open, lines, days, rest) "
-                             "VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, '', '')";
+static const char insert[] =
+        "INSERT INTO erasure (kind, hash, local, telling, time, ended, events, "
+        "changed, open, lines, days, rest) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, '', '')";
 static const char update[] = "UPDATE erasure SET ended = ?2, events = ?3, changed = ?4, open = ?5, "
                              "lines = ?6, days = ?7, rest = ?8 WHERE id = ?1";
 
@@ -63,7 +64,8 @@ static int read_all(struct sql *sql, GArray *erasures, struct error *err)
 	while ((result = sql_step(sql, stmt, err)) == 1) {
 		const struct erasure erasure = {
 		        .id = sqlite3_column_int64(stmt, COLUMN_ID),
-		        .stone = {.kind = (enum tombstone_kind)sqlite3_column_int(stmt, COLUMN_KIND),
+		        .stone = {.kind = (enum tombstone_kind)sqlite3_column_int(
+		                          stmt, COLUMN_KIND),
 		                .hash = (uint64_t)sqlite3_column_int64(stmt, COLUMN_HASH),
 		                .local = (uint64_t)sqlite3_column_int64(stmt, COLUMN_LOCAL),
 		                .telling = sqlite3_column_int(stmt, COLUMN_TELLING) != 0,
@@ -128,8 +130,8 @@ int erase_load(struct store *store, struct error *err)
 	store->erase.stones = tombstones_new(store->erase.key);
 	store->erase.text = g_string_new(NULL);
 	for (guint i = 0; i < erasures->len; i++)
-		tombstones_add(store->erase.stones,
-		        &g_array_index(erasures, struct erasure, i).stone);
+		tombstones_add(
+		        store->erase.stones, &g_array_index(erasures, struct erasure, i).stone);
 	return 0;
 }
 

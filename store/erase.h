@@ -45,8 +45,8 @@ int store_erase_day(struct store *store, const struct erasure *erasure, int64_t 
         bool (*stop)(void *ctx), void *ctx, struct erased_day **day_r, struct error *err);
 /* Puts the new file in the old one's place, with what came meanwhile; counts in `erasure`.
  * Committing thread. -1: the old one stays. Frees *day. */
-int store_erase_switch(struct store *store, struct erasure *erasure, struct erased_day **day,
-        struct error *err);
+int store_erase_switch(
+        struct store *store, struct erasure *erasure, struct erased_day **day, struct error *err);
 /* Frees it instead, with the new file. */
 void store_erase_drop(struct erased_day **day);
 
@@ -55,8 +55,7 @@ int store_erase_note(struct store *store, const struct erasure *erasure, struct 
 
 /* Cleans the control file and what SQLite keeps of it, and ends the erasure at `now`. Committing
  * thread. */
-int store_erase_end(
-        struct store *store, struct erasure *erasure, int64_t now, struct error *err);
+int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, struct error *err);
 
 /* The tombstone of this erasure alone; tombstones_free. */
 struct tombstones *store_erase_stones(struct store *store, const struct erasure *erasure);

@@ -129,8 +129,8 @@ int erase_name_batches(
 	            -1, &stmt, NULL) != SQLITE_OK)
 		return sql_error(sql, err);
 	while ((result = sql_step(sql, stmt, err)) == 1)
-		if (holds_one(arrivals, sqlite3_column_int64(stmt, 2),
-		            sqlite3_column_int64(stmt, 3)))
+		if (holds_one(
+		            arrivals, sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3)))
 			erasure_name_rest(erasure, "batch %s %s %s%s%s: ask there for the erasure",
 			        sqlite3_column_text(stmt, 0),
 			        sqlite3_column_int64(stmt, 4) > 0 ? "was sent to" : "waits for",
@@ -199,7 +199,8 @@ int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, s
 	        store_erase_note(store, erasure, err) < 0 || rebuild(store, err) < 0 ||
 	        store_fault_at(store, "rebuilt", err) < 0)
 		return -1;
-	erasure_name_rest(erasure, "backups of the store and logs of the mail server are as they were");
+	erasure_name_rest(
+	        erasure, "backups of the store and logs of the mail server are as they were");
 	erasure->ended = now;
 	return store_erase_note(store, erasure, err);
 }

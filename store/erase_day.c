@@ -125,8 +125,8 @@ static int sweep_run(struct sweep *sweep)
 	if (sweep->reader == NULL)
 		result = -1;
 	for (int64_t ms = 0; ms < CLOCK_DAY && result == 0; ms += STEP_MS)
-		result = sweep->stop != NULL && sweep->stop(sweep->ctx) ? -1
-		                                                         : sweep_step(sweep, ms);
+		result =
+		        sweep->stop != NULL && sweep->stop(sweep->ctx) ? -1 : sweep_step(sweep, ms);
 	if (sweep->reader != NULL)
 		day_reader_put(sweep->day, sweep->reader);
 	g_byte_array_unref(sweep->record);
@@ -340,8 +340,8 @@ static int empty_log(const char *path, struct error *err)
 	if (sql_open(&sql, path, SQLITE_OPEN_READWRITE, err) < 0)
 		return -1;
 	int result = sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 0, &tables, err);
-	if (result == 0 && sqlite3_wal_checkpoint_v2(sql.db, NULL, SQLITE_CHECKPOINT_FULL, NULL,
-	                           NULL) != SQLITE_OK)
+	if (result == 0 && sqlite3_wal_checkpoint_v2(
+	                           sql.db, NULL, SQLITE_CHECKPOINT_FULL, NULL, NULL) != SQLITE_OK)
 		result = sql_error(&sql, err);
 	sql_close(&sql);
 	return result;
@@ -388,8 +388,8 @@ static void count(struct erasure *erasure, const struct erased_day *to)
 	g_string_append_printf(erasure->days, "%s%s", erasure->days->len > 0 ? " " : "", date);
 }
 
-int store_erase_switch(struct store *store, struct erasure *erasure, struct erased_day **day_r,
-        struct error *err)
+int store_erase_switch(
+        struct store *store, struct erasure *erasure, struct erased_day **day_r, struct error *err)
 {
 	struct erased_day *to = *day_r;
 	struct day *day;

@@ -60,8 +60,8 @@ static int put_index(struct day_put *put, struct day_writer *writer, int64_t row
 		return -1;
 	if (row_is_failure(event->type) &&
 	        (text_id(writer, event, FIELD_REASON, DICT_REASON, &texts.reason, err) < 0 ||
-	                text_id(writer, event, FIELD_RAW_REASON, DICT_REASON,
-	                        &texts.raw_reason, err) < 0))
+	                text_id(writer, event, FIELD_RAW_REASON, DICT_REASON, &texts.raw_reason,
+	                        err) < 0))
 		return -1;
 	g_array_set_size(put->terms, 0);
 	terms_of(put->terms, event, &texts, writer->day->key);

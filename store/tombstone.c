@@ -361,8 +361,8 @@ static void put_clean(struct finding *f, GString *out)
 	g_string_append_len(out, f->text.p + at, (gssize)(f->text.n - at));
 }
 
-bool tombstones_clean(const struct tombstones *stones, int64_t time, bool close, struct slice text,
-        GString *out)
+bool tombstones_clean(
+        const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out)
 {
 	struct finding f = {.stones = stones, .time = time, .close = close, .text = text};
 
@@ -398,8 +398,8 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
 		if (at < 0)
 			continue;
 		struct slice domain = slice_from(address, (size_t)at + 1);
-		if (knows(stones, event->time, TOMBSTONE_RECIPIENT,
-		            slice_head(address, (size_t)at), domain) ||
+		if (knows(stones, event->time, TOMBSTONE_RECIPIENT, slice_head(address, (size_t)at),
+		            domain) ||
 		        knows(stones, event->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE))
 			return true;
 	}

@@ -46,8 +46,8 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
  * or in the forms that mail gives it (john=example.com, john%40example.com, SRS, …), and of local
  * parts that stand alone and tell who is meant. `close`: the text is of a mail to somebody erased,
  * where each local part tells. False, and nothing in `out`, when there is none. */
-bool tombstones_clean(const struct tombstones *stones, int64_t time, bool close, struct slice text,
-        GString *out);
+bool tombstones_clean(
+        const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out);
 
 /* The same for all fields of an event; their new values stand in `out`. */
 bool tombstones_clean_event(

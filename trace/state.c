@@ -639,8 +639,8 @@ bool trace_saved_holds(struct slice key, struct slice value, trace_holds *holds,
 
 static bool text_holds(GString *key, GString *value, trace_holds *holds, void *ctx)
 {
-	return trace_saved_holds(slice_make(key->str, key->len),
-	        slice_make(value->str, value->len), holds, ctx);
+	return trace_saved_holds(
+	        slice_make(key->str, key->len), slice_make(value->str, value->len), holds, ctx);
 }
 
 static unsigned forget_messages(

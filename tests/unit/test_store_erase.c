@@ -40,17 +40,17 @@ static char *recipient(GRand *rand)
 
 	if (g_rand_int_range(rand, 0, 40) == 0)
 		return g_strdup(g_rand_boolean(rand) ? PERSON : "Erase.Me-77@GONE.example");
-	return g_strdup_printf(
-	        "user%d@%s", g_rand_int_range(rand, 0, 300), pick(rand, domains, 4));
+	return g_strdup_printf("user%d@%s", g_rand_int_range(rand, 0, 300), pick(rand, domains, 4));
 }
 
 static struct event random_event(GRand *rand, GStringChunk *text, uint64_t id)
 {
-	static const char *const subjects[] = {"Hello", "Your order 1234", "Re: " PERSON,
-	        "Where is Erase.Me-77?", "Statement"};
+	static const char *const subjects[] = {
+	        "Hello", "Your order 1234", "Re: " PERSON, "Where is Erase.Me-77?", "Statement"};
 	static const char *const reasons[] = {"550 5.1.1 user unknown",
-	        "450 mailbox full, forwarded to <" PERSON ">", "550 see http://x/?a=erase.me-77%40gone.example",
-	        "554 spam", "250 2.0.0 ok queued as 4F2A1B"};
+	        "450 mailbox full, forwarded to <" PERSON ">",
+	        "550 see http://x/?a=erase.me-77%40gone.example", "554 spam",
+	        "250 2.0.0 ok queued as 4F2A1B"};
 	static const char *const senders[] = {
 	        "news@example.org", PERSON, "bounces+erase.me-77=gone.example@example.org"};
 	static const enum event_type types[] = {
@@ -357,9 +357,8 @@ START_TEST(an_event_of_the_day_that_arrives_meanwhile_is_kept)
 	int64_t id;
 
 	commit_events(store, events, 2);
-	ck_assert_int_eq(store_erase_begin(store, TOMBSTONE_RECIPIENT, SLICE(PERSON), ASKED, &id,
-	                         &err),
-	        0);
+	ck_assert_int_eq(
+	        store_erase_begin(store, TOMBSTONE_RECIPIENT, SLICE(PERSON), ASKED, &id, &err), 0);
 	g_autoptr(GArray) erasures = store_erasures(store, &err);
 	struct erasure *erasure = &g_array_index(erasures, struct erasure, 0);
 	ck_assert_int_eq(
@@ -378,8 +377,11 @@ START_TEST(kept_lines_and_gaps_lose_the_name)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
 	struct store_batch *batch = store_batch_new();
-	const struct store_gap gap = {.source = SLICE("mail.log"), .from = 1, .to = 2,
-	        .bytes = 3, .text = SLICE("lost: to=<" PERSON ">")};
+	const struct store_gap gap = {.source = SLICE("mail.log"),
+	        .from = 1,
+	        .to = 2,
+	        .bytes = 3,
+	        .text = SLICE("lost: to=<" PERSON ">")};
 	struct store_commit_result result;
 	struct error err = {0};
 
@@ -456,8 +458,7 @@ static int fail_there(void *ctx, const char *place)
 /* Cut off at any step, and done again after a new start: as if it had not been. */
 START_TEST(an_erasure_that_was_cut_off_is_done_again)
 {
-	static const char *const places[] = {
-	        "made", "renamed", "erased", "replaced", "rebuilt"};
+	static const char *const places[] = {"made", "renamed", "erased", "replaced", "rebuilt"};
 	GStringChunk *text = g_string_chunk_new(4096);
 	struct error err;
 	int64_t id;
@@ -473,8 +474,8 @@ START_TEST(an_erasure_that_was_cut_off_is_done_again)
 		store->fault = fail_there;
 		store->fault_ctx = &fault;
 		err = (struct error){0};
-		ck_assert_int_eq(store_erase_begin(store, TOMBSTONE_RECIPIENT, SLICE(PERSON),
-		                         ASKED, &id, &err),
+		ck_assert_int_eq(store_erase_begin(store, TOMBSTONE_RECIPIENT, SLICE(PERSON), ASKED,
+		                         &id, &err),
 		        0);
 		bool cut = carry_on(store, NULL, &err) < 0;
 		ck_assert(cut || strcmp(fault.place, "rebuilt") == 0);
@@ -501,9 +502,8 @@ START_TEST(a_reader_cannot_erase)
 
 	store_close(&store);
 	store = open_store(dir, STORE_READ);
-	ck_assert_int_eq(store_erase_begin(store, TOMBSTONE_RECIPIENT, SLICE(PERSON), ASKED, &id,
-	                         &err),
-	        -1);
+	ck_assert_int_eq(
+	        store_erase_begin(store, TOMBSTONE_RECIPIENT, SLICE(PERSON), ASKED, &id, &err), -1);
 	store_close(&store);
 }
 END_TEST
@@ -512,9 +512,10 @@ int main(void)
 {
 	const TTest *const tests[] = {one_of_thousands_goes_and_all_others_stay,
 	        reading_the_log_again_adds_nothing,
-	        an_event_of_the_day_that_arrives_meanwhile_is_kept, kept_lines_and_gaps_lose_the_name,
-	        a_domain_and_a_message_go_as_well, files_that_nobody_looked_into_are_named,
-	        an_erasure_that_was_cut_off_is_done_again, a_reader_cannot_erase, NULL};
+	        an_event_of_the_day_that_arrives_meanwhile_is_kept,
+	        kept_lines_and_gaps_lose_the_name, a_domain_and_a_message_go_as_well,
+	        files_that_nobody_looked_into_are_named, an_erasure_that_was_cut_off_is_done_again,
+	        a_reader_cannot_erase, NULL};
 
 	return run_store_tests("store_erase", setup, teardown, tests);
 }

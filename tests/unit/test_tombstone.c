@@ -232,7 +232,8 @@ END_TEST
 /* Whatever bytes come: it ends, and only takes away. */
 START_TEST(hostile_texts_are_bounded)
 {
-	static const char alphabet[] = "a.@=%40!+-<>\"' \\\xc3\xa9" "example.com";
+	static const char alphabet[] = "a.@=%40!+-<>\"' \\\xc3\xa9"
+	                               "example.com";
 	g_autoptr(GRand) rand = g_rand_new_with_seed(7);
 	char text[3000];
 
