@@ -8,8 +8,10 @@ libcapture_a_SOURCES = \
 	capture/report.c capture/report.h
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_capture tests/unit/test_capture_report
-TESTS += tests/unit/test_capture tests/unit/test_capture_report
+check_PROGRAMS += tests/unit/test_capture tests/unit/test_capture_erase tests/unit/test_capture_report
+TESTS += tests/unit/test_capture tests/unit/test_capture_erase tests/unit/test_capture_report
+tests_unit_test_capture_erase_SOURCES = tests/unit/test_capture_erase.c $(store_test_support)
+tests_unit_test_capture_erase_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_report_SOURCES = tests/unit/test_capture_report.c tests/support/unit.h
 tests_unit_test_capture_report_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_SOURCES = tests/unit/test_capture.c tests/support/unit.h

@@ -162,7 +162,7 @@ static int daemon_open(struct daemon *d, struct error *err)
 		if (d->mail == NULL)
 			return -1;
 	}
-	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
+	retention_run(&d->retention, d->config, d->store, d->capture, NULL, clock_now());
 	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
 	if (d->sources == NULL)
 		return -1;
@@ -218,7 +218,7 @@ static void daemon_tick(struct daemon *d)
 		        (unsigned long long)(dropped - d->dropped));
 		d->dropped = dropped;
 	}
-	retention_run(&d->retention, d->config, d->store, d->sources, now);
+	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now);
 }
 
 /* The ticks have a thread of their own: where the store is stuck they wait for it, and a signal

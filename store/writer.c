@@ -119,13 +119,15 @@ static int wait_for_work(struct store_writer *writer)
 	return 1;
 }
 
-/* Between tries of a commit that failed; ends early when the writer is to stop. */
+/* Between tries of a commit that failed; ends early when the writer is to stop or has a job: one
+ * that makes room, perhaps. */
 static void back_off(struct store_writer *writer, gint64 span)
 {
 	gint64 until = g_get_monotonic_time() + span;
 
 	pthread_mutex_lock(&writer->lock);
-	while (!writer->stop && wait_until(&writer->changed, &writer->lock, until))
+	while (!writer->stop && writer->job == NULL &&
+	        wait_until(&writer->changed, &writer->lock, until))
 		;
 	pthread_mutex_unlock(&writer->lock);
 }
@@ -142,6 +144,22 @@ static void note_trouble(struct store_writer *writer, const struct error *err)
 {
 	pthread_mutex_lock(&writer->lock);
 	writer->trouble = *err;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+/* Between commits, and between tries of one; somebody waits for it. */
+static void run_job(struct store_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	struct job *job = writer->job;
+	pthread_mutex_unlock(&writer->lock);
+	if (job == NULL)
+		return;
+	job->result = job->run(job->ctx, job->err);
+	pthread_mutex_lock(&writer->lock);
+	job->done = true;
+	writer->job = NULL;
+	pthread_cond_broadcast(&writer->changed);
 	pthread_mutex_unlock(&writer->lock);
 }
 
@@ -164,6 +182,7 @@ static int commit(struct store_writer *writer, const struct store_batch *batch)
 		if (last)
 			return -1;
 		back_off(writer, span);
+		run_job(writer);
 		span = MIN(span * 2, BACKOFF_LAST);
 	}
 }
@@ -180,22 +199,6 @@ static struct store_batch *swap(struct store_writer *writer)
 	writer->ticket++;
 	writer->urgent = false;
 	return batch;
-}
-
-/* Between commits; somebody waits for it. */
-static void run_job(struct store_writer *writer)
-{
-	pthread_mutex_lock(&writer->lock);
-	struct job *job = writer->job;
-	pthread_mutex_unlock(&writer->lock);
-	if (job == NULL)
-		return;
-	job->result = job->run(job->ctx, job->err);
-	pthread_mutex_lock(&writer->lock);
-	job->done = true;
-	writer->job = NULL;
-	pthread_cond_broadcast(&writer->changed);
-	pthread_mutex_unlock(&writer->lock);
 }
 
 /* Nobody waits for what will not be run. */
