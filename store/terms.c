@@ -33,25 +33,40 @@ int search_key_by_name(struct slice name)
 	return -1;
 }
 
-static bool is_ascii(struct slice text)
+#define EACH_BYTE(N) (UINT64_C(0x0101010101010101) * (N))
+
+/* Eight bytes in lower case: those from 'A' to 'Z' get the bit 0x20, found by carries into the top
+ * bits of the bytes. */
+static uint64_t lower_eight(uint64_t bytes)
 {
-	for (size_t i = 0; i < text.n; i++)
-		if ((unsigned char)text.p[i] >= 0x80)
-			return false;
-	return true;
+	uint64_t low = bytes & EACH_BYTE(0x7f);
+	uint64_t from_a = low + EACH_BYTE(0x80 - 'A'), behind_z = low + EACH_BYTE(0x7f - 'Z');
+
+	return bytes | (~bytes & (from_a ^ behind_z) & EACH_BYTE(0x80)) >> 2;
 }
 
+/* Each string of a dictionary comes here when one is looked for. */
 struct slice terms_fold(struct slice text, GString *scratch)
 {
-	if (!is_ascii(text) && g_utf8_validate(text.p, (gssize)text.n, NULL)) {
+	uint64_t all = 0, bytes;
+	size_t i = 0;
+
+	g_string_set_size(scratch, text.n);
+	for (; i + sizeof(bytes) <= text.n; i += sizeof(bytes)) {
+		memcpy(&bytes, text.p + i, sizeof(bytes));
+		all |= bytes;
+		bytes = lower_eight(bytes);
+		memcpy(scratch->str + i, &bytes, sizeof(bytes));
+	}
+	for (; i < text.n; i++) {
+		all |= (unsigned char)text.p[i];
+		scratch->str[i] = g_ascii_tolower(text.p[i]);
+	}
+	if ((all & EACH_BYTE(0x80)) != 0 && g_utf8_validate(text.p, (gssize)text.n, NULL)) {
 		g_autofree char *folded = g_utf8_casefold(text.p, (gssize)text.n);
 		g_string_assign(scratch, folded);
-		return slice_make(scratch->str, scratch->len);
 	}
-	g_string_set_size(scratch, text.n);
-	for (size_t i = 0; i < text.n; i++)
-		scratch->str[i] = g_ascii_tolower(text.p[i]);
-	return slice_make(scratch->str, text.n);
+	return slice_make(scratch->str, scratch->len);
 }
 
 /* Digits only, of a number that 64 bits hold, without leading zeros. */
