@@ -1,0 +1,179 @@
+"""milter_torture.py --build DIR [--seeds N] [--first SEED] [--messages N] [--jobs N]: kills the daemon under its milter.
+
+An MTA that is a script hands mails to the milter and writes their lines to a log, while the daemon is killed and stopped
+at random. With on_failure = tempfail each mail that was accepted must have its injections, deliveries and headers, once.
+With accept too, but for the headers: a mail without them must be counted as milter_missed. What was not accepted must not
+be there. The last line reads "N passed, N failed, N skipped".
+"""
+
+import argparse
+import concurrent.futures
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'support'))
+import lab  # noqa: E402
+import milterclient  # noqa: E402
+
+
+class Wrong(Exception):
+    """What must hold does not."""
+
+
+class Ordeal:
+    """One seed: a daemon with its milter, the MTA, and what the MTA did."""
+
+    def __init__(self, build, seed, messages, on_failure):
+        self.chance = random.Random(seed)
+        self.messages, self.on_failure = messages, on_failure
+        self.base = tempfile.mkdtemp(prefix=f'pw-milter-{seed}.')
+        self.log, self.milter = os.path.join(self.base, 'mail.log'), os.path.join(self.base, 'milter.sock')
+        lab.write(self.log, '')
+        self.daemon = lab.Daemon(build, os.path.join(self.base, 'postwake'), {'file': self.log}, self.milter,
+                                 {'milter': {'on_failure': on_failure, 'group': None}})
+        self.accepted, self.refused = {}, set()
+        self.gap = threading.Lock()
+        self.over = False
+
+    # --- the MTA ---
+
+    def say(self, *texts):
+        stamp = time.strftime('%Y-%m-%dT%H:%M:%S.%%06d+00:00', time.gmtime()) % (time.time() % 1 * 1e6)
+        with self.gap, open(self.log, 'a', encoding='utf-8') as file:
+            file.write(''.join(f'{stamp} mx1 postfix/{text}\n' for text in texts))
+
+    def accept(self, queue_id, number, recipients, subject):
+        self.accepted[queue_id] = (recipients, subject)
+        self.say(f'qmgr[9]: {queue_id}: from=<shop@lab.example>, size=900, nrcpt={len(recipients)} (queue active)',
+                 *(f'smtp[{number}]: {queue_id}: to=<{r}>, relay=mx.example[192.0.2.9]:25, delay=0.1, delays=0.1/0/0/0, '
+                   f'dsn=2.0.0, status=sent (250 2.0.0 Ok)' for r in recipients), f'qmgr[9]: {queue_id}: removed')
+
+    def mail(self, number):
+        queue_id = f'{0x40000000 + number * 37:X}{number % 16:X}A'
+        recipients = [f'u{number}.{i}@deliver.example' for i in range(number % 3 + 1)]
+        subject = f'mail {number}'
+        headers = [('From', 'Shop <shop@lab.example>'), ('Subject', subject), ('Message-ID', f'<{number}@lab.example>'),
+                   ('X-MSYS-API', f'{{"campaign_id":"c{number % 5}"}}')]
+        try:
+            reply = milterclient.transaction(self.milter, 'shop@lab.example', recipients, headers, queue_id)
+        except milterclient.Gone:
+            reply = None
+        self.say(f'smtpd[{number}]: {queue_id}: client=client.example[192.0.2.7]',
+                 f'cleanup[7]: {queue_id}: message-id=<{number}@lab.example>')
+        if reply in (b'c', b'a'):
+            self.accept(queue_id, number, recipients, subject)
+        elif reply is None and self.on_failure == 'accept':
+            self.accept(queue_id, number, recipients, None)
+        else:
+            self.refused.add(queue_id)
+            self.say(f'cleanup[7]: {queue_id}: milter-reject: END-OF-MESSAGE from client.example[192.0.2.7]: 4.7.1 Service '
+                     f'unavailable - try again later; from=<shop@lab.example> to=<{recipients[0]}> proto=ESMTP helo=<c>')
+
+    def send(self, numbers):
+        for number in numbers:
+            if self.over:
+                return
+            self.mail(number)
+
+    # --- the daemon's bad day ---
+
+    def run(self):
+        self.daemon.start()
+        numbers = list(range(self.messages))
+        senders = [threading.Thread(target=self.send, args=(numbers[i::4],)) for i in range(4)]
+        for sender in senders:
+            sender.start()
+        try:
+            while any(sender.is_alive() for sender in senders):
+                time.sleep(self.chance.random() * 0.4)
+                if self.chance.random() < 0.75:
+                    self.daemon.kill()
+                else:
+                    lab.wait_until('postwaked answers', self.daemon.ready, 15)
+                    self.daemon.stop()
+                time.sleep(self.chance.random() * 0.1)
+                self.daemon.start(ready=self.chance.random() < 0.5)
+        finally:
+            self.over = True
+            for sender in senders:
+                sender.join()
+        self.judge()
+
+    def judge(self):
+        lines = lab.read(self.log).count('\n')
+        lab.wait_until('postwaked answers', self.daemon.ready, 15)
+        lab.wait_until('the log is read', lambda: sum(s['lines'] for s in self.daemon.status()['ledger']) >= lines, 60)
+        want = {(kind, queue_id, recipient) for queue_id, (recipients, _) in self.accepted.items()
+                for recipient in recipients for kind in ('injection', 'delivery')}
+        lab.wait_until('all is committed', lambda: len(self.found()) >= len(want), 20)
+        time.sleep(0.3)
+        events = self.found()
+        got = [(e['type'], e['queue_id'], e['rcpt_to']) for e in events]
+        if len(got) != len(set(got)) or set(got) != want:
+            raise Wrong(f'lost {list(want - set(got))[:3]}, invented {list(set(got) - want)[:3]}, {len(got) - len(set(got))} twice')
+        self.judge_headers(events)
+
+    def found(self):
+        return self.daemon.events('events=injection,delivery')
+
+    def judge_headers(self, events):
+        without = set()
+        for event in events:
+            subject = self.accepted[event['queue_id']][1]
+            if 'subject' not in event:
+                without.add(event['queue_id'])
+            elif subject is not None and event['subject'] != subject:
+                raise Wrong(f"{event['queue_id']} has the subject of another mail: {event['subject']}")
+        if self.on_failure == 'tempfail' and without:
+            raise Wrong(f'accepted, and yet without headers: {sorted(without)[:5]}')
+        counted = self.daemon.status()['counters'].get('milter_missed', 0)
+        if counted != len(without):
+            raise Wrong(f'{len(without)} mails without headers and milter_missed is {counted}')
+
+    def end(self, keep):
+        self.daemon.kill()
+        if not keep:
+            shutil.rmtree(self.base, ignore_errors=True)
+
+
+def run_seed(build, seed, messages):
+    ordeal = Ordeal(build, seed, messages, 'tempfail' if seed % 2 else 'accept')
+    try:
+        ordeal.run()
+        ordeal.end(keep=False)
+        return True, f'{ordeal.on_failure}: {len(ordeal.accepted)} accepted, {len(ordeal.refused)} refused'
+    except Exception as error:  # pylint: disable=broad-except
+        ordeal.end(keep=True)
+        text = str(error) if isinstance(error, Wrong) else traceback.format_exc()
+        return False, f'{ordeal.on_failure}: {text}\n  kept: {ordeal.base}'
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--build', required=True)
+    parser.add_argument('--seeds', type=int, default=10)
+    parser.add_argument('--first', type=int, default=1)
+    parser.add_argument('--messages', type=int, default=600)
+    parser.add_argument('--jobs', type=int, default=2)
+    options = parser.parse_args()
+    failed = 0
+    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+        futures = {pool.submit(run_seed, options.build, seed, options.messages): seed
+                   for seed in range(options.first, options.first + options.seeds)}
+        for future in concurrent.futures.as_completed(futures):
+            fine, text = future.result()
+            failed += not fine
+            print(f'{"ok" if fine else "FAILED"}: seed {futures[future]}: {text}', flush=True)
+    print(f'{options.seeds - failed} passed, {failed} failed, 0 skipped')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
