@@ -63,6 +63,7 @@ struct store_batch {
 	GArray *gaps;       /* struct batch_gap */
 	GArray *unparsed;   /* struct batch_unparsed */
 	size_t line_count;
+	bool pending; /* store_batch_pending was called */
 };
 
 struct slice batch_slice(const struct store_batch *batch, struct batch_text text);
