@@ -80,13 +80,16 @@ class Ordeal:
         for number in numbers:
             if self.over:
                 return
+            time.sleep(number % 7 / 1000)
             self.mail(number)
 
     # --- the daemon's bad day ---
 
     def run(self):
         self.daemon.start()
-        numbers = list(range(self.messages))
+        self.mail(0)  # what has no milter is not missed by it: that there is one must have been seen
+        lab.wait_until('the first mail is found', lambda: len(self.found()) >= 2, 10)
+        numbers = list(range(1, self.messages))
         senders = [threading.Thread(target=self.send, args=(numbers[i::4],)) for i in range(4)]
         for sender in senders:
             sender.start()

@@ -115,7 +115,7 @@ def line_of(when, form, host, tag, pid, text):
 
 
 def make(seed, count):
-    """The lines, as bytes without newlines. Only what is mail has something unique, so only that may be counted by events."""
+    """(time, line) of each line: epoch seconds, and bytes without the newline."""
     chance = random.Random(seed)
     midnight = time.time() // 86400 * 86400 - 86400 * chance.randrange(1, 5)
     lines, form, step = [], chance.choice(FORMS), 0
@@ -124,7 +124,7 @@ def make(seed, count):
             form = chance.choice(FORMS)
         if chance.random() < 0.0002:
             step += chance.choice((-3600, -7, -1, 1, 5, 600))
-        lines.append(line_of(when + step, form, host, tag, pid, text))
+        lines.append((when + step, line_of(when + step, form, host, tag, pid, text)))
         if chance.random() < 0.02:
-            lines.append(other(chance, when + step, host))
-    return [line.encode('utf-8', 'surrogateescape') for line in lines[:count]]
+            lines.append((when + step, other(chance, when + step, host)))
+    return [(when, line.encode('utf-8', 'surrogateescape')) for when, line in lines[:count]]

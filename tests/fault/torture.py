@@ -64,7 +64,7 @@ class Ordeal:
     def write(self, n):
         end, block = min(self.done + n, len(self.lines)), []
         while self.done < end:
-            block.append(self.lines[self.done])
+            block.append(self.lines[self.done][1])
             self.done += 1
             if len(block) == 64 or self.done == end:
                 for line in block[:-1]:
@@ -77,7 +77,8 @@ class Ordeal:
         """Writes a refusal that can be asked for and waits for it: all before it has been read then."""
         self.count += 1
         name = f'marker{self.count}@seed{self.seed}.example'
-        stamp = time.strftime('%Y-%m-%dT%H:%M:%S.000000+00:00', time.gmtime())
+        when = self.lines[max(self.done - 1, 0)][0]
+        stamp = time.strftime('%Y-%m-%dT%H:%M:%S.000000+00:00', time.gmtime(when))
         self.put(f'{stamp} mx1 postfix/smtpd[{100 + self.count}]: NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 '
                  f'<{name}>: Recipient address rejected: no; from=<a@b.example> to=<{name}> proto=ESMTP helo=<c>'.encode())
         self.up()
