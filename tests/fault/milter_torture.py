@@ -20,7 +20,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'support'))
 import lab  # noqa: E402
-import milterclient  # noqa: E402
+import scriptmta  # noqa: E402
 
 
 class Wrong(Exception):
@@ -35,62 +35,18 @@ class Ordeal:
         self.messages, self.on_failure = messages, on_failure
         self.base = tempfile.mkdtemp(prefix=f'pw-milter-{seed}.')
         self.log, self.milter = os.path.join(self.base, 'mail.log'), os.path.join(self.base, 'milter.sock')
-        lab.write(self.log, '')
         self.daemon = lab.Daemon(build, os.path.join(self.base, 'postwake'), {'file': self.log}, self.milter,
                                  {'milter': {'on_failure': on_failure, 'group': None}})
-        self.accepted, self.refused = {}, set()
-        self.gap = threading.Lock()
-        self.over = False
-
-    # --- the MTA ---
-
-    def say(self, *texts):
-        stamp = time.strftime('%Y-%m-%dT%H:%M:%S.%%06d+00:00', time.gmtime()) % (time.time() % 1 * 1e6)
-        with self.gap, open(self.log, 'a', encoding='utf-8') as file:
-            file.write(''.join(f'{stamp} mx1 postfix/{text}\n' for text in texts))
-
-    def accept(self, queue_id, number, recipients, subject):
-        self.accepted[queue_id] = (recipients, subject)
-        self.say(f'qmgr[9]: {queue_id}: from=<shop@lab.example>, size=900, nrcpt={len(recipients)} (queue active)',
-                 *(f'smtp[{number}]: {queue_id}: to=<{r}>, relay=mx.example[192.0.2.9]:25, delay=0.1, delays=0.1/0/0/0, '
-                   f'dsn=2.0.0, status=sent (250 2.0.0 Ok)' for r in recipients), f'qmgr[9]: {queue_id}: removed')
-
-    def mail(self, number):
-        queue_id = f'{0x40000000 + number * 37:X}{number % 16:X}A'
-        recipients = [f'u{number}.{i}@deliver.example' for i in range(number % 3 + 1)]
-        subject = f'mail {number}'
-        headers = [('From', 'Shop <shop@lab.example>'), ('Subject', subject), ('Message-ID', f'<{number}@lab.example>'),
-                   ('X-MSYS-API', f'{{"campaign_id":"c{number % 5}"}}')]
-        try:
-            reply = milterclient.transaction(self.milter, 'shop@lab.example', recipients, headers, queue_id)
-        except milterclient.Gone:
-            reply = None
-        self.say(f'smtpd[{number}]: {queue_id}: client=client.example[192.0.2.7]',
-                 f'cleanup[7]: {queue_id}: message-id=<{number}@lab.example>')
-        if reply in (b'c', b'a'):
-            self.accept(queue_id, number, recipients, subject)
-        elif reply is None and self.on_failure == 'accept':
-            self.accept(queue_id, number, recipients, None)
-        else:
-            self.refused.add(queue_id)
-            self.say(f'cleanup[7]: {queue_id}: milter-reject: END-OF-MESSAGE from client.example[192.0.2.7]: 4.7.1 Service '
-                     f'unavailable - try again later; from=<shop@lab.example> to=<{recipients[0]}> proto=ESMTP helo=<c>')
-
-    def send(self, numbers):
-        for number in numbers:
-            if self.over:
-                return
-            time.sleep(number % 7 / 1000)
-            self.mail(number)
+        self.mta = scriptmta.ScriptMta(self.log, self.milter, on_failure)
 
     # --- the daemon's bad day ---
 
     def run(self):
         self.daemon.start()
-        self.mail(0)  # what has no milter is not missed by it: that there is one must have been seen
+        self.mta.mail(0)  # what has no milter is not missed by it: that there is one must have been seen
         lab.wait_until('the first mail is found', lambda: len(self.found()) >= 2, 10)
         numbers = list(range(1, self.messages))
-        senders = [threading.Thread(target=self.send, args=(numbers[i::4],)) for i in range(4)]
+        senders = [threading.Thread(target=self.mta.send, args=(numbers[i::4],)) for i in range(4)]
         for sender in senders:
             sender.start()
         try:
@@ -104,7 +60,7 @@ class Ordeal:
                 time.sleep(self.chance.random() * 0.1)
                 self.daemon.start(ready=self.chance.random() < 0.5)
         finally:
-            self.over = True
+            self.mta.over = True
             for sender in senders:
                 sender.join()
         self.judge()
@@ -113,8 +69,7 @@ class Ordeal:
         lines = lab.read(self.log).count('\n')
         lab.wait_until('postwaked answers', self.daemon.ready, 15)
         lab.wait_until('the log is read', lambda: sum(s['lines'] for s in self.daemon.status()['ledger']) >= lines, 60)
-        want = {(kind, queue_id, recipient) for queue_id, (recipients, _) in self.accepted.items()
-                for recipient in recipients for kind in ('injection', 'delivery')}
+        want = self.mta.wanted()
         lab.wait_until('all is committed', lambda: len(self.found()) >= len(want), 20)
         time.sleep(0.3)
         events = self.found()
@@ -129,7 +84,7 @@ class Ordeal:
     def judge_headers(self, events):
         without = set()
         for event in events:
-            subject = self.accepted[event['queue_id']][1]
+            subject = self.mta.accepted[event['queue_id']][1]
             if 'subject' not in event:
                 without.add(event['queue_id'])
             elif subject is not None and event['subject'] != subject:
@@ -151,7 +106,7 @@ def run_seed(build, seed, messages):
     try:
         ordeal.run()
         ordeal.end(keep=False)
-        return True, f'{ordeal.on_failure}: {len(ordeal.accepted)} accepted, {len(ordeal.refused)} refused'
+        return True, f'{ordeal.on_failure}: {len(ordeal.mta.accepted)} accepted, {len(ordeal.mta.refused)} refused'
     except Exception as error:  # pylint: disable=broad-except
         ordeal.end(keep=True)
         text = str(error) if isinstance(error, Wrong) else traceback.format_exc()
