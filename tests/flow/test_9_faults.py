@@ -217,28 +217,6 @@ def control_deleted(environment):
     expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events('events=injection,delivery')))
 
 
-@flow('a day file is overwritten with noise under the daemon: mail flows and new mail is recorded')
-def day_damaged(environment):
-    mail = Mail(environment, 'damaged')
-    mail.daemon.start()
-    mail.send(200, quickly=False)
-    mail.complete()
-    mail.daemon.kill()
-    day = next(n for n in os.listdir(mail.daemon.store) if n.startswith('20') and n.endswith('.db'))
-    path = os.path.join(mail.daemon.store, day)
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute('PRAGMA wal_checkpoint(TRUNCATE)')
-    with open(path, 'r+b') as file:
-        file.seek(0)
-        file.write(os.urandom(64 * 1024))
-    before = mail.mta.wanted()
-    mail.daemon.start()
-    mail.send()
-    lab.wait_until('the new mail is found', lambda: mail.mta.wanted() - before <= mail.found(), 15)
-    expect('the damaged file is kept', 1, sum('damaged' in n for n in os.listdir(mail.daemon.store)))
-    expect_in('and it is told', 'damaged', mail.daemon.log_text())
-
-
 @flow('a day file of 0 bytes is no obstacle')
 def day_empty(environment):
     mail = Mail(environment, 'empty')
