@@ -5,5 +5,7 @@ EXTRA_DIST += \
 	schema/events.def \
 	schema/extras.def \
 	schema/fields.def \
+	schema/mailbox-providers.def \
 	schema/samples.def \
-	schema/search.def
+	schema/search.def \
+	schema/words.def

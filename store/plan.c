@@ -1,5 +1,6 @@
 #include "store/plan.h"
 
+#include "event/mailbox.h"
 #include "store/index.h"
 #include "store/terms.h"
 
@@ -39,72 +40,6 @@ static struct group *add_group(struct planning *p, bool broad)
 	return &g_array_index(p->groups, struct group, p->groups->len - 1);
 }
 
-static void add_values(struct planning *p, enum search_key key)
-{
-	GHashTable *list = match_list(p->match, key);
-	GHashTableIter iter;
-	const GString *value;
-	struct term term;
-
-	if (list == NULL)
-		return;
-	struct group *group = add_group(
-	        p, key == SEARCH_EVENT || key == SEARCH_BOUNCE_CLASS || key == SEARCH_SUBACCOUNT);
-	g_hash_table_iter_init(&iter, list);
-	while (g_hash_table_iter_next(&iter, (gpointer *)&value, NULL)) {
-		terms_term(key, slice_make(value->str, value->len), p->day->key, term.text);
-		g_array_append_val(group->terms, term);
-	}
-}
-
-/* The strings of a dictionary that a pattern matches, as a group: 1; 0 there are none, 2 there are
- * too many, -1 failed. */
-static int add_texts(struct planning *p, const struct like *like, enum day_statement all,
-        void (*term_of)(int64_t id, char term[TERM_MAX]))
-{
-	sqlite3_stmt *stmt = p->reader->sql.stmt[all];
-	g_autoptr(GString) scratch = g_string_sized_new(256);
-	struct group *group = add_group(p, true);
-	struct term term;
-	int result;
-
-	while ((result = sql_step(&p->reader->sql, stmt, p->err)) == 1) {
-		if (!like_match(like, sql_column(stmt, 1), scratch))
-			continue;
-		term_of(sqlite3_column_int64(stmt, 0), term.text);
-		g_array_append_val(group->terms, term);
-		if (group->terms->len > MAX_TEXT_IDS)
-			break;
-	}
-	sqlite3_reset(stmt);
-	if (result == 1)
-		return 2;
-	return result < 0 ? -1 : group->terms->len > 0;
-}
-
-/* Sets PLAN_NOTHING or PLAN_SCAN where a pattern leads there. */
-static int add_patterns(struct planning *p)
-{
-	const struct like *reasons = match_reasons(p->match), *subjects = match_subjects(p->match);
-	int reason = 1, subject = 1;
-
-	if (reasons != NULL)
-		reason = add_texts(p, reasons, DAY_REASON_ALL, terms_reason);
-	if (reason == 2)
-		g_array_set_size(p->groups, p->groups->len - 1);
-	if (reason > 0 && subjects != NULL)
-		subject = add_texts(p, subjects, DAY_SUBJECT_ALL, terms_subject);
-	if (subject == 2)
-		g_array_set_size(p->groups, p->groups->len - 1);
-	if (reason < 0 || subject < 0)
-		return -1;
-	if (reason == 0 || subject == 0)
-		p->plan->kind = PLAN_NOTHING;
-	else if (reason == 2 || subject == 2)
-		p->plan->kind = PLAN_SCAN;
-	return 0;
-}
-
 static void append_group(GString *expression, const struct group *group)
 {
 	g_autoptr(GPtrArray) terms = g_ptr_array_sized_new(group->terms->len);
@@ -121,11 +56,24 @@ static gint newest_first(gconstpointer a, gconstpointer b)
 	return (x < y) - (x > y);
 }
 
+/* Newest first, each once. */
+static void rows_sort(GArray *rows)
+{
+	guint kept = 0;
+
+	g_array_sort(rows, newest_first);
+	for (guint i = 0; i < rows->len; i++) {
+		gint64 row = g_array_index(rows, gint64, i);
+		if (kept == 0 || g_array_index(rows, gint64, kept - 1) != row)
+			g_array_index(rows, gint64, kept++) = row;
+	}
+	g_array_set_size(rows, kept);
+}
+
 /* All rows of a long list of terms, one statement a term. */
 static int group_rows(struct planning *p, const struct group *group, GArray *rows)
 {
 	g_autoptr(GString) expression = g_string_new(NULL);
-	guint kept = 0;
 
 	for (guint i = 0; i < group->terms->len; i++) {
 		const char *term = g_array_index(group->terms, struct term, i).text;
@@ -134,18 +82,12 @@ static int group_rows(struct planning *p, const struct group *group, GArray *row
 		if (index_rows(p->reader, expression->str, p->low, p->high, -1, rows, p->err) < 0)
 			return -1;
 	}
-	g_array_sort(rows, newest_first);
-	for (guint i = 0; i < rows->len; i++) {
-		gint64 row = g_array_index(rows, gint64, i);
-		if (kept == 0 || g_array_index(rows, gint64, kept - 1) != row)
-			g_array_index(rows, gint64, kept++) = row;
-	}
-	g_array_set_size(rows, kept);
+	rows_sort(rows);
 	return 0;
 }
 
-/* Leaves in `rows` what is in both; both newest first. */
-static void intersect(GArray *rows, const GArray *others)
+/* Leaves in `rows` what is in `others` too, or what is not; both newest first. */
+static void rows_filter(GArray *rows, const GArray *others, bool in)
 {
 	guint kept = 0, k = 0;
 
@@ -153,7 +95,7 @@ static void intersect(GArray *rows, const GArray *others)
 		gint64 row = g_array_index(rows, gint64, i);
 		while (k < others->len && g_array_index(others, gint64, k) > row)
 			k++;
-		if (k < others->len && g_array_index(others, gint64, k) == row)
+		if ((k < others->len && g_array_index(others, gint64, k) == row) == in)
 			g_array_index(rows, gint64, kept++) = row;
 	}
 	g_array_set_size(rows, kept);
@@ -162,6 +104,262 @@ static void intersect(GArray *rows, const GArray *others)
 static GArray *new_rows(void)
 {
 	return g_array_new(FALSE, FALSE, sizeof(gint64));
+}
+
+/* Narrows the rows of the plan by others, which it takes. */
+static void rows_keep(struct plan *plan, GArray *rows)
+{
+	if (plan->rows == NULL) {
+		plan->rows = rows;
+		return;
+	}
+	rows_filter(plan->rows, rows, true);
+	g_array_unref(rows);
+}
+
+static void add_term(struct planning *p, struct group *group, enum search_key key, struct slice value)
+{
+	struct term term;
+
+	terms_term(key, value, p->day->key, term.text);
+	g_array_append_val(group->terms, term);
+}
+
+/* The values of a set of GString under a key. */
+static void add_set(struct planning *p, struct group *group, enum search_key key, GHashTable *set)
+{
+	GHashTableIter iter;
+	const GString *value;
+
+	g_hash_table_iter_init(&iter, set);
+	while (g_hash_table_iter_next(&iter, (gpointer *)&value, NULL))
+		add_term(p, group, key, slice_make(value->str, value->len));
+}
+
+static void add_values(struct planning *p, enum search_key key)
+{
+	GHashTable *list = match_list(p->match, key);
+
+	if (list == NULL)
+		return;
+	struct group *group = add_group(
+	        p, key == SEARCH_EVENT || key == SEARCH_BOUNCE_CLASS || key == SEARCH_SUBACCOUNT);
+	add_set(p, group, key, list);
+}
+
+static void add_scope(struct planning *p)
+{
+	if (match_subaccounts(p->match) != NULL)
+		add_set(p, add_group(p, true), SEARCH_SUBACCOUNT, match_subaccounts(p->match));
+	if (match_domains(p->match) == NULL)
+		return;
+	struct group *group = add_group(p, true);
+	add_set(p, group, SEARCH_SENDING_DOMAIN, match_domains(p->match));
+	add_set(p, group, SEARCH_RECIPIENT_DOMAIN, match_domains(p->match));
+}
+
+/* Each must be set: a group for each. */
+static void add_tags(struct planning *p)
+{
+	GHashTableIter iter;
+	const GString *tag;
+
+	if (match_tags(p->match) == NULL)
+		return;
+	g_hash_table_iter_init(&iter, match_tags(p->match));
+	while (g_hash_table_iter_next(&iter, (gpointer *)&tag, NULL))
+		add_term(p, add_group(p, false), SEARCH_TAG, slice_make(tag->str, tag->len));
+}
+
+/* A filter that looks into the strings of a dictionary, and the group that it becomes. */
+struct texts {
+	enum day_statement all;
+	const struct like *like; /* one of the two */
+	const struct words *words;
+	void (*term_of)(int64_t id, char term[TERM_MAX]); /* NULL: a term of `key` */
+	enum search_key key;
+	struct slice (*worked_out)(const struct event *event); /* of a mailbox, or NULL */
+	struct group *group;
+	struct group *also; /* where worked_out: values that rows hold themselves */
+	GString *scratch;
+};
+
+static void add_value_term(
+        struct planning *p, struct texts *texts, enum search_key key, struct slice text)
+{
+	struct slice value;
+
+	if (terms_value(search_defs[key].form, text, texts->scratch, &value))
+		add_term(p, key == texts->key && texts->also != NULL ? texts->also : texts->group,
+		        key, value);
+}
+
+/* A string as a recipient's domain: whether the filter asks for its provider or region. */
+static bool mailbox_matches(const struct texts *texts, struct slice domain)
+{
+	struct event event = {.type = EVENT_DELIVERY};
+
+	event.field[FIELD_RECIPIENT_DOMAIN] = domain;
+	struct slice text = texts->worked_out(&event);
+	return text.p != NULL && words_match(texts->words, text, texts->scratch);
+}
+
+static void look_at(struct planning *p, struct texts *texts, int64_t id, struct slice text)
+{
+	struct term term;
+	bool match = texts->like != NULL ? like_match(texts->like, text, texts->scratch)
+	                                 : words_match(texts->words, text, texts->scratch);
+
+	if (match && texts->term_of == NULL) {
+		add_value_term(p, texts, texts->key, text);
+	} else if (match) {
+		texts->term_of(id, term.text);
+		g_array_append_val(texts->group->terms, term);
+	}
+	if (texts->worked_out != NULL && mailbox_matches(texts, text))
+		add_value_term(p, texts, SEARCH_RECIPIENT_DOMAIN, text);
+}
+
+/* What a look into a dictionary came to. */
+enum outcome { OUTCOME_FAILED = -1, OUTCOME_NONE, OUTCOME_SOME, OUTCOME_TOO_MANY };
+
+/* The strings of a dictionary that a filter matches, as terms of its groups. */
+static enum outcome read_texts(struct planning *p, struct texts *texts)
+{
+	sqlite3_stmt *stmt = p->reader->sql.stmt[texts->all];
+	g_autoptr(GString) scratch = g_string_sized_new(256);
+	guint found = 0;
+	int result;
+
+	texts->scratch = scratch;
+	while ((result = sql_step(&p->reader->sql, stmt, p->err)) == 1) {
+		look_at(p, texts, sqlite3_column_int64(stmt, 0), sql_column(stmt, 1));
+		found = texts->group->terms->len +
+		        (texts->also != NULL ? texts->also->terms->len : 0);
+		if (found > MAX_TEXT_IDS)
+			break;
+	}
+	sqlite3_reset(stmt);
+	if (result == 1)
+		return OUTCOME_TOO_MANY;
+	return result < 0 ? OUTCOME_FAILED : found > 0 ? OUTCOME_SOME : OUTCOME_NONE;
+}
+
+static enum outcome add_texts(struct planning *p, struct texts *texts)
+{
+	texts->group = add_group(p, true);
+	enum outcome outcome = read_texts(p, texts);
+	if (outcome == OUTCOME_TOO_MANY)
+		g_array_set_size(p->groups, p->groups->len - 1);
+	return outcome;
+}
+
+/* The rows of a group, newest first. */
+static GArray *rows_of(struct planning *p, const struct group *group)
+{
+	GArray *rows = new_rows();
+
+	if (group_rows(p, group, rows) == 0)
+		return rows;
+	g_array_unref(rows);
+	return NULL;
+}
+
+/* Rows that say themselves whose mailbox it is count by that only: those of `worked` without those
+ * that have a value of their own, and those whose own value matches. */
+static int add_mailbox_rows(
+        struct planning *p, enum search_key key, const struct group *worked, const struct group *own)
+{
+	struct group present = {g_array_new(FALSE, FALSE, sizeof(struct term)), true};
+	struct term term;
+
+	terms_present(key, term.text);
+	g_array_append_val(present.terms, term);
+	g_autoptr(GArray) all = rows_of(p, worked), said = rows_of(p, &present),
+	                  same = rows_of(p, own);
+	g_array_unref(present.terms);
+	if (all == NULL || said == NULL || same == NULL)
+		return -1;
+	rows_filter(all, said, false);
+	g_array_append_vals(all, same->data, same->len);
+	rows_sort(all);
+	rows_keep(p->plan, g_steal_pointer(&all));
+	return 0;
+}
+
+static enum outcome add_mailbox(struct planning *p, struct texts *texts)
+{
+	struct group worked = {g_array_new(FALSE, FALSE, sizeof(struct term)), true};
+	struct group own = {g_array_new(FALSE, FALSE, sizeof(struct term)), true};
+
+	texts->group = &worked;
+	texts->also = &own;
+	enum outcome outcome = read_texts(p, texts);
+	if (outcome == OUTCOME_SOME && add_mailbox_rows(p, texts->key, &worked, &own) < 0)
+		outcome = OUTCOME_FAILED;
+	clear_group(&worked);
+	clear_group(&own);
+	return outcome;
+}
+
+static enum outcome add_words(struct planning *p, enum search_words which)
+{
+	static const struct {
+		enum day_statement all;
+		void (*term_of)(int64_t id, char term[TERM_MAX]);
+	} places[] = {
+	        [WORDS_REASON] = {DAY_REASON_ALL, terms_reason},
+	        [WORDS_SUBJECT] = {DAY_SUBJECT_ALL, terms_subject},
+	        [WORDS_VALUE] = {DAY_WORD_ALL, NULL},
+	        [WORDS_MAILBOX] = {DAY_WORD_ALL, NULL},
+	};
+	const struct words_def *def = &words_defs[which];
+	struct texts texts = {
+	        .all = places[def->place].all,
+	        .words = match_words(p->match, which),
+	        .term_of = places[def->place].term_of,
+	        .key = def->key,
+	};
+
+	if (texts.words == NULL)
+		return OUTCOME_SOME;
+	if (def->place != WORDS_MAILBOX)
+		return add_texts(p, &texts);
+	texts.worked_out = def->key == SEARCH_MAILBOX_PROVIDER ? mailbox_provider : mailbox_region;
+	return add_mailbox(p, &texts);
+}
+
+static enum outcome add_pattern(struct planning *p, const struct like *like,
+        enum day_statement all, void (*term_of)(int64_t id, char term[TERM_MAX]))
+{
+	struct texts texts = {.all = all, .like = like, .term_of = term_of};
+
+	return like != NULL ? add_texts(p, &texts) : OUTCOME_SOME;
+}
+
+/* Sets PLAN_NOTHING or PLAN_SCAN where a filter leads there. */
+static int add_patterns(struct planning *p)
+{
+	for (int i = 0; i < SEARCH_WORDS + 2; i++) {
+		enum outcome outcome;
+		if (i < SEARCH_WORDS)
+			outcome = add_words(p, (enum search_words)i);
+		else if (i == SEARCH_WORDS)
+			outcome = add_pattern(
+			        p, match_reasons(p->match), DAY_REASON_ALL, terms_reason);
+		else
+			outcome = add_pattern(
+			        p, match_subjects(p->match), DAY_SUBJECT_ALL, terms_subject);
+		if (outcome == OUTCOME_FAILED)
+			return -1;
+		if (outcome == OUTCOME_NONE) {
+			p->plan->kind = PLAN_NOTHING;
+			return 0;
+		}
+		if (outcome == OUTCOME_TOO_MANY)
+			p->plan->kind = PLAN_SCAN;
+	}
+	return 0;
 }
 
 /* Long lists: each one's rows are put together, then all of them are intersected. */
@@ -176,10 +374,7 @@ static int merge_long(struct planning *p)
 		g_autoptr(GArray) rows = new_rows();
 		if (group_rows(p, group, rows) < 0)
 			return -1;
-		if (plan->rows == NULL)
-			plan->rows = g_steal_pointer(&rows);
-		else
-			intersect(plan->rows, rows);
+		rows_keep(plan, g_steal_pointer(&rows));
 	}
 	if (plan->rows == NULL || plan->expression->len == 0)
 		return 0;
@@ -189,7 +384,7 @@ static int merge_long(struct planning *p)
 	g_autoptr(GArray) others = new_rows();
 	if (index_rows(p->reader, plan->expression->str, p->low, p->high, -1, others, p->err) < 0)
 		return -1;
-	intersect(plan->rows, others);
+	rows_filter(plan->rows, others, true);
 	return 0;
 }
 
@@ -228,7 +423,7 @@ static int decide(struct planning *p)
 	}
 	if (plan->kind == PLAN_SCAN)
 		return 0;
-	if (p->groups->len == 0) {
+	if (p->groups->len == 0 && plan->rows == NULL) {
 		plan->kind = PLAN_ALL;
 		return 0;
 	}
@@ -248,6 +443,8 @@ int plan_make(struct plan *plan, struct day *day, struct day_reader *reader,
 	g_array_set_clear_func(p.groups, clear_group);
 	for (unsigned key = 0; key < SEARCH_KEYS; key++)
 		add_values(&p, (enum search_key)key);
+	add_scope(&p);
+	add_tags(&p);
 	int result = add_patterns(&p);
 	if (result == 0 && plan->kind != PLAN_NOTHING)
 		result = decide(&p);
