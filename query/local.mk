@@ -2,12 +2,15 @@ noinst_LIBRARIES += libquery.a
 libquery_a_SOURCES = \
 	query/answer.c \
 	query/connections.c query/connections.h \
+	query/events.c \
 	query/fault.c query/fault.h \
 	query/import.c \
 	query/message_events.c \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
 	query/routes.c \
+	query/searching.c query/searching.h \
+	query/selfdoc.c \
 	query/server.c query/server.h \
 	query/socket.c query/socket.h \
 	query/status.c \

@@ -10,13 +10,16 @@ static const struct route {
         {"api/v1/message-events", message_events_search},
         {"api/v1/message-events/events/documentation", message_events_documentation},
         {"api/v1/message-events/events/samples", message_events_samples},
+        {"api/v1/events/message", events_search},
+        {"api/v1/events/message/documentation", events_documentation},
+        {"api/v1/events/message/samples", events_samples},
         {"api/v1/status", status_report},
 };
 
 /* Links are longer than what they were made of: window and snapshot come in. */
 static size_t length_limit(const struct uri *uri)
 {
-	return uri_has(uri, "as_of") ? QUERY_LINK_MAX : QUERY_URI_MAX;
+	return uri_has(uri, "as_of") || uri_has(uri, "cursor") ? QUERY_LINK_MAX : QUERY_URI_MAX;
 }
 
 /* What answers the request, or NULL with a refusal in *answer_r. */

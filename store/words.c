@@ -15,18 +15,13 @@ struct words {
 	GPtrArray *phrases; /* of GString, as `spread` makes them */
 };
 
-static bool parts(char c, bool dots)
-{
-	return g_ascii_isspace(c) || c == '-' || c == '_' || (dots && c == '.');
-}
-
 /* Writes the words of a folded text with one blank before each and one at the end, so that a phrase is
  * found as a part of the whole. Without words: one blank. */
 static void spread(GString *out, struct slice folded, bool dots)
 {
 	g_string_assign(out, " ");
 	for (size_t i = 0; i < folded.n; i++) {
-		if (!parts(folded.p[i], dots))
+		if (!words_part(folded.p[i], dots))
 			g_string_append_c(out, folded.p[i]);
 		else if (out->str[out->len - 1] != ' ')
 			g_string_append_c(out, ' ');
@@ -77,13 +72,5 @@ bool words_match(const struct words *words, struct slice text, GString *scratch)
 		            slice_make(phrase->str, phrase->len)) >= 0)
 			return true;
 	}
-	return false;
-}
-
-bool words_any(struct slice text, bool dots)
-{
-	for (size_t i = 0; i < text.n; i++)
-		if (!parts(text.p[i], dots))
-			return true;
 	return false;
 }

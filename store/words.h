@@ -30,7 +30,19 @@ void words_free(struct words **words);
 /* Whether one of the phrases is in the text. `scratch` is overwritten. */
 bool words_match(const struct words *words, struct slice text, GString *scratch);
 
+/* Whether a byte parts words. */
+static inline bool words_part(char c, bool dots)
+{
+	return g_ascii_isspace(c) || c == '-' || c == '_' || (dots && c == '.');
+}
+
 /* Whether there is a word in the text at all. */
-bool words_any(struct slice text, bool dots);
+static inline bool words_any(struct slice text, bool dots)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (!words_part(text.p[i], dots))
+			return true;
+	return false;
+}
 
 #endif
