@@ -7,6 +7,7 @@ libevent_a_SOURCES = \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/json.c event/json.h \
+	event/json_geo.c event/json_geo.h \
 	event/lru.c event/lru.h \
 	event/mailbox.c event/mailbox.h \
 	event/observation.h \
@@ -66,7 +67,7 @@ endif
 FUZZ_CC = clang
 FUZZ_FLAGS = -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZ_JSON_FILES = \
-	tests/fuzz/fuzz_json.c event/json.c event/catalogue.c base/clock.c base/slice.c
+	tests/fuzz/fuzz_json.c event/json.c event/json_geo.c event/catalogue.c base/clock.c base/slice.c
 EXTRA_DIST += tests/fuzz/fuzz_json.c
 CLEANFILES += tests/fuzz/fuzz_json
 

@@ -45,7 +45,7 @@ endif
 # See event/local.mk for FUZZ_CC and how to run.
 FUZZ_QUERY_FILES = \
 	tests/fuzz/fuzz_query.c query/uri.c query/params.c query/window.c query/zone.c query/fault.c \
-	query/answer.c event/json.c event/catalogue.c base/clock.c base/slice.c
+	query/answer.c event/json.c event/json_geo.c event/catalogue.c base/clock.c base/slice.c
 EXTRA_DIST += tests/fuzz/fuzz_query.c
 CLEANFILES += tests/fuzz/fuzz_query
 
