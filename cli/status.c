@@ -3,8 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/print.h"
-
-static const char *const classes[] = {"event", "linked", "ignored", "known", "unparsed"};
+#include "event/ledger.h"
 
 static gint64 status_int(const json_t *object, const char *name)
 {
@@ -39,15 +38,15 @@ static void status_ledger(const json_t *results)
 	size_t i;
 
 	printf("\n%-40s %12s", "SOURCE", "lines");
-	for (size_t c = 0; c < G_N_ELEMENTS(classes); c++)
-		printf(" %10s", classes[c]);
+	for (int c = 0; c < LEDGER_CLASSES; c++)
+		printf(" %10s", ledger_names[c]);
 	puts("");
 	json_array_foreach(json_object_get(results, "ledger"), i, source)
 	{
 		g_autofree char *name = print_safe(client_text(source, "source"));
 		printf("%-40s %12" G_GINT64_FORMAT, name, status_int(source, "lines"));
-		for (size_t c = 0; c < G_N_ELEMENTS(classes); c++)
-			printf(" %10" G_GINT64_FORMAT, status_int(source, classes[c]));
+		for (int c = 0; c < LEDGER_CLASSES; c++)
+			printf(" %10" G_GINT64_FORMAT, status_int(source, ledger_names[c]));
 		puts(status_int(source, "sum") == status_int(source, "lines") ? ""
 		                                                              : "  SUM IS WRONG");
 	}

@@ -505,10 +505,16 @@ int params_read_events(const struct uri *uri, bool *types, bool *any_r, struct f
 	return faults_any(faults) ? -1 : 0;
 }
 
-enum api_generation params_read_api(const struct uri *uri, struct faults *faults)
+struct slice params_text(const struct uri *uri, const char *name, struct faults *faults)
 {
 	struct reader reader = {.uri = uri, .faults = faults};
-	struct slice text = reader_once(&reader, "api");
+
+	return reader_once(&reader, name);
+}
+
+enum api_generation params_read_api(const struct uri *uri, struct faults *faults)
+{
+	struct slice text = params_text(uri, "api", faults);
 
 	if (text.p == NULL || slice_eq(text, SLICE("events")))
 		return API_EVENTS;

@@ -46,6 +46,9 @@ void params_cursor(GString *out, uint64_t as_of, uint64_t row);
 /* The event types that events= names: sets bits of types[EVENT_TYPES] and *any_r. */
 int params_read_events(const struct uri *uri, bool *types, bool *any_r, struct faults *faults);
 
+/* The value of a parameter that is no list; absent unless given. Points into the uri. */
+struct slice params_text(const struct uri *uri, const char *name, struct faults *faults);
+
 /* POST /api/v1/import. */
 int params_read_import(
         const struct uri *uri, struct query_import_target *target_r, struct faults *faults);

@@ -8,9 +8,15 @@
 
 struct query_request {
 	struct store *store;
-	const struct query_config *config;
+	const struct query_config *config; /* and the services in it */
 	const struct uri *uri;
-	int64_t now; /* ms */
+	int64_t now;                 /* ms */
+	const struct access *access; /* never NULL; its scope goes into each search */
+	const char *method;
+	struct slice body;
+	/* Headers; NULL = absent. */
+	const char *content_type, *content_encoding, *last_event_id;
+	const char *tail; /* the segment that a "*" at the end of the route stands for, decoded */
 };
 
 typedef void query_handler(const struct query_request *request, struct query_answer *answer_r);
@@ -21,6 +27,11 @@ query_handler message_events_samples;
 query_handler events_search;
 query_handler events_documentation;
 query_handler events_samples;
+query_handler events_stream;
+query_handler smtpeter_messageid;
+query_handler smtpeter_email;
+query_handler smtpeter_template;
+query_handler smtpeter_tags;
 query_handler status_report;
 
 /* What an API tells of its own events: the answers of …/documentation and …/samples. */

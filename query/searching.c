@@ -84,6 +84,7 @@ bool searching_begin(struct searching *searching, const struct query_request *re
 	searching->limit = query->per_page;
 	query->search.limit = query->per_page;
 	query->search.deadline_ms = config->scan_ms;
+	query->search.scope = &request->access->scope;
 	return true;
 }
 

@@ -7,14 +7,6 @@
 #define STATUS_GAPS 100
 #define STATUS_UNPARSED 20
 
-static const char *const class_names[LEDGER_CLASSES] = {
-        [LEDGER_EVENT] = "event",
-        [LEDGER_LINKED] = "linked",
-        [LEDGER_IGNORED] = "ignored",
-        [LEDGER_KNOWN] = "known",
-        [LEDGER_UNPARSED] = "unparsed",
-};
-
 /* A comma before an element of an array, unless it is the first. */
 static void status_next(GString *out)
 {
@@ -59,7 +51,7 @@ static void status_source(GString *out, const struct store_source *source)
 	json_member(out, "source", slice_str(source->name));
 	json_member_int(out, "lines", (gint64)source->lines);
 	for (int i = 0; i < LEDGER_CLASSES; i++) {
-		json_member_int(out, class_names[i], (gint64)source->count[i]);
+		json_member_int(out, ledger_names[i], (gint64)source->count[i]);
 		sum += (gint64)source->count[i];
 	}
 	json_member_int(out, "sum", sum);

@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	schema/extras.def \
 	schema/fields.def \
 	schema/mailbox-providers.def \
+	schema/ingest.def \
 	schema/samples.def \
 	schema/search.def \
 	schema/words.def

@@ -11,7 +11,7 @@
 #include "store/sql.h"
 
 #define CONTROL_NAME "control.sqlite"
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION 2
 #define CONTROL_KEEP 10000 /* unparsed lines and gaps */
 
 struct control {

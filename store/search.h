@@ -22,8 +22,8 @@ enum search_words {
 	SEARCH_WORDS
 };
 
-/* What an asker may see: events whose subaccount_id is listed, and whose sending_domain or
- * recipient_domain is. NULL-ended lists; a list that is NULL does not narrow. */
+/* What may be seen at all: an event whose subaccount_id is listed, and whose sending_domain or
+ * recipient_domain equals a listed domain (lower case). NULL-ended lists; NULL = any. */
 struct search_scope {
 	const char *const *subaccounts;
 	const char *const *domains;
@@ -37,18 +37,18 @@ struct search {
 	              is empty matches nothing */
 	/* LIKE-style patterns, '%' = any text, ASCII and Unicode case ignored, '_' is itself; each
 	 * a NULL-ended list of which one must match; NULL = no filter. */
-	const char *const *reasons;  /* on reason or raw_reason of failures */
-	const char *const *subjects; /* on subject */
+	const char *const *reasons;       /* on reason or raw_reason of failures */
+	const char *const *subjects;      /* on subject */
 	/* Phrases of whole words (store/words.h), each a NULL-ended list of which one must occur;
 	 * NULL = no filter. */
 	const char *const *words[SEARCH_WORDS];
-	const char *const *tags; /* all of them must be set; NULL = no filter */
+	const char *const *tags;          /* all of them must be set; NULL = no filter */
+	uint64_t before;                  /* only rows with a smaller row id; 0 = no bound */
+	uint64_t offset;                  /* matches to skip */
+	unsigned limit;                   /* matches to return; 0 = only count */
+	bool no_total;                    /* spare the exact total */
+	int64_t deadline_ms;              /* time that a scan may take; 0 = 10 s */
 	const struct search_scope *scope; /* NULL = all */
-	uint64_t before;             /* only rows with a smaller row id; 0 = no bound */
-	uint64_t offset;             /* matches to skip */
-	unsigned limit;              /* matches to return; 0 = only count */
-	bool no_total;               /* spare the exact total */
-	int64_t deadline_ms;         /* time that a scan may take; 0 = 10 s */
 };
 
 /* Called for each match, newest first (store_search) or in arrival order (store_arrivals). The
