@@ -40,10 +40,14 @@ tests_unit_test_params_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h
 tests_unit_test_streams_LDADD = $(QUERY_TEST_LDADD)
 
-QUERY_STORE_TESTS = tests/unit/test_query tests/unit/test_server
+QUERY_STORE_TESTS = tests/unit/test_events tests/unit/test_query tests/unit/test_server
 check_PROGRAMS += $(QUERY_STORE_TESTS)
 TESTS += $(QUERY_STORE_TESTS)
 QUERY_STORE_TEST_LDADD = libquery.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_events_SOURCES = \
+	tests/unit/test_events.c tests/unit/store_support.c tests/unit/store_support.h \
+	tests/support/unit.h
+tests_unit_test_events_LDADD = $(QUERY_STORE_TEST_LDADD)
 tests_unit_test_query_SOURCES = tests/unit/test_query.c tests/support/unit.h
 tests_unit_test_query_LDADD = $(QUERY_STORE_TEST_LDADD)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c tests/support/unit.h
