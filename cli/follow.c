@@ -90,8 +90,8 @@ static void follow_event(void *ctx, struct slice data)
 	json_decref(event);
 }
 
-/* Until the daemon has been away for MISSES_MAX tries: a restart of it goes unnoticed, since the stream
- * goes on where it was. */
+/* Until the daemon has been away for MISSES_MAX tries: a restart of it goes unnoticed, since the
+ * stream goes on where it was. */
 static int follow_daemon(struct client *client, const struct filter *filter,
         struct printer *printer, struct error *err)
 {

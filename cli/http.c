@@ -105,7 +105,8 @@ int http_stream(struct http *http, const char *uri, const char *last_id,
         struct error *err)
 {
 	struct http_stream stream = {http, take, ctx, body};
-	g_autofree char *header = g_strdup_printf("Last-Event-ID: %s", last_id != NULL ? last_id : "");
+	g_autofree char *header =
+	        g_strdup_printf("Last-Event-ID: %s", last_id != NULL ? last_id : "");
 	struct curl_slist *headers = last_id != NULL ? curl_slist_append(NULL, header) : NULL;
 
 	g_string_truncate(body, 0);

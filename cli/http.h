@@ -18,8 +18,9 @@ void http_free(struct http **http);
  * ECONNREFUSED or ENOENT: nobody listens). */
 int http_get(struct http *http, const char *uri, long *status_r, GString *body, struct error *err);
 
-/* GET of an answer without end, as `last_id` (NULL: none) says from where on. Each piece of a 200 goes to
- * `take`, other answers to the body. Returns when the connection has ended: 0, or -1 with *err. */
+/* GET of an answer without end, as `last_id` (NULL: none) says from where on. Each piece of a 200
+ * goes to `take`, other answers to the body. Returns when the connection has ended: 0, or -1 with
+ * *err. */
 int http_stream(struct http *http, const char *uri, const char *last_id,
         void (*take)(void *ctx, struct slice bytes), void *ctx, long *status_r, GString *body,
         struct error *err);

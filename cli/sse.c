@@ -2,13 +2,15 @@
 
 void sse_init(struct sse *sse, sse_found *found, void *ctx)
 {
-	*sse = (struct sse){found, ctx, g_string_new(NULL), g_string_new(NULL), g_string_new(NULL)};
+	*sse = (struct sse){found, ctx, g_string_new(NULL), g_string_new(NULL), g_string_new(NULL),
+	        g_string_new(NULL)};
 }
 
 void sse_clear(struct sse *sse)
 {
 	g_string_free(sse->line, TRUE);
 	g_string_free(sse->data, TRUE);
+	g_string_free(sse->next, TRUE);
 	g_string_free(sse->id, TRUE);
 }
 
@@ -16,10 +18,12 @@ void sse_restart(struct sse *sse)
 {
 	g_string_truncate(sse->line, 0);
 	g_string_truncate(sse->data, 0);
+	g_string_assign(sse->next, sse->id->str);
 }
 
 static void end_event(struct sse *sse)
 {
+	g_string_assign(sse->id, sse->next->str);
 	if (sse->data->len > 0) /* without the line break of the last line */
 		sse->found(sse->ctx, slice_make(sse->data->str, sse->data->len - 1));
 	g_string_truncate(sse->data, 0);
@@ -40,8 +44,8 @@ static void take_line(struct sse *sse, struct slice line)
 		g_string_append_len(sse->data, line.p, (gssize)line.n);
 		g_string_append_c(sse->data, '\n');
 	} else if (slice_eq(name, SLICE("id")) && slice_chr(line, '\0') < 0) {
-		g_string_truncate(sse->id, 0);
-		g_string_append_len(sse->id, line.p, (gssize)line.n);
+		g_string_truncate(sse->next, 0);
+		g_string_append_len(sse->next, line.p, (gssize)line.n);
 	}
 }
 

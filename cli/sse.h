@@ -14,7 +14,9 @@ struct sse {
 	void *ctx;
 	GString *line; /* what came of a line that has no end yet */
 	GString *data; /* data of the event that is being read */
-	GString *id;   /* the last one that came, from which to resume; "" before it */
+	GString *next; /* its id, or that of the one before */
+	GString *
+	        id; /* of the last event that came to its end: from where to resume; "" before it */
 };
 
 void sse_init(struct sse *sse, sse_found *found, void *ctx);

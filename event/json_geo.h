@@ -7,8 +7,8 @@
 
 #include "base/slice.h"
 
-/* Appends a JSON object with latitude, longitude and zip as numbers or as strings; all else, and a text
- * that is no number of JSON, stays as it is. */
+/* Appends a JSON object with latitude, longitude and zip as numbers or as strings; all else, and a
+ * text that is no number of JSON, stays as it is. */
 void json_geo(GString *out, struct slice object, bool numbers);
 
 #endif

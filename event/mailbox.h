@@ -1,8 +1,8 @@
 /* The provider of a recipient's mailbox, from schema/mailbox-providers.def.
  *
- * It is worked out when an event is shown or looked for, and not stored: it costs no byte of a row, a
- * better table counts for old events too, and index terms stay a function of the row alone. What an
- * event that came in by Events Ingest says of itself wins. */
+ * It is worked out when an event is shown or looked for, and not stored: it costs no byte of a row,
+ * a better table counts for old events too, and index terms stay a function of the row alone. What
+ * an event that came in by Events Ingest says of itself wins. */
 #ifndef PW_EVENT_MAILBOX_H
 #define PW_EVENT_MAILBOX_H
 

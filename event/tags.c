@@ -26,8 +26,7 @@ static struct slice decode(struct slice quoted, GString *scratch)
 	if (value == NULL)
 		return SLICE_NONE;
 	g_string_truncate(scratch, 0);
-	g_string_append_len(
-	        scratch, json_string_value(value), (gssize)json_string_length(value));
+	g_string_append_len(scratch, json_string_value(value), (gssize)json_string_length(value));
 	json_decref(value);
 	return slice_make(scratch->str, scratch->len);
 }

@@ -6,8 +6,8 @@
 
 #include "base/slice.h"
 
-/* The next string of the array, of which *rest is what has not been read; p NULL at its end or where
- * it is broken. The result may live in scratch. */
+/* The next string of the array, of which *rest is what has not been read; p NULL at its end or
+ * where it is broken. The result may live in scratch. */
 struct slice tags_next(struct slice *rest, GString *scratch);
 
 #endif

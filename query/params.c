@@ -349,7 +349,11 @@ static bool cursor_parse(struct slice text, uint64_t *as_of, uint64_t *row)
 	gsize n = 0;
 
 	/* GLib takes no unpadded text. */
-	g_autofree char *padded = g_strconcat(base64, text.n % 4 == 2 ? "==" : text.n % 4 == 3 ? "=" : "", NULL);
+	g_autofree char *padded = g_strconcat(base64,
+	        text.n % 4 == 2   ? "=="
+	        : text.n % 4 == 3 ? "="
+	                          : "",
+	        NULL);
 	g_autofree guchar *bytes = g_base64_decode(padded, &n);
 	struct slice rest = slice_make((const char *)bytes, n);
 	g_autofree char *first = slice_dup(slice_cut(&rest, ','));
@@ -362,7 +366,8 @@ static bool cursor_parse(struct slice text, uint64_t *as_of, uint64_t *row)
 void params_cursor(GString *out, uint64_t as_of, uint64_t row)
 {
 	char text[64];
-	int n = g_snprintf(text, sizeof(text), "%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT, as_of, row);
+	int n = g_snprintf(
+	        text, sizeof(text), "%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT, as_of, row);
 	g_autofree char *base64 = g_base64_encode((const guchar *)text, (gsize)n);
 
 	g_string_append(out, base64);
@@ -407,8 +412,7 @@ static void read_window(struct reader *reader, const struct parameter *parameter
 }
 
 /* In the order in which they are read and their faults are told: what others need comes first. */
-static const struct parameter v1_parameters[] = {
-        {"delimiter", read_delimiter},
+static const struct parameter v1_parameters[] = {{"delimiter", read_delimiter},
 #define SEARCH(ID, LETTER, NAME, VALUE_FORM, ...) {NAME, read_list, SEARCH_##ID, FORM_##VALUE_FORM},
 #include "schema/search.def"
 #undef SEARCH
@@ -418,8 +422,7 @@ static const struct parameter v1_parameters[] = {
         {NULL}};
 
 /* Those of the Events API (contract, 2.1), and queue_ids and since, which are ours. */
-static const struct parameter events_parameters[] = {
-        {"delimiter", read_delimiter},
+static const struct parameter events_parameters[] = {{"delimiter", read_delimiter},
         {"event_ids", read_list, SEARCH_EVENT_ID, FORM_NUMBER},
         {"events", read_list, SEARCH_EVENT, FORM_TYPE},
         {"recipients", read_list, SEARCH_RECIPIENT, FORM_CASELESS},
@@ -438,8 +441,8 @@ static const struct parameter events_parameters[] = {
 #undef DOTS_false
 #undef DOTS_true
         {"ab_test_versions", read_versions, SEARCH_AB_TEST_VERSION, FORM_NUMBER},
-        {"per_page", read_per_page}, {"cursor", read_cursor}, {"since", read_since},
-        {"", read_utc}, {"from", read_window}, /* and to */
+        {"per_page", read_per_page}, {"cursor", read_cursor}, {"since", read_since}, {"", read_utc},
+        {"from", read_window}, /* and to */
         {NULL}};
 
 /* A name that cannot be decoded could be any: the request is told, not guessed. */

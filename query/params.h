@@ -14,7 +14,7 @@ struct message_query {
 	bool as_of_given;
 	bool since_given; /* events that arrived after `since` are asked for, instead of pages */
 	uint64_t since;
-	bool cursor_given;           /* of the Events API: search.as_of and search.before are its */
+	bool cursor_given;       /* of the Events API: search.as_of and search.before are its */
 	struct window window;    /* texts are empty with since_given and no from or to */
 	const char *zone;        /* as tzdata.zi spells it */
 	GString *filters;        /* the filters as links carry them: "&name=value…", encoded */
@@ -27,9 +27,9 @@ struct message_query {
 struct params_defaults {
 	enum api_generation api; /* API_V1 or API_EVENTS */
 	bool stream;             /* no pages, and an absent end of the window is open */
-	int64_t now;        /* ms */
-	int64_t window;     /* ms */
-	bool escape_colons; /* in `filters` */
+	int64_t now;             /* ms */
+	int64_t window;          /* ms */
+	bool escape_colons;      /* in `filters` */
 };
 
 /* 0, or -1 with at least one fault. *query_r is to be cleared in both cases, before the uri. */

@@ -1,4 +1,5 @@
-/* SMTPeter's "retrieve events" (contract, 7): GET /v1/events/{messageid|email|template|tags}/VALUE. */
+/* SMTPeter's "retrieve events" (contract, 7): GET /v1/events/{messageid|email|template|tags}/VALUE.
+ */
 #include <errno.h>
 #include <jansson.h>
 
@@ -13,15 +14,15 @@
 
 /* Where the value of a field of an answer comes from. */
 enum source {
-	SOURCE_FIELD,      /* a field of the event; empty where it has none */
-	SOURCE_ZERO,       /* the same, 0 where it has none */
+	SOURCE_FIELD, /* a field of the event; empty where it has none */
+	SOURCE_ZERO,  /* the same, 0 where it has none */
 	SOURCE_TIME,
 	SOURCE_TAGS,
 	SOURCE_PROPERTIES,
-	SOURCE_GEO,        /* `member` of geo_ip */
-	SOURCE_TEMPLATE,   /* 0 for mails that were made from none */
-	SOURCE_TYPE,       /* what kind of failure */
-	SOURCE_EMPTY,      /* not known to a mail server */
+	SOURCE_GEO,      /* `member` of geo_ip */
+	SOURCE_TEMPLATE, /* 0 for mails that were made from none */
+	SOURCE_TYPE,     /* what kind of failure */
+	SOURCE_EMPTY,    /* not known to a mail server */
 };
 
 struct part {
@@ -34,15 +35,23 @@ struct part {
 #define MESSAGE_PARTS \
 	{"id", SOURCE_FIELD, FIELD_MESSAGE_ID}, {"time", SOURCE_TIME}, \
 	        {"envelope", SOURCE_FIELD, FIELD_MSG_FROM}, \
-	        {"recipient", SOURCE_FIELD, FIELD_RCPT_TO}
-#define LAST_PARTS {"tags", SOURCE_TAGS}, {"templateid", SOURCE_TEMPLATE}, {NULL}
+	{ \
+		"recipient", SOURCE_FIELD, FIELD_RCPT_TO \
+	}
+#define LAST_PARTS \
+	{"tags", SOURCE_TAGS}, {"templateid", SOURCE_TEMPLATE}, \
+	{ \
+		NULL \
+	}
 #define PLACE_PARTS \
 	{"tags", SOURCE_TAGS}, {"recipient", SOURCE_FIELD, FIELD_RCPT_TO}, \
 	        {"city", SOURCE_GEO, .member = "city"}, \
 	        {"countryname", SOURCE_GEO, .member = "country_name"}, \
 	        {"countrycode", SOURCE_GEO, .member = "country"}, \
 	        {"regioncode", SOURCE_GEO, .member = "region"}, {"templateid", SOURCE_TEMPLATE}, \
-	        {NULL}
+	{ \
+		NULL \
+	}
 
 static const struct part attempt_parts[] = {
         MESSAGE_PARTS, {"properties", SOURCE_PROPERTIES}, LAST_PARTS};
@@ -54,8 +63,8 @@ static const struct part failure_parts[] = {MESSAGE_PARTS,
         {"attempt", SOURCE_ZERO, FIELD_NUM_RETRIES}, {"from", SOURCE_FIELD, FIELD_SENDING_IP},
         {"to", SOURCE_FIELD, FIELD_IP_ADDRESS}, {"type", SOURCE_TYPE},
         {"code", SOURCE_FIELD, FIELD_ERROR_CODE}, {"status", SOURCE_FIELD, FIELD_DSN},
-        {"description", SOURCE_FIELD, FIELD_RAW_REASON},
-        {"state", SOURCE_FIELD, FIELD_SMTP_STAGE}, LAST_PARTS};
+        {"description", SOURCE_FIELD, FIELD_RAW_REASON}, {"state", SOURCE_FIELD, FIELD_SMTP_STAGE},
+        LAST_PARTS};
 static const struct part click_parts[] = {{"id", SOURCE_FIELD, FIELD_MESSAGE_ID},
         {"time", SOURCE_TIME}, {"headers", SOURCE_EMPTY}, {"ip", SOURCE_FIELD, FIELD_IP_ADDRESS},
         {"url", SOURCE_FIELD, FIELD_TARGET_LINK_URL},
@@ -253,8 +262,8 @@ struct call {
 	bool tags;           /* takes tags= too */
 };
 
-static void answer_events(const struct query_request *request, struct search *search,
-        struct query_answer *answer_r)
+static void answer_events(
+        const struct query_request *request, struct search *search, struct query_answer *answer_r)
 {
 	struct answering answering = {answer_r, g_array_new(FALSE, FALSE, sizeof(gsize)), false};
 	struct error err = {0};
@@ -265,10 +274,10 @@ static void answer_events(const struct query_request *request, struct search *se
 	search->limit = SMTPETER_MOST;
 	search->scope = &request->access->scope;
 	search->deadline_ms = request->config->scan_ms;
-	int result = search->from < search->to && store_mark(request->store) > 0
-	                     ? store_search(request->store, search, add_record, &answering, &total,
-	                               &err)
-	                     : 0;
+	int result =
+	        search->from < search->to && store_mark(request->store) > 0
+	                ? store_search(request->store, search, add_record, &answering, &total, &err)
+	                : 0;
 	if (result < 0 && err.number == ETIME) {
 		answer_failure(answer_r, "start", SLICE_NONE, err.text);
 	} else if (result < 0) {
@@ -292,8 +301,8 @@ static void note_time(void *ctx, const struct event *event)
 /* When a message was sent; 0 = it is not known here. */
 static int64_t time_sent(const struct query_request *request, const struct search *of)
 {
-	struct search search = {.to = INT64_MAX, .limit = 1, .no_total = true,
-	        .scope = &request->access->scope};
+	struct search search = {
+	        .to = INT64_MAX, .limit = 1, .no_total = true, .scope = &request->access->scope};
 	int64_t sent = 0;
 
 	search.values[SEARCH_MESSAGE] = of->values[SEARCH_MESSAGE];
@@ -302,16 +311,16 @@ static int64_t time_sent(const struct query_request *request, const struct searc
 	return sent;
 }
 
-static void answer_call(const struct query_request *request, struct query_answer *answer_r,
-        const struct call *call)
+static void answer_call(
+        const struct query_request *request, struct query_answer *answer_r, const struct call *call)
 {
 	const char *const value[] = {request->tail, NULL};
 	struct smtpeter_query query;
 	struct faults faults = {0};
 	int64_t sent = 0;
 
-	if (smtpeter_read(request->uri, call->key == SEARCH_KEYS ? request->tail : NULL,
-	            call->tags, &query, &faults) < 0) {
+	if (smtpeter_read(request->uri, call->key == SEARCH_KEYS ? request->tail : NULL, call->tags,
+	            &query, &faults) < 0) {
 		faults_answer(&faults, answer_r);
 	} else {
 		if (call->key != SEARCH_KEYS)

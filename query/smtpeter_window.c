@@ -39,8 +39,7 @@ static bool parse_day(struct slice text, int64_t *day)
 	return true;
 }
 
-static bool read_day(
-        const struct uri *uri, const char *name, int64_t *day, struct faults *faults)
+static bool read_day(const struct uri *uri, const char *name, int64_t *day, struct faults *faults)
 {
 	struct slice text = params_text(uri, name, faults);
 
@@ -48,7 +47,8 @@ static bool read_day(
 		return false;
 	if (parse_day(text, day))
 		return true;
-	faults_add(faults, slice_str(name), text, "%s must be a day in the format yyyy-mm-dd", name);
+	faults_add(
+	        faults, slice_str(name), text, "%s must be a day in the format yyyy-mm-dd", name);
 	return false;
 }
 

@@ -12,15 +12,15 @@ struct smtpeter_query {
 	GPtrArray *tags;
 };
 
-/* Reads start, end and, with take_tags, tags; more_tags: further tags, joined by ';', or NULL. 0, or -1
- * with at least one fault. To be cleared in both cases. */
+/* Reads start, end and, with take_tags, tags; more_tags: further tags, joined by ';', or NULL. 0,
+ * or -1 with at least one fault. To be cleared in both cases. */
 int smtpeter_read(const struct uri *uri, const char *more_tags, bool take_tags,
         struct smtpeter_query *query_r, struct faults *faults);
 void smtpeter_query_clear(struct smtpeter_query *query);
 
-/* Works the window out: at most a month, by the calendar, a day that the other month has not being its
- * last. Without start and end it is the month that begins with the day of `time` (ms), or the one that
- * ends with it. */
+/* Works the window out: at most a month, by the calendar, a day that the other month has not being
+ * its last. Without start and end it is the month that begins with the day of `time` (ms), or the
+ * one that ends with it. */
 void smtpeter_window(struct smtpeter_query *query, int64_t time, bool begins);
 
 #endif

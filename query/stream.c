@@ -1,12 +1,13 @@
-/* GET /api/v1/events/stream: events in the order of their arrival, as Server-Sent Events (HTML living
- * standard, 9.2). The id of each is its arrival number, so that Last-Event-ID says where to go on. */
+/* GET /api/v1/events/stream: events in the order of their arrival, as Server-Sent Events (HTML
+ * living standard, 9.2). The id of each is its arrival number, so that Last-Event-ID says where to
+ * go on. */
 #include <errno.h>
 
 #include "query/searching.h"
 
-#define STREAM_STEP 500           /* events at a time */
-#define STREAM_STEP_MS 1000       /* time that looking for them may take at a time */
-#define STREAM_TELL_MS 10000      /* how long a client is not told how far a filter without match is */
+#define STREAM_STEP 500      /* events at a time */
+#define STREAM_STEP_MS 1000  /* time that looking for them may take at a time */
+#define STREAM_TELL_MS 10000 /* how long a client is not told how far a filter without match is */
 
 struct stream {
 	struct store *store;
@@ -58,8 +59,8 @@ static int stream_more(void *ctx, GString *out)
 		g_string_append_printf(out, ": %s\n\n", err.text);
 		return -1;
 	}
-	/* Without a match the client is told from time to time from where to resume, and at once where
-	 * there is more to look at: the next call comes when these bytes have been sent. */
+	/* Without a match the client is told from time to time from where to resume, and at once
+	 * where there is more to look at: the next call comes when these bytes have been sent. */
 	if (out->len == before && next > stream->since &&
 	        (next < mark || now - stream->told >= STREAM_TELL_MS)) {
 		put_id(out, next);
@@ -72,8 +73,8 @@ static int stream_more(void *ctx, GString *out)
 }
 
 /* Where the stream begins: behind Last-Event-ID, or since=, or what is there now. */
-static bool find_start(const struct query_request *request, struct stream *stream,
-        struct faults *faults)
+static bool find_start(
+        const struct query_request *request, struct stream *stream, struct faults *faults)
 {
 	uint64_t mark = store_mark(request->store);
 	guint64 last = mark;
@@ -81,8 +82,7 @@ static bool find_start(const struct query_request *request, struct stream *strea
 	if (stream->query.since_given)
 		last = stream->query.since;
 	if (request->last_event_id != NULL &&
-	        !g_ascii_string_to_unsigned(
-	                request->last_event_id, 10, 0, G_MAXINT64, &last, NULL))
+	        !g_ascii_string_to_unsigned(request->last_event_id, 10, 0, G_MAXINT64, &last, NULL))
 		last = G_MAXUINT64;
 	stream->since = last;
 	if (last <= mark)

@@ -1,5 +1,5 @@
-/* The window of time of a search: `from` and `to` as API v1 and the Events API write them, and their
- * defaults. */
+/* The window of time of a search: `from` and `to` as API v1 and the Events API write them, and
+ * their defaults. */
 #ifndef PW_QUERY_WINDOW_H
 #define PW_QUERY_WINDOW_H
 

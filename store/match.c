@@ -164,8 +164,7 @@ static bool match_field(
 }
 
 /* The i-th text that a word filter looks at. */
-static struct slice words_text(
-        const struct event *event, const struct words_def *def, unsigned i)
+static struct slice words_text(const struct event *event, const struct words_def *def, unsigned i)
 {
 	if (def->place == WORDS_MAILBOX)
 		return def->key == SEARCH_MAILBOX_PROVIDER ? mailbox_provider(event)
@@ -175,8 +174,7 @@ static struct slice words_text(
 	return event->field[def->field[i]];
 }
 
-static bool match_one_words(
-        struct match *match, enum search_words which, const struct event *event)
+static bool match_one_words(struct match *match, enum search_words which, const struct event *event)
 {
 	for (unsigned i = 0; i < words_defs[which].fields; i++) {
 		struct slice text = words_text(event, &words_defs[which], i);
@@ -191,8 +189,7 @@ bool match_event(struct match *match, const struct event *event)
 	if (!match_values(match, event))
 		return false;
 	for (unsigned i = 0; i < SEARCH_WORDS; i++)
-		if (match->words[i] != NULL &&
-		        !match_one_words(match, (enum search_words)i, event))
+		if (match->words[i] != NULL && !match_one_words(match, (enum search_words)i, event))
 			return false;
 	if (match->reasons != NULL &&
 	        (!row_is_failure(event->type) ||

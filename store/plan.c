@@ -117,7 +117,8 @@ static void rows_keep(struct plan *plan, GArray *rows)
 	g_array_unref(rows);
 }
 
-static void add_term(struct planning *p, struct group *group, enum search_key key, struct slice value)
+static void add_term(
+        struct planning *p, struct group *group, enum search_key key, struct slice value)
 {
 	struct term term;
 
@@ -267,8 +268,8 @@ static GArray *rows_of(struct planning *p, const struct group *group)
 
 /* Rows that say themselves whose mailbox it is count by that only: those of `worked` without those
  * that have a value of their own, and those whose own value matches. */
-static int add_mailbox_rows(
-        struct planning *p, enum search_key key, const struct group *worked, const struct group *own)
+static int add_mailbox_rows(struct planning *p, enum search_key key, const struct group *worked,
+        const struct group *own)
 {
 	struct group present = {g_array_new(FALSE, FALSE, sizeof(struct term)), true};
 	struct term term;
@@ -329,8 +330,8 @@ static enum outcome add_words(struct planning *p, enum search_words which)
 	return add_mailbox(p, &texts);
 }
 
-static enum outcome add_pattern(struct planning *p, const struct like *like,
-        enum day_statement all, void (*term_of)(int64_t id, char term[TERM_MAX]))
+static enum outcome add_pattern(struct planning *p, const struct like *like, enum day_statement all,
+        void (*term_of)(int64_t id, char term[TERM_MAX]))
 {
 	struct texts texts = {.all = all, .like = like, .term_of = term_of};
 

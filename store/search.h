@@ -37,8 +37,8 @@ struct search {
 	              is empty matches nothing */
 	/* LIKE-style patterns, '%' = any text, ASCII and Unicode case ignored, '_' is itself; each
 	 * a NULL-ended list of which one must match; NULL = no filter. */
-	const char *const *reasons;       /* on reason or raw_reason of failures */
-	const char *const *subjects;      /* on subject */
+	const char *const *reasons;  /* on reason or raw_reason of failures */
+	const char *const *subjects; /* on subject */
 	/* Phrases of whole words (store/words.h), each a NULL-ended list of which one must occur;
 	 * NULL = no filter. */
 	const char *const *words[SEARCH_WORDS];
@@ -61,9 +61,9 @@ int store_search(struct store *store, struct search *search, search_found *found
         uint64_t *total_r, struct error *err);
 
 /* Events with an arrival number above `since`, in arrival order, that match the filters of
- * `search` (offset, before and total do not apply). Returns through *next_r the arrival number to go
- * on from, which is below the mark when there may be more: after `limit` events, or when the deadline
- * has passed. 0, or -1 with *err. */
+ * `search` (offset, before and total do not apply). Returns through *next_r the arrival number to
+ * go on from, which is below the mark when there may be more: after `limit` events, or when the
+ * deadline has passed. 0, or -1 with *err. */
 int store_arrivals(struct store *store, const struct search *search, uint64_t since,
         search_found *found, void *ctx, uint64_t *next_r, struct error *err);
 

@@ -15,8 +15,8 @@ struct words {
 	GPtrArray *phrases; /* of GString, as `spread` makes them */
 };
 
-/* Writes the words of a folded text with one blank before each and one at the end, so that a phrase is
- * found as a part of the whole. Without words: one blank. */
+/* Writes the words of a folded text with one blank before each and one at the end, so that a phrase
+ * is found as a part of the whole. Without words: one blank. */
 static void spread(GString *out, struct slice folded, bool dots)
 {
 	g_string_assign(out, " ");

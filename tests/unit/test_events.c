@@ -36,8 +36,8 @@ static void teardown(void)
 	scratch_remove(&dir);
 }
 
-static void add(enum event_type type, uint64_t id, int64_t time, const char *rcpt, ...)
-        G_GNUC_NULL_TERMINATED;
+static void add(enum event_type type, uint64_t id, int64_t time, const char *rcpt,
+        ...) G_GNUC_NULL_TERMINATED;
 
 /* Stores an event; pairs of field name and value follow, ended by NULL. */
 static void add(enum event_type type, uint64_t id, int64_t time, const char *rcpt, ...)
@@ -55,7 +55,8 @@ static void add(enum event_type type, uint64_t id, int64_t time, const char *rcp
 	ck_assert_uint_eq(commit_events(store, &event, 1), 1);
 }
 
-static struct query_answer input(const char *target, const char *last_id, const struct access *access)
+static struct query_answer input(
+        const char *target, const char *last_id, const struct access *access)
 {
 	const struct query_input in = {.method = "GET",
 	        .uri = slice_str(target),
@@ -93,9 +94,8 @@ static void check(const char *parameters, const char *want)
 	json_t *answer = ask(target, 200), *event;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "results"), i, event)
-	        g_string_append_printf(got, "%s%s", i > 0 ? " " : "",
-	                json_string_value(json_object_get(event, "event_id")));
+	json_array_foreach(json_object_get(answer, "results"), i, event) g_string_append_printf(got,
+	        "%s%s", i > 0 ? " " : "", json_string_value(json_object_get(event, "event_id")));
 	ck_assert_msg(strcmp(got->str, want) == 0, "%s: %s, want %s", parameters, got->str, want);
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "total_count")),
 	        (json_int_t)json_array_size(json_object_get(answer, "results")));
@@ -117,10 +117,10 @@ START_TEST(every_filter_finds_what_it_names)
 {
 	add(EVENT_BOUNCE, 1, NOW - 5000, "ann@mail.yahoo.com", "bounce_class", "10", "raw_reason",
 	        "550 5.4.7 No such user", "subject", "Reset your password", "campaign_id",
-	        "blackfriday-specials", "template_id", "welcome_mail", "ip_pool", "pool-a", "sending_ip",
-	        "192.0.2.1", "sending_domain", "info.example.com", "friendly_from",
-	        "Shop@info.example.com", "subaccount_id", "7", "transmission_id", "99", "ab_test_id",
-	        "winter test", "ab_test_version", "2", "queue_id", "4Nt", NULL);
+	        "blackfriday-specials", "template_id", "welcome_mail", "ip_pool", "pool-a",
+	        "sending_ip", "192.0.2.1", "sending_domain", "info.example.com", "friendly_from",
+	        "Shop@info.example.com", "subaccount_id", "7", "transmission_id", "99",
+	        "ab_test_id", "winter test", "ab_test_version", "2", "queue_id", "4Nt", NULL);
 	add(EVENT_DELIVERY, 2, NOW - 4000, "bob@gmail.com", "subject", "Password reset done",
 	        "sending_domain", "example.org", "msg_from", "b@example.org", NULL);
 	check("", "2 1");
@@ -178,8 +178,7 @@ END_TEST
 START_TEST(faults_are_told)
 {
 	check_fault("per_page=0", "per_page", "per_page must be an integer between 1 and 10000");
-	check_fault("ab_test_versions=1", "ab_test_versions",
-	        "ab_test_versions requires ab_tests");
+	check_fault("ab_test_versions=1", "ab_test_versions", "ab_test_versions requires ab_tests");
 	check_fault("cursor=xyz", "cursor",
 	        "cursor must be initial, or as the link to the next page has it");
 	check_fault("campaigns=-", "campaigns", "campaigns must be words, not: -");
@@ -192,8 +191,8 @@ END_TEST
 START_TEST(results_have_the_types_of_the_events_api)
 {
 	add(EVENT_CLICK, 1, NOW - 1000, "ann@gmail.com", "customer_id", "1", "subaccount_id", "7",
-	        "geo_ip", "{\"country\":\"US\",\"latitude\":\"40.8499\",\"zip\":\"01234\"}", "tdate",
-	        "x", NULL);
+	        "geo_ip", "{\"country\":\"US\",\"latitude\":\"40.8499\",\"zip\":\"01234\"}",
+	        "tdate", "x", NULL);
 	struct query_answer raw = input(BASE, NULL, NULL);
 	ck_assert_str_eq(raw.body->str,
 	        "{\"results\":[{\"type\":\"click\",\"event_id\":\"1\","
@@ -207,8 +206,8 @@ START_TEST(results_have_the_types_of_the_events_api)
 	query_answer_clear(&raw);
 	json_t *answer = ask("/api/v1/message-events", 200);
 	const json_t *event = json_array_get(json_object_get(answer, "results"), 0);
-	ck_assert_str_eq(json_string_value(json_object_get(
-	                         json_object_get(event, "geo_ip"), "latitude")),
+	ck_assert_str_eq(
+	        json_string_value(json_object_get(json_object_get(event, "geo_ip"), "latitude")),
 	        "40.8499");
 	ck_assert_str_eq(json_string_value(json_object_get(event, "customer_id")), "1");
 	ck_assert_ptr_null(json_object_get(event, "mailbox_provider"));
@@ -238,8 +237,8 @@ END_TEST
 
 /* --- pages --- */
 
-/* Event times go back and forth over three days, so that what is written later stands before, between
- * and behind what is there. */
+/* Event times go back and forth over three days, so that what is written later stands before,
+ * between and behind what is there. */
 static int64_t scattered(uint64_t id)
 {
 	return NOW - 3 * CLOCK_DAY + (int64_t)(id * 7919 % 259000) * CLOCK_SECOND;
@@ -278,14 +277,15 @@ static void *write_on(void *arg)
 
 static char *next_of(const json_t *answer)
 {
-	return g_strdup(json_string_value(
-	        json_object_get(json_object_get(answer, "links"), "next")));
+	return g_strdup(
+	        json_string_value(json_object_get(json_object_get(answer, "links"), "next")));
 }
 
 static void check_traversal(GHashTable *seen, gint64 *total)
 {
-	g_autofree char *target = g_strdup(BASE "?per_page=97&from=2026-06-12T00:00&to=2026-06-16T00:00"
-	                                        "&events=delivery,bounce");
+	g_autofree char *target =
+	        g_strdup(BASE "?per_page=97&from=2026-06-12T00:00&to=2026-06-16T00:00"
+	                      "&events=delivery,bounce");
 	*total = -1;
 	while (target != NULL) {
 		json_t *answer = ask(target, 200), *event;
@@ -334,7 +334,8 @@ END_TEST
 START_TEST(the_link_to_the_next_page_is_as_recorded)
 {
 	store_some(1, 5);
-	json_t *answer = ask(BASE "?per_page=2&events=delivery&from=2026-06-12T00:00&to=2026-06-16T00:00:00Z",
+	json_t *answer = ask(BASE
+	        "?per_page=2&events=delivery&from=2026-06-12T00:00&to=2026-06-16T00:00:00Z",
 	        200);
 	g_autofree char *next = next_of(answer);
 
@@ -356,8 +357,8 @@ END_TEST
 START_TEST(the_longest_target_can_be_linked_to_and_followed)
 {
 	store_some(1, 5);
-	g_autoptr(GString) target =
-	        g_string_new(BASE "?per_page=1&from=2026-06-12T00:00&to=2026-06-16T00:00&recipients=a@b.example");
+	g_autoptr(GString) target = g_string_new(BASE
+	        "?per_page=1&from=2026-06-12T00:00&to=2026-06-16T00:00&recipients=a@b.example");
 	while (target->len < QUERY_URI_MAX)
 		g_string_append_c(target, target->len % 2 ? '{' : ',');
 	json_t *answer = ask(target->str, 200);
@@ -392,8 +393,8 @@ static void reader_event(struct reader *reader, const json_t *event)
 	reader->count[number]++;
 }
 
-/* Takes in some of the whole blocks of a stream, as a client that hangs up somewhere; what came of a
- * block that was cut off is lost. */
+/* Takes in some of the whole blocks of a stream, as a client that hangs up somewhere; what came of
+ * a block that was cut off is lost. */
 static void reader_take(struct reader *reader, const char *bytes, size_t n)
 {
 	struct slice rest = slice_make(bytes, n);
@@ -454,9 +455,9 @@ static void *read_since(void *arg)
 	const char *const routes[] = {BASE, "/api/v1/message-events"};
 
 	while (!at_end(reader)) {
-		g_autofree char *target = g_strdup_printf("%s?since=%" G_GUINT64_FORMAT "&per_page=%d",
-		        routes[reader->resumed % 2], reader->last,
-		        g_rand_int_range(reader->rand, 1, 200));
+		g_autofree char *target = g_strdup_printf(
+		        "%s?since=%" G_GUINT64_FORMAT "&per_page=%d", routes[reader->resumed % 2],
+		        reader->last, g_rand_int_range(reader->rand, 1, 200));
 		json_t *answer = ask(target, 200), *event;
 		size_t i;
 		json_array_foreach(json_object_get(answer, "results"), i, event)
@@ -479,16 +480,16 @@ START_TEST(streams_and_since_give_each_event_exactly_once_whatever_order_they_ar
 	for (guint32 i = 0; i < READERS; i++) {
 		readers[i].writing = &writing;
 		readers[i].rand = g_rand_new_with_seed(i);
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, i % 3 == 2 ? read_since : read_stream,
-		                         &readers[i]),
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+		                         i % 3 == 2 ? read_since : read_stream, &readers[i]),
 		        0);
 	}
 	pthread_join(writer, NULL);
 	for (int i = 0; i < READERS; i++) {
 		pthread_join(threads[i], NULL);
 		for (uint64_t id = 1000; id < WRITTEN; id++)
-			ck_assert_msg(readers[i].count[id] == 1, "reader %d got event %d %u times", i,
-			        (int)id, readers[i].count[id]);
+			ck_assert_msg(readers[i].count[id] == 1, "reader %d got event %d %u times",
+			        i, (int)id, readers[i].count[id]);
 		ck_assert_uint_gt(readers[i].resumed, 3);
 		g_rand_free(readers[i].rand);
 	}
@@ -518,7 +519,8 @@ START_TEST(a_stream_begins_now_or_where_it_is_told)
 	g_autofree char *now = stream_text("/api/v1/events/stream", NULL, NULL);
 	ck_assert_str_eq(now, "retry: 1000\nid: 2\n\n");
 	g_autofree char *since = stream_text("/api/v1/events/stream?since=1", NULL, NULL);
-	ck_assert_ptr_nonnull(strstr(since, "id: 1\n\nid: 2\ndata: {\"type\":\"bounce\",\"event_id\":\"2\""));
+	ck_assert_ptr_nonnull(
+	        strstr(since, "id: 1\n\nid: 2\ndata: {\"type\":\"bounce\",\"event_id\":\"2\""));
 	ck_assert_ptr_nonnull(strstr(since, "Z\""));
 	g_autofree char *again = stream_text("/api/v1/events/stream?since=1", "0", NULL);
 	ck_assert_ptr_nonnull(strstr(again, "id: 1\ndata: {\"type\":\"delivery\""));
@@ -543,7 +545,8 @@ START_TEST(a_scope_holds_for_pages_totals_since_stream_and_smtpeter)
 
 	add(EVENT_DELIVERY, 1, NOW - 1000, "a@mine.example", NULL);
 	add(EVENT_DELIVERY, 2, NOW - 1000, "a@other.example", NULL);
-	add(EVENT_DELIVERY, 3, NOW - 1000, "a@other.example", "sending_domain", "mine.example", NULL);
+	add(EVENT_DELIVERY, 3, NOW - 1000, "a@other.example", "sending_domain", "mine.example",
+	        NULL);
 	static const char *const targets[] = {BASE, BASE "?since=0", "/api/v1/message-events"};
 	for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
 		json_t *answer = ask_as(&access, targets[i], 200);
@@ -579,29 +582,33 @@ START_TEST(smtpeter_records_have_their_fields_in_order)
 	        "[\"red\",\"big sale\"]", "template_id", "12", "open_tracking", "true",
 	        "click_tracking", "true", NULL);
 	check_records("/v1/events/messageid/0000aa?access_token=KEY",
-	        "[{\"event\":\"attempt\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 12:34:47\","
+	        "[{\"event\":\"attempt\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 "
+	        "12:34:47\","
 	        "\"envelope\":\"s@x.example\",\"recipient\":\"a@b.example\","
 	        "\"properties\":\"trackopens;trackclicks\",\"tags\":\"red;big sale\","
 	        "\"templateid\":\"12\"}}]");
 	add(EVENT_DELIVERY, 2, NOW - 8000, "d@b.example", "sending_ip", "192.0.2.1", "ip_address",
 	        "192.0.2.9", "template_id", "smtp_55", NULL);
 	check_records("/v1/events/email/D@b.example",
-	        "[{\"event\":\"delivery\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 12:34:48\","
+	        "[{\"event\":\"delivery\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 "
+	        "12:34:48\","
 	        "\"envelope\":\"\",\"recipient\":\"d@b.example\",\"from\":\"192.0.2.1\","
 	        "\"to\":\"192.0.2.9\",\"attempt\":\"0\",\"tags\":\"\",\"templateid\":\"0\"}}]");
-	add(EVENT_BOUNCE, 3, NOW - 7000, "f@b.example", "num_retries", "3", "error_code", "550", "dsn",
-	        "5.1.1", "raw_reason", "550 5.1.1 \"no\"", NULL);
+	add(EVENT_BOUNCE, 3, NOW - 7000, "f@b.example", "num_retries", "3", "error_code", "550",
+	        "dsn", "5.1.1", "raw_reason", "550 5.1.1 \"no\"", NULL);
 	check_records("/v1/events/email/f@b.example",
-	        "[{\"event\":\"failure\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 12:34:49\","
+	        "[{\"event\":\"failure\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 "
+	        "12:34:49\","
 	        "\"envelope\":\"\",\"recipient\":\"f@b.example\",\"attempt\":\"3\",\"from\":\"\","
 	        "\"to\":\"\",\"type\":\"bounce\",\"code\":\"550\",\"status\":\"5.1.1\","
 	        "\"description\":\"550 5.1.1 \\\"no\\\"\",\"state\":\"\",\"tags\":\"\","
 	        "\"templateid\":\"0\"}}]");
 	add(EVENT_CLICK, 4, NOW - 6000, "c@b.example", "ip_address", "192.0.2.7", "target_link_url",
-	        "http://l.example/", "geo_ip", "{\"country\":\"US\",\"region\":\"MD\",\"city\":\"X\"}",
-	        NULL);
+	        "http://l.example/", "geo_ip",
+	        "{\"country\":\"US\",\"region\":\"MD\",\"city\":\"X\"}", NULL);
 	check_records("/v1/events/email/c@b.example",
-	        "[{\"event\":\"click\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 12:34:50\","
+	        "[{\"event\":\"click\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 "
+	        "12:34:50\","
 	        "\"headers\":\"\",\"ip\":\"192.0.2.7\",\"url\":\"http://l.example/\","
 	        "\"destination\":\"http://l.example/\",\"tags\":\"\",\"recipient\":\"c@b.example\","
 	        "\"city\":\"X\",\"countryname\":\"\",\"countrycode\":\"US\",\"regioncode\":\"MD\","
@@ -616,8 +623,8 @@ static void check_names(const char *target, const char *want)
 	json_t *records = ask(target, 200), *record;
 	size_t i;
 
-	json_array_foreach(records, i, record) g_string_append_printf(got, "%s%s", i > 0 ? " " : "",
-	        json_string_value(json_object_get(record, "event")));
+	json_array_foreach(records, i, record) g_string_append_printf(
+	        got, "%s%s", i > 0 ? " " : "", json_string_value(json_object_get(record, "event")));
 	ck_assert_msg(strcmp(got->str, want) == 0, "%s: %s, want %s", target, got->str, want);
 	json_decref(records);
 }
@@ -639,8 +646,8 @@ END_TEST
 START_TEST(smtpeter_tags_must_all_be_set)
 {
 	add(EVENT_OPEN, 1, NOW, "a@b.example", "rcpt_tags", "[\"red\"]", NULL);
-	add(EVENT_CLICK, 2, NOW, "a@b.example", "rcpt_tags", "[\"red\",\"blue\"]", "template_id", "T",
-	        NULL);
+	add(EVENT_CLICK, 2, NOW, "a@b.example", "rcpt_tags", "[\"red\",\"blue\"]", "template_id",
+	        "T", NULL);
 	check_names("/v1/events/tags/red", "open click");
 	check_names("/v1/events/tags/red;blue", "click");
 	check_names("/v1/events/tags/red%3Bblue;;", "click");
@@ -689,7 +696,8 @@ START_TEST(smtpeter_windows_are_calendar_months)
 	json_decref(ask("/v1/events/template/T?start=20240201", 400));
 	json_decref(ask("/v1/events/template/T?start=2024-02-02&end=2024-02-02", 400));
 	/* Of a message: the month after it was sent, wherever that lies. */
-	struct event old = make_event(EVENT_OPEN, clock_days(2024, 1, 20) * CLOCK_DAY, 50, "old", "a@b");
+	struct event old =
+	        make_event(EVENT_OPEN, clock_days(2024, 1, 20) * CLOCK_DAY, 50, "old", "a@b");
 	old.injected = clock_days(2024, 1, 10) * CLOCK_DAY + CLOCK_HOUR;
 	struct event late = old;
 	late.id = 51;

@@ -488,8 +488,9 @@ START_TEST(words_are_whole_and_in_their_order)
 	        {"a_b", "x-a-b", false, true},
 	        {" - ", "a - b", false, false},
 	        {"", "a", false, false},
-	        {"STRASSE", "die stra\xc3\x9f"
-	                    "e",
+	        {"STRASSE",
+	                "die stra\xc3\x9f"
+	                "e",
 	                false, true},
 	        {"\xff", "a \xff b", false, true},
 	};
