@@ -200,11 +200,16 @@ static void json_boolean(GString *out, struct slice text)
 		json_quote(out, text);
 }
 
+static bool json_is(struct slice text, char open, char close)
+{
+	return text.n >= 2 && text.p[0] == open && text.p[text.n - 1] == close;
+}
+
 /* JSON text that the maker of the event checked. What cannot be such a value at first sight becomes
  * a string, so that one bad row does not spoil a whole answer. */
 static void json_text(GString *out, struct slice text, char open, char close)
 {
-	if (text.n >= 2 && text.p[0] == open && text.p[text.n - 1] == close)
+	if (json_is(text, open, close))
 		g_string_append_len(out, text.p, (gssize)text.n);
 	else
 		json_quote(out, text);
@@ -251,10 +256,6 @@ static bool json_member_value(
 static void json_field_text(
         GString *out, enum field field, struct slice text, enum api_generation generation)
 {
-	if (field == FIELD_GEO_IP && generation != API_WEBHOOK && text.n >= 2 && text.p[0] == '{') {
-		json_geo(out, text, generation == API_EVENTS);
-		return;
-	}
 	switch (field_catalogue[field].json) {
 	case FIELD_JSON_STRING:
 	case FIELD_JSON_TIME:
@@ -273,7 +274,10 @@ static void json_field_text(
 		json_boolean(out, text);
 		break;
 	case FIELD_JSON_OBJECT:
-		json_text(out, text, '{', '}');
+		if (field == FIELD_GEO_IP && generation != API_WEBHOOK && json_is(text, '{', '}'))
+			json_geo(out, text, generation == API_EVENTS);
+		else
+			json_text(out, text, '{', '}');
 		break;
 	case FIELD_JSON_STRINGS:
 		json_text(out, text, '[', ']');
