@@ -9,4 +9,5 @@ EXTRA_DIST += \
 	schema/ingest.def \
 	schema/samples.def \
 	schema/search.def \
+	schema/sources.def \
 	schema/words.def
