@@ -40,83 +40,6 @@ static struct group *add_group(struct planning *p, bool broad)
 	return &g_array_index(p->groups, struct group, p->groups->len - 1);
 }
 
-static void append_group(GString *expression, const struct group *group)
-{
-	g_autoptr(GPtrArray) terms = g_ptr_array_sized_new(group->terms->len);
-
-	for (guint i = 0; i < group->terms->len; i++)
-		g_ptr_array_add(terms, g_array_index(group->terms, struct term, i).text);
-	index_group(expression, (const char *const *)terms->pdata, terms->len);
-}
-
-static gint newest_first(gconstpointer a, gconstpointer b)
-{
-	gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
-
-	return (x < y) - (x > y);
-}
-
-/* Newest first, each once. */
-static void rows_sort(GArray *rows)
-{
-	guint kept = 0;
-
-	g_array_sort(rows, newest_first);
-	for (guint i = 0; i < rows->len; i++) {
-		gint64 row = g_array_index(rows, gint64, i);
-		if (kept == 0 || g_array_index(rows, gint64, kept - 1) != row)
-			g_array_index(rows, gint64, kept++) = row;
-	}
-	g_array_set_size(rows, kept);
-}
-
-/* All rows of a long list of terms, one statement a term. */
-static int group_rows(struct planning *p, const struct group *group, GArray *rows)
-{
-	g_autoptr(GString) expression = g_string_new(NULL);
-
-	for (guint i = 0; i < group->terms->len; i++) {
-		const char *term = g_array_index(group->terms, struct term, i).text;
-		g_string_truncate(expression, 0);
-		index_group(expression, &term, 1);
-		if (index_rows(p->reader, expression->str, p->low, p->high, -1, rows, p->err) < 0)
-			return -1;
-	}
-	rows_sort(rows);
-	return 0;
-}
-
-/* Leaves in `rows` what is in `others` too, or what is not; both newest first. */
-static void rows_filter(GArray *rows, const GArray *others, bool in)
-{
-	guint kept = 0, k = 0;
-
-	for (guint i = 0; i < rows->len; i++) {
-		gint64 row = g_array_index(rows, gint64, i);
-		while (k < others->len && g_array_index(others, gint64, k) > row)
-			k++;
-		if ((k < others->len && g_array_index(others, gint64, k) == row) == in)
-			g_array_index(rows, gint64, kept++) = row;
-	}
-	g_array_set_size(rows, kept);
-}
-
-static GArray *new_rows(void)
-{
-	return g_array_new(FALSE, FALSE, sizeof(gint64));
-}
-
-/* Narrows the rows of the plan by others, which it takes. */
-static void rows_keep(struct plan *plan, GArray *rows)
-{
-	if (plan->rows == NULL) {
-		plan->rows = rows;
-		return;
-	}
-	rows_filter(plan->rows, rows, true);
-	g_array_unref(rows);
-}
-
 static void add_term(
         struct planning *p, struct group *group, enum search_key key, struct slice value)
 {
@@ -181,7 +104,6 @@ struct texts {
 	enum search_key key;
 	struct slice (*worked_out)(const struct event *event); /* of a mailbox, or NULL */
 	struct group *group;
-	struct group *also; /* where worked_out: values that rows hold themselves */
 	GString *scratch;
 };
 
@@ -191,8 +113,7 @@ static void add_value_term(
 	struct slice value;
 
 	if (terms_value(search_defs[key].form, text, texts->scratch, &value))
-		add_term(p, key == texts->key && texts->also != NULL ? texts->also : texts->group,
-		        key, value);
+		add_term(p, texts->group, key, value);
 }
 
 /* A string as a recipient's domain: whether the filter asks for its provider or region. */
@@ -229,78 +150,70 @@ static enum outcome read_texts(struct planning *p, struct texts *texts)
 {
 	sqlite3_stmt *stmt = p->reader->sql.stmt[texts->all];
 	g_autoptr(GString) scratch = g_string_sized_new(256);
-	guint found = 0;
 	int result;
 
 	texts->scratch = scratch;
 	while ((result = sql_step(&p->reader->sql, stmt, p->err)) == 1) {
 		look_at(p, texts, sqlite3_column_int64(stmt, 0), sql_column(stmt, 1));
-		found = texts->group->terms->len +
-		        (texts->also != NULL ? texts->also->terms->len : 0);
-		if (found > MAX_TEXT_IDS)
+		if (texts->group->terms->len > MAX_TEXT_IDS)
 			break;
 	}
 	sqlite3_reset(stmt);
 	if (result == 1)
 		return OUTCOME_TOO_MANY;
-	return result < 0 ? OUTCOME_FAILED : found > 0 ? OUTCOME_SOME : OUTCOME_NONE;
+	if (result < 0)
+		return OUTCOME_FAILED;
+	return texts->group->terms->len > 0 ? OUTCOME_SOME : OUTCOME_NONE;
+}
+
+/* Ids of mails without template are made of the transmission's (design, 8) and need stand in no
+ * dictionary: "smtp_", and a number. */
+static enum outcome add_made_templates(struct planning *p, struct texts *texts)
+{
+	for (unsigned i = 0; i < words_count(texts->words); i++) {
+		struct slice phrase = slice_trim(words_phrase(texts->words, i));
+		char id[64];
+		if (slice_eq(phrase, SLICE("smtp")))
+			return OUTCOME_TOO_MANY;
+		slice_skip(&phrase, SLICE("smtp "));
+		if (strspn(phrase.p, "0123456789") != phrase.n || phrase.n > sizeof(id) / 2)
+			continue;
+		int n = g_snprintf(id, sizeof(id), "smtp_%.*s", SLICE_ARG(phrase));
+		add_term(p, texts->group, SEARCH_TEMPLATE, slice_make(id, (size_t)n));
+	}
+	return OUTCOME_SOME;
 }
 
 static enum outcome add_texts(struct planning *p, struct texts *texts)
 {
 	texts->group = add_group(p, true);
-	enum outcome outcome = read_texts(p, texts);
+	enum outcome outcome = OUTCOME_SOME;
+
+	if (texts->words != NULL && texts->key == SEARCH_TEMPLATE)
+		outcome = add_made_templates(p, texts);
+	if (outcome == OUTCOME_SOME)
+		outcome = read_texts(p, texts);
 	if (outcome == OUTCOME_TOO_MANY)
 		g_array_set_size(p->groups, p->groups->len - 1);
 	return outcome;
 }
 
-/* The rows of a group, newest first. */
-static GArray *rows_of(struct planning *p, const struct group *group)
+/* Rows that say themselves whose mailbox it is count by that only. Where there are such, what the
+ * domain says is a guess, and each row is looked at. */
+static enum outcome check_mailbox(struct planning *p, enum search_key key)
 {
-	GArray *rows = new_rows();
-
-	if (group_rows(p, group, rows) == 0)
-		return rows;
-	g_array_unref(rows);
-	return NULL;
-}
-
-/* Rows that say themselves whose mailbox it is count by that only: those of `worked` without those
- * that have a value of their own, and those whose own value matches. */
-static int add_mailbox_rows(struct planning *p, enum search_key key, const struct group *worked,
-        const struct group *own)
-{
-	struct group present = {g_array_new(FALSE, FALSE, sizeof(struct term)), true};
+	g_autoptr(GString) expression = g_string_new(NULL);
+	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(gint64));
 	struct term term;
+	const char *text = term.text;
 
 	terms_present(key, term.text);
-	g_array_append_val(present.terms, term);
-	g_autoptr(GArray) all = rows_of(p, worked), said = rows_of(p, &present),
-	                  same = rows_of(p, own);
-	g_array_unref(present.terms);
-	if (all == NULL || said == NULL || same == NULL)
-		return -1;
-	rows_filter(all, said, false);
-	g_array_append_vals(all, same->data, same->len);
-	rows_sort(all);
-	rows_keep(p->plan, g_steal_pointer(&all));
-	return 0;
-}
-
-static enum outcome add_mailbox(struct planning *p, struct texts *texts)
-{
-	struct group worked = {g_array_new(FALSE, FALSE, sizeof(struct term)), true};
-	struct group own = {g_array_new(FALSE, FALSE, sizeof(struct term)), true};
-
-	texts->group = &worked;
-	texts->also = &own;
-	enum outcome outcome = read_texts(p, texts);
-	if (outcome == OUTCOME_SOME && add_mailbox_rows(p, texts->key, &worked, &own) < 0)
-		outcome = OUTCOME_FAILED;
-	clear_group(&worked);
-	clear_group(&own);
-	return outcome;
+	index_group(expression, &text, 1);
+	if (index_rows(p->reader, expression->str, p->low, p->high, 1, rows, p->err) < 0)
+		return OUTCOME_FAILED;
+	if (rows->len > 0)
+		p->plan->kind = PLAN_SCAN;
+	return OUTCOME_SOME;
 }
 
 static enum outcome add_words(struct planning *p, enum search_words which)
@@ -324,10 +237,13 @@ static enum outcome add_words(struct planning *p, enum search_words which)
 
 	if (texts.words == NULL)
 		return OUTCOME_SOME;
-	if (def->place != WORDS_MAILBOX)
-		return add_texts(p, &texts);
-	texts.worked_out = def->key == SEARCH_MAILBOX_PROVIDER ? mailbox_provider : mailbox_region;
-	return add_mailbox(p, &texts);
+	if (def->place == WORDS_MAILBOX)
+		texts.worked_out =
+		        def->key == SEARCH_MAILBOX_PROVIDER ? mailbox_provider : mailbox_region;
+	enum outcome outcome = add_texts(p, &texts);
+	if (outcome == OUTCOME_SOME && def->place == WORDS_MAILBOX)
+		outcome = check_mailbox(p, def->key);
+	return outcome;
 }
 
 static enum outcome add_pattern(struct planning *p, const struct like *like, enum day_statement all,
@@ -363,6 +279,65 @@ static int add_patterns(struct planning *p)
 	return 0;
 }
 
+static void append_group(GString *expression, const struct group *group)
+{
+	g_autoptr(GPtrArray) terms = g_ptr_array_sized_new(group->terms->len);
+
+	for (guint i = 0; i < group->terms->len; i++)
+		g_ptr_array_add(terms, g_array_index(group->terms, struct term, i).text);
+	index_group(expression, (const char *const *)terms->pdata, terms->len);
+}
+
+static gint newest_first(gconstpointer a, gconstpointer b)
+{
+	gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+	return (x < y) - (x > y);
+}
+
+/* All rows of a long list of terms, one statement a term. */
+static int group_rows(struct planning *p, const struct group *group, GArray *rows)
+{
+	g_autoptr(GString) expression = g_string_new(NULL);
+	guint kept = 0;
+
+	for (guint i = 0; i < group->terms->len; i++) {
+		const char *term = g_array_index(group->terms, struct term, i).text;
+		g_string_truncate(expression, 0);
+		index_group(expression, &term, 1);
+		if (index_rows(p->reader, expression->str, p->low, p->high, -1, rows, p->err) < 0)
+			return -1;
+	}
+	g_array_sort(rows, newest_first);
+	for (guint i = 0; i < rows->len; i++) {
+		gint64 row = g_array_index(rows, gint64, i);
+		if (kept == 0 || g_array_index(rows, gint64, kept - 1) != row)
+			g_array_index(rows, gint64, kept++) = row;
+	}
+	g_array_set_size(rows, kept);
+	return 0;
+}
+
+/* Leaves in `rows` what is in both; both newest first. */
+static void intersect(GArray *rows, const GArray *others)
+{
+	guint kept = 0, k = 0;
+
+	for (guint i = 0; i < rows->len; i++) {
+		gint64 row = g_array_index(rows, gint64, i);
+		while (k < others->len && g_array_index(others, gint64, k) > row)
+			k++;
+		if (k < others->len && g_array_index(others, gint64, k) == row)
+			g_array_index(rows, gint64, kept++) = row;
+	}
+	g_array_set_size(rows, kept);
+}
+
+static GArray *new_rows(void)
+{
+	return g_array_new(FALSE, FALSE, sizeof(gint64));
+}
+
 /* Long lists: each one's rows are put together, then all of them are intersected. */
 static int merge_long(struct planning *p)
 {
@@ -375,7 +350,10 @@ static int merge_long(struct planning *p)
 		g_autoptr(GArray) rows = new_rows();
 		if (group_rows(p, group, rows) < 0)
 			return -1;
-		rows_keep(plan, g_steal_pointer(&rows));
+		if (plan->rows == NULL)
+			plan->rows = g_steal_pointer(&rows);
+		else
+			intersect(plan->rows, rows);
 	}
 	if (plan->rows == NULL || plan->expression->len == 0)
 		return 0;
@@ -385,7 +363,7 @@ static int merge_long(struct planning *p)
 	g_autoptr(GArray) others = new_rows();
 	if (index_rows(p->reader, plan->expression->str, p->low, p->high, -1, others, p->err) < 0)
 		return -1;
-	rows_filter(plan->rows, others, true);
+	intersect(plan->rows, others);
 	return 0;
 }
 
@@ -424,7 +402,7 @@ static int decide(struct planning *p)
 	}
 	if (plan->kind == PLAN_SCAN)
 		return 0;
-	if (p->groups->len == 0 && plan->rows == NULL) {
+	if (p->groups->len == 0) {
 		plan->kind = PLAN_ALL;
 		return 0;
 	}

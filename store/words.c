@@ -74,3 +74,15 @@ bool words_match(const struct words *words, struct slice text, GString *scratch)
 	}
 	return false;
 }
+
+unsigned words_count(const struct words *words)
+{
+	return words->phrases->len;
+}
+
+struct slice words_phrase(const struct words *words, unsigned i)
+{
+	const GString *phrase = g_ptr_array_index(words->phrases, i);
+
+	return slice_make(phrase->str, phrase->len);
+}

@@ -30,6 +30,10 @@ void words_free(struct words **words);
 /* Whether one of the phrases is in the text. `scratch` is overwritten. */
 bool words_match(const struct words *words, struct slice text, GString *scratch);
 
+/* The phrases in lower case, with one blank before each word and one at the end. */
+unsigned words_count(const struct words *words);
+struct slice words_phrase(const struct words *words, unsigned i);
+
 /* Whether a byte parts words. */
 static inline bool words_part(char c, bool dots)
 {
