@@ -27,6 +27,7 @@ enum day_statement {
 	DAY_REASON_TEXT,
 	DAY_SUBJECT_TEXT,
 	DAY_SHAPE_TEXT,
+	DAY_WORD_ALL, /* in the order of enum dict_kind */
 	DAY_REASON_ALL,
 	DAY_SUBJECT_ALL,
 	DAY_EVENT_BY_ID,

@@ -33,6 +33,7 @@ libstore_a_SOURCES = \
 	store/store.c store/store.h \
 	store/tail.h \
 	store/terms.c store/terms.h \
+	store/words.c store/words.h \
 	store/writer.c store/writer.h
 
 # The schema as C strings.
