@@ -7,6 +7,8 @@ libevent_a_SOURCES = \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/ingest_check.c event/ingest_check.h \
+	event/ingest_docs.c event/ingest_docs.h \
+	event/ingest_read.c event/ingest_read.h \
 	event/json.c event/json.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
@@ -37,8 +39,9 @@ EVENT_TESTS = \
 	tests/unit/test_bounce_class \
 	tests/unit/test_catalogue \
 	tests/unit/test_classify \
-	tests/unit/test_ingest_check \
 	tests/unit/test_identity \
+	tests/unit/test_ingest_check \
+	tests/unit/test_ingest_read \
 	tests/unit/test_json \
 	tests/unit/test_reason
 check_PROGRAMS += $(EVENT_TESTS)
@@ -52,9 +55,11 @@ tests_unit_test_classify_SOURCES = tests/unit/test_classify.c tests/support/unit
 tests_unit_test_classify_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
 tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
+tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_ingest_check_SOURCES = tests/unit/test_ingest_check.c tests/support/unit.h
 tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
-tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_read_SOURCES = tests/unit/test_ingest_read.c tests/support/unit.h
+tests_unit_test_ingest_read_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
