@@ -62,9 +62,13 @@ struct store_batch {
 	GArray *counters;   /* struct batch_counter */
 	GArray *gaps;       /* struct batch_gap */
 	GArray *unparsed;   /* struct batch_unparsed */
+	GArray *ingests;    /* struct batch_ingest */
 	size_t line_count;
 };
 
 struct slice batch_slice(const struct store_batch *batch, struct batch_text text);
+
+/* Copies a text into the batch. */
+struct batch_text batch_put(struct store_batch *batch, struct slice text);
 
 #endif

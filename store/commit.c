@@ -289,6 +289,7 @@ static int commit_control(struct committing *c)
 	        .new_event = c->fresh,
 	        .too_old = c->too_old,
 	        .bad_time = c->bad_time,
+	        .oldest = c->oldest,
 	        .mark = c->store->mark,
 	        .uncounted = uncounted,
 	};

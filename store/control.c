@@ -6,6 +6,7 @@
 
 #include "store/batch-private.h"
 #include "store/file.h"
+#include "store/ingest-private.h"
 #include "store/private.h"
 
 static const char schema[] =
@@ -358,6 +359,7 @@ int control_commit(struct store *store, const struct store_batch *batch,
 	if (sql_begin(&control->writer, err) == 0 && put_pairs(&run) == 0 &&
 	        add_ledger(&run, news->new_event) == 0 && add_counters(&run, news) == 0 &&
 	        add_gaps(&run) == 0 && add_unparsed(&run) == 0 &&
+	        ingest_commit(&control->writer, batch, news, err) == 0 &&
 	        put_uncounted(&run, news->uncounted) == 0 && put_mark(&run, news->mark) == 0 &&
 	        store_fault_at(store, "control", err) == 0 &&
 	        sql_commit(&control->writer, err) == 0)
