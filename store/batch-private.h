@@ -64,6 +64,7 @@ struct store_batch {
 	GArray *unparsed;   /* struct batch_unparsed */
 	GArray *ingests;    /* struct batch_ingest */
 	size_t line_count;
+	bool pending; /* store_batch_pending was called */
 };
 
 struct slice batch_slice(const struct store_batch *batch, struct batch_text text);
