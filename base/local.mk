@@ -11,6 +11,6 @@ check_PROGRAMS += tests/unit/test_base tests/unit/test_gunzip
 TESTS += tests/unit/test_base tests/unit/test_gunzip
 tests_unit_test_base_SOURCES = tests/unit/test_base.c tests/support/unit.h
 tests_unit_test_base_LDADD = libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
-tests_unit_test_gunzip_SOURCES = tests/unit/test_gunzip.c tests/support/unit.h
+tests_unit_test_gunzip_SOURCES = tests/unit/test_gunzip.c tests/support/pack.h tests/support/unit.h
 tests_unit_test_gunzip_LDADD = libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif

@@ -5,6 +5,8 @@ libquery_a_SOURCES = \
 	query/connections.c query/connections.h \
 	query/fault.c query/fault.h \
 	query/import.c \
+	query/ingest.c query/ingest.h \
+	query/ingest_params.c query/ingest_params.h \
 	query/message_events.c \
 	query/params.c query/params.h \
 	query/query.h query/request.h \

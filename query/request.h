@@ -20,6 +20,12 @@ struct query_request {
 
 typedef void query_handler(const struct query_request *request, struct query_answer *answer_r);
 
+query_handler ingest_post;
+query_handler ingest_batch;
+query_handler ingest_failures;
+query_handler ingest_docs;
+query_handler ingest_examples;
+query_handler ingest_status;
 query_handler message_events_search;
 query_handler message_events_documentation;
 query_handler message_events_samples;

@@ -6,7 +6,7 @@
 #include "store/ingest-private.h"
 #include "store/private.h"
 
-/* ---- scopes as text: subaccounts=1,2;domains=example.com ---- */
+/* ---- scopes as text: sender=key 7;subaccounts=1,2;domains=example.com ---- */
 
 static void write_list(GString *out, const char *name, const char *const *list)
 {
@@ -18,10 +18,21 @@ static void write_list(GString *out, const char *name, const char *const *list)
 	g_string_append_printf(out, "%s=%s", name, joined);
 }
 
-void ingest_scope_write(GString *out, const struct search_scope *scope)
+static char *sender_part(const char *who)
+{
+	char *part = g_strconcat("sender=", who, NULL);
+
+	return g_strdelimit(part, ";,\r\n", '_');
+}
+
+void ingest_scope_write(GString *out, const char *who, const struct search_scope *scope)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 
+	if (who != NULL) {
+		g_autofree char *part = sender_part(who);
+		g_string_append(text, part);
+	}
 	write_list(text, "subaccounts", scope->subaccounts);
 	write_list(text, "domains", scope->domains);
 	g_string_append(out, text->str);
@@ -32,6 +43,8 @@ int ingest_scope_read(struct slice text, struct search_scope *scope)
 	*scope = (struct search_scope){0};
 	while (text.n > 0) {
 		struct slice part = slice_cut(&text, ';');
+		if (slice_starts(part, SLICE("sender=")))
+			continue;
 		bool domains = slice_skip(&part, SLICE("domains="));
 		if (!domains && !slice_skip(&part, SLICE("subaccounts="))) {
 			ingest_scope_clear(scope);
@@ -76,6 +89,13 @@ bool ingest_scope_covers(const struct search_scope *asker, struct slice of)
 	return covers;
 }
 
+bool ingest_scope_is_of(struct slice scope, const char *who)
+{
+	g_autofree char *part = who != NULL ? sender_part(who) : NULL;
+
+	return part != NULL && slice_eq(slice_cut(&scope, ';'), slice_str(part));
+}
+
 /* ---- in a batch of the store ---- */
 
 void store_batch_ingest(struct store_batch *batch, const struct ingest_step *step)
@@ -92,6 +112,8 @@ void store_batch_ingest(struct store_batch *batch, const struct ingest_step *ste
 	};
 
 	g_array_append_val(batch->ingests, entry);
+	if (step->unknown > 0)
+		store_batch_count(batch, "ingest_unknown_fields", (int64_t)step->unknown);
 	store_batch_no_line(batch);
 }
 

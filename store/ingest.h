@@ -18,6 +18,7 @@ struct ingest_step {
 	struct slice scope;
 	uint64_t done;       /* events of the batch that are dealt with, this step's included */
 	uint64_t duplicates; /* of this step, beside those that the commit finds */
+	uint64_t unknown;    /* fields of this step that were passed over */
 
 	bool last;          /* the rest is for the last step */
 	uint64_t failed;    /* of the whole batch */
@@ -54,14 +55,18 @@ int store_each_ingest(struct store *store, int64_t from, int64_t to,
         bool (*record)(void *ctx, const struct ingest_record *record), void *ctx,
         struct error *err);
 
-/* What a scope is called in files and tables, appended; and back: 0, or -1 where the text is none.
- * A scope that was read is freed by ingest_scope_clear. */
-void ingest_scope_write(GString *out, const struct search_scope *scope);
+/* What the sender of a batch and its scope are called in files and tables, appended; `who` may be
+ * NULL. And the scope back: 0, or -1 where the text is none. A scope that was read is freed by
+ * ingest_scope_clear. */
+void ingest_scope_write(GString *out, const char *who, const struct search_scope *scope);
 int ingest_scope_read(struct slice text, struct search_scope *scope_r);
 void ingest_scope_clear(struct search_scope *scope);
 
 /* Whether one who asks may see what a sender of scope `of` sent: a scope as narrow as his own, or
  * narrower. */
 bool ingest_scope_covers(const struct search_scope *asker, struct slice of);
+
+/* Whether he is the sender. */
+bool ingest_scope_is_of(struct slice scope, const char *who);
 
 #endif

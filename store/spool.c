@@ -205,8 +205,8 @@ static int reserve(struct spool *spool, uint64_t bytes, struct error *err)
 	return result;
 }
 
-int spool_put(struct spool *spool, const struct search_scope *scope, int64_t received,
-        struct slice bytes, char id[INGEST_ID_SIZE], struct error *err)
+int spool_put(struct spool *spool, const char *who, const struct search_scope *scope,
+        int64_t received, struct slice bytes, char id[INGEST_ID_SIZE], struct error *err)
 {
 	g_autofree char *uuid = g_uuid_string_random();
 	g_autofree char *path = path_of(spool->dir, uuid, BATCH);
@@ -214,7 +214,7 @@ int spool_put(struct spool *spool, const struct search_scope *scope, int64_t rec
 	g_autoptr(GString) head = g_string_new(NULL);
 
 	g_string_printf(head, HEAD " %" G_GINT64_FORMAT " ", received);
-	ingest_scope_write(head, scope);
+	ingest_scope_write(head, who, scope);
 	g_string_append_c(head, '\n');
 	uint64_t size = head->len + bytes.n;
 	if (reserve(spool, size, err) < 0)

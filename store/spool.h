@@ -14,10 +14,11 @@ struct spool;
 struct spool *spool_open(struct store *store, uint64_t most, struct error *err);
 void spool_free(struct spool **spool);
 
-/* Takes a batch: on the disk when the call returns 0, with its id. -1 where there is no room:
- * nothing is left of it. The bytes of validated batches make room, oldest first. Thread-safe. */
-int spool_put(struct spool *spool, const struct search_scope *scope, int64_t received,
-        struct slice bytes, char id_r[INGEST_ID_SIZE], struct error *err);
+/* Takes a batch of `who` (NULL = nobody knows): on the disk when the call returns 0, with its id.
+ * -1 where there is no room: nothing is left of it. The bytes of validated batches make room,
+ * oldest first. Thread-safe. */
+int spool_put(struct spool *spool, const char *who, const struct search_scope *scope,
+        int64_t received, struct slice bytes, char id_r[INGEST_ID_SIZE], struct error *err);
 
 /* The ids of batches that are not validated, oldest first, as an array of g_free'd strings. */
 GPtrArray *spool_pending(struct spool *spool, struct error *err);
