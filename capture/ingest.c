@@ -411,7 +411,7 @@ static int validate(struct ingest *ingest, const char *id, bool give_up, struct 
 		else
 			result = validate_lines(&v, err);
 	}
-	if (result < 0 && give_up && err->number != ECANCELED) {
+	if (result < 0 && (give_up || err->number == EBADMSG) && err->number != ECANCELED) {
 		tell(ingest, true, id, err->text);
 		v.failed = 0;
 		error_clear(err);

@@ -51,8 +51,12 @@ struct config {
 	char *query_group;
 	int query_mode;
 	int query_threads;
-	int query_window;   /* minutes */
-	char *report_users; /* who may hand over reports; NULL = whoever may open the socket */
+	int query_window;    /* minutes */
+	int ingest_max_age;  /* minutes; 0 = no limit */
+	int ingest_max_size; /* MB of batches that are kept */
+	char *report_users;  /* who may hand over reports; NULL = whoever may open the socket */
+
+	char *geoip; /* database; NULL = none */
 
 	char *report_verp; /* patterns: capture/report.h */
 	char *report_unsubscribe;

@@ -2,6 +2,7 @@ noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h \
 	daemon/import.c daemon/import.h \
+	daemon/ingest.c daemon/ingest.h \
 	daemon/mail.c daemon/mail.h \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \

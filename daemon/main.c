@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/config.h"
 #include "daemon/import.h"
+#include "daemon/ingest.h"
 #include "daemon/mail.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
@@ -39,6 +40,7 @@ struct daemon {
 	struct query_server *server;
 	struct import_context import;
 	struct report_context report;
+	struct ingest_context ingest;
 	struct retention retention;
 	GThread *ticks;
 	gint stopping;
@@ -98,7 +100,8 @@ static int daemon_open_capture(struct daemon *d, struct error *err)
 	                                              .subaccount_id = c->subaccount_id,
 	                                              .sending_ips = c->sending_ips,
 	                                              .classifier = d->classifier,
-	                                              .log_followed = c->sources->len > 0},
+	                                              .log_followed = c->sources->len > 0,
+	                                              .milter = c->milter},
 	        .keep_days = c->keep_days,
 	        .trouble = daemon_trouble,
 	        .ctx = d};
@@ -120,8 +123,10 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
 	import_hooks(&d->import, &config.import);
-	if (report_open(&d->report, c, d->capture, d->store, &config.report, err) < 0)
+	if (report_open(&d->report, c, d->capture, d->store, &config.report, err) < 0 ||
+	        ingest_start(&d->ingest, c, d->capture, d->store, err) < 0)
 		return -1;
+	config.query.ingest = ingest_service(d->ingest.ingest);
 	d->server = query_server_new(d->store, &config, err);
 	if (d->server != NULL)
 		log_info("query", "listening on %s", c->query_socket);
@@ -171,6 +176,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	handover_free(&d->handover);
 	query_server_free(&d->server);
 	report_close(&d->report);
+	ingest_stop(&d->ingest);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	store_close(&d->store);

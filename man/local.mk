@@ -13,5 +13,6 @@ dist_man_MANS += \
 	man/postwake-status.1 \
 	man/postwake.conf.5 \
 	man/postwake-rules.5 \
+	man/postwake-ingest.7 \
 	man/postwake-query.7 \
 	man/postwaked.8

@@ -262,7 +262,7 @@ static int read_head(struct spool_batch *batch, const char *path, struct error *
 
 	if (!slice_eq(slice_cut(&line, ' '), SLICE(HEAD)) ||
 	        !slice_int(slice_cut(&line, ' '), &batch->received))
-		return error_set(err, "%s is no batch", path);
+		return error_errno(err, EBADMSG, "%s is no batch", path);
 	batch->scope = slice_dup(line);
 	g_string_erase(batch->bytes, 0, (gssize)MIN(head, bytes.n));
 	return 1;

@@ -44,7 +44,8 @@ struct spool_batch {
 	char *scope;
 	GString *bytes;
 };
-/* 1, 0 where there is none (any more), -1 with *err. Thread-safe; needs no spool. */
+/* 1, 0 where there is none (any more), -1 with *err: number EBADMSG where the file is of no use.
+ * Thread-safe; needs no spool. */
 int spool_read(struct store *store, const char *id, struct spool_batch *batch_r, struct error *err);
 void spool_batch_clear(struct spool_batch *batch);
 
