@@ -15,7 +15,7 @@
 
 static void must_parse(const GString *text)
 {
-	json_t *root = json_loadb(text->str, text->len, 0, NULL);
+	json_t *root = json_loadb(text->str, text->len, JSON_ALLOW_NUL, NULL);
 
 	if (root == NULL)
 		abort();
