@@ -13,6 +13,7 @@
 #define STEP 500         /* events */
 #define STEP_LINES 20000 /* … or lines of which none is one */
 #define WAIT_MS 500      /* for the store, between looks at whether to stop */
+#define LOOK_MS 60000    /* for a look at the index */
 #define TRIES 3          /* of a batch that cannot be read or whose failures cannot be written */
 #define TRY_AGAIN_S 10
 #define EXPIRE_S 60
@@ -177,7 +178,8 @@ static void found_one(void *ctx, const struct event *event)
 static int look_elsewhere(struct validation *v, GHashTable *elsewhere, struct error *err)
 {
 	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
-	struct search search = {.to = INT64_MAX, .limit = 16 * STEP, .no_total = true};
+	struct search search = {
+	        .to = INT64_MAX, .limit = 16 * STEP, .no_total = true, .deadline_ms = LOOK_MS};
 	struct looking looking = {v, elsewhere};
 
 	for (guint i = 0; i < v->step->len; i++)
