@@ -10,12 +10,13 @@
 #include "capture/ingest_line.h"
 #include "store/spool.h"
 
-#define STEP 500         /* events */
-#define STEP_LINES 20000 /* … or lines of which none is one */
-#define WAIT_MS 500      /* for the store, between looks at whether to stop */
-#define LOOK_MS 60000    /* for a look at the index */
-#define TRIES 3          /* of a batch that cannot be read or whose failures cannot be written */
-#define TRY_AGAIN_S 10
+#define STEP 500                     /* events */
+#define STEP_LINES 20000             /* … or lines of which none is one … */
+#define STEP_BYTES (4 * 1024 * 1024) /* … or bytes of lines */
+#define WAIT_MS 500                  /* for the store, between looks at whether to stop */
+#define LOOK_MS 60000                /* for a look at the index */
+#define TRIES 3 /* of a batch that cannot be read or whose failures cannot be written */
+#define TRY_AGAIN_S 3
 #define EXPIRE_S 60
 #define DAYS_KEPT 10 /* whole days of a batch */
 
@@ -28,8 +29,9 @@ struct ingest {
 	GThread *thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	GQueue waiting; /* of char *: ids, under the lock */
-	bool stop;
+	uint64_t ticket; /* of the thread: the last one of a step */
+	GQueue waiting;  /* of char *: ids, under the lock */
+	bool stop, held; /* under the lock */
 };
 
 /* The validation of one batch. */
@@ -41,6 +43,7 @@ struct validation {
 	struct spool_failures *refused; /* NULL until there is one */
 	GHashTable *ids;                /* event ids of the batch */
 	GArray *step;                   /* struct ingest_line, not yet handed over */
+	size_t step_bytes;              /* of their lines */
 	GString *rest;                  /* a line whose end has not come yet */
 	GString *scratch;
 	crypto_hash_sha256_state hash;
@@ -202,7 +205,18 @@ static uint64_t hand_over(struct validation *v, const struct event *const *event
 	do
 		ticket = capture_try_ingest(v->ingest->capture, events, n, step, WAIT_MS);
 	while (ticket == 0 && !stopping(v->ingest));
+	if (ticket != 0)
+		v->ingest->ticket = ticket;
 	return ticket;
+}
+
+/* Until all steps are on the disk; false when the end has come before. */
+static bool wait_for_steps(struct ingest *ingest)
+{
+	while (ingest->ticket != 0 && capture_wait(ingest->capture, ingest->ticket, WAIT_MS) != 1)
+		if (stopping(ingest))
+			return false;
+	return true;
 }
 
 static struct ingest_step make_step(const struct validation *v)
@@ -235,6 +249,7 @@ static int end_step(struct validation *v, struct error *err)
 		return stopped(err);
 	v->handed_over = v->lines;
 	v->unknown = 0;
+	v->step_bytes = 0;
 	g_array_set_size(v->step, 0);
 	return 0;
 }
@@ -270,9 +285,11 @@ static int take_line(struct validation *v, struct slice text, struct error *err)
 		ingest_line_clear(&line);
 	} else {
 		v->unknown += line.unknown;
+		v->step_bytes += text.n;
 		g_array_append_val(v->step, line);
 	}
-	if (result == 0 && (v->step->len >= STEP || v->lines >= v->handed_over + STEP_LINES))
+	if (result == 0 && (v->step->len >= STEP || v->step_bytes >= STEP_BYTES ||
+	                           v->lines >= v->handed_over + STEP_LINES))
 		result = end_step(v, err);
 	return result;
 }
@@ -327,12 +344,8 @@ static int finish(struct validation *v, const char *error, uint64_t duplicates, 
 	step.time = now;
 	/* The midnight after so many whole days, as recorded of the service. */
 	step.expires = (clock_day_of(now) + DAYS_KEPT + 1) * CLOCK_DAY;
-	uint64_t ticket = hand_over(v, NULL, 0, &step);
-	if (ticket == 0)
+	if (hand_over(v, NULL, 0, &step) == 0 || !wait_for_steps(v->ingest))
 		return stopped(err);
-	while (capture_wait(v->ingest->capture, ticket, WAIT_MS) != 1)
-		if (stopping(v->ingest))
-			return stopped(err);
 	tell_end(v, error);
 	return 0;
 }
@@ -377,10 +390,23 @@ static int validate_lines(struct validation *v, struct error *err)
 	return finish(v, NULL, v->repeated, digested, err);
 }
 
+/* Ids are the sender's choice: with g_int64_hash they could all be made to collide. */
+static guint id_hash(gconstpointer id)
+{
+	static gsize key;
+
+	if (g_once_init_enter(&key)) {
+		guint64 odd;
+		randombytes_buf(&odd, sizeof(odd));
+		g_once_init_leave(&key, (gsize)(odd | 1));
+	}
+	return (guint)((*(const guint64 *)id * key) >> 32);
+}
+
 static void validation_init(struct validation *v, struct ingest *ingest, const char *id)
 {
 	*v = (struct validation){.ingest = ingest, .id = id};
-	v->ids = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	v->ids = g_hash_table_new_full(id_hash, g_int64_equal, g_free, NULL);
 	v->step = g_array_new(FALSE, FALSE, sizeof(struct ingest_line));
 	g_array_set_clear_func(v->step, clear_line);
 	v->rest = g_string_new(NULL);
@@ -445,7 +471,7 @@ static void rest_a_while(struct ingest *ingest)
 
 static void validate_to_the_end(struct ingest *ingest, const char *id)
 {
-	for (int try = 1; !stopping(ingest); try++) {
+	for (int try = 1; wait_for_steps(ingest) && !stopping(ingest); try++) {
 		struct error err = {0};
 		if (validate(ingest, id, try >= TRIES, &err) >= 0 || err.number == ECANCELED)
 			return;
@@ -469,10 +495,10 @@ static void expire(struct ingest *ingest)
 static char *next(struct ingest *ingest)
 {
 	pthread_mutex_lock(&ingest->lock);
-	while (!ingest->stop && g_queue_is_empty(&ingest->waiting) &&
+	while (!ingest->stop && (ingest->held || g_queue_is_empty(&ingest->waiting)) &&
 	        wait_seconds(ingest, EXPIRE_S))
 		;
-	char *id = ingest->stop ? NULL : g_queue_pop_head(&ingest->waiting);
+	char *id = ingest->stop || ingest->held ? NULL : g_queue_pop_head(&ingest->waiting);
 	pthread_mutex_unlock(&ingest->lock);
 	return id;
 }
@@ -502,6 +528,11 @@ static int ingest_take(void *ctx, const struct access *access, struct slice batc
 {
 	struct ingest *ingest = ctx;
 
+	pthread_mutex_lock(&ingest->lock);
+	bool held = ingest->held;
+	pthread_mutex_unlock(&ingest->lock);
+	if (held)
+		return error_errno(err, ENOSPC, "the store has reached its max_size");
 	if (spool_put(ingest->spool, access->who, &access->scope, clock_now(), batch, id, err) < 0)
 		return -1;
 	pthread_mutex_lock(&ingest->lock);
@@ -577,6 +608,14 @@ void ingest_close(struct ingest **ingest)
 	pthread_cond_destroy(&i->changed);
 	pthread_mutex_destroy(&i->lock);
 	g_clear_pointer(ingest, g_free);
+}
+
+void ingest_hold(struct ingest *ingest, bool held)
+{
+	pthread_mutex_lock(&ingest->lock);
+	ingest->held = held;
+	pthread_cond_signal(&ingest->changed);
+	pthread_mutex_unlock(&ingest->lock);
 }
 
 const struct ingest_service *ingest_service(struct ingest *ingest)

@@ -29,6 +29,9 @@ int ingest_open(struct ingest **ingest_r, struct capture *capture, struct store 
 /* Stops between two steps; the rest is for the next run. */
 void ingest_close(struct ingest **ingest);
 
+/* While the store may not grow, batches wait and new ones are refused. */
+void ingest_hold(struct ingest *ingest, bool held);
+
 /* For the query server; lives as long as the ingest. */
 const struct ingest_service *ingest_service(struct ingest *ingest);
 

@@ -201,6 +201,7 @@ static void daemon_tick(struct daemon *d)
 		d->dropped = dropped;
 	}
 	retention_run(&d->retention, d->config, d->store, d->sources, now);
+	ingest_hold(d->ingest.ingest, d->retention.full);
 }
 
 /* The ticks have a thread of their own: where the store is stuck they wait for it, and a signal

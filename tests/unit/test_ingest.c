@@ -691,6 +691,19 @@ START_TEST(without_room_the_sender_is_told_to_come_back)
 }
 END_TEST
 
+START_TEST(while_the_store_may_not_grow_nothing_is_taken)
+{
+	g_autoptr(GByteArray) packed = pack(SLICE("{}\n"));
+
+	ingest_hold(b.ingest, true);
+	struct query_answer answer = post(packed, "application/x-ndjson", "gzip");
+	ck_assert_uint_eq(answer.status, 503);
+	query_answer_clear(&answer);
+	ingest_hold(b.ingest, false);
+	assert_sent("{}\n", "validation 0 1 0");
+}
+END_TEST
+
 START_TEST(expired_batches_leave_nothing)
 {
 	struct error err = {0};
@@ -784,6 +797,36 @@ START_TEST(a_batch_that_was_cut_off_anywhere_is_counted_right)
 }
 END_TEST
 
+/* What was handed over before the line that cannot be kept. */
+#define WHOLE_STEPS (CUT_EVENTS / 500 * 500)
+
+START_TEST(what_keeps_failing_ends_as_system_with_its_events_counted_once)
+{
+	g_autoptr(GString) lines = good_lines(1, CUT_EVENTS);
+	struct error err = {0};
+	char id[INGEST_ID_SIZE];
+
+	g_string_append(lines, "{}\n");
+	g_autoptr(GByteArray) packed = pack(slice_make(lines->str, lines->len));
+	stop();
+	ck_assert_int_eq(store_open(&b.store, b.dir, STORE_WRITE, NULL, &err), 0);
+	struct spool *spool = spool_open(b.store, 10 * MEGABYTE, &err);
+	ck_assert_int_eq(spool_put(spool, NULL, &access_all.scope, clock_now(),
+	                         slice_make((const char *)packed->data, packed->len), id, &err),
+	        0);
+	spool_free(&spool);
+	store_close(&b.store);
+	/* Where the refused lines should go, nothing can be written. */
+	g_autofree char *taken = g_strdup_printf("%s/ingest/%s.failures.new", b.dir, id);
+	ck_assert_int_eq(g_mkdir(taken, 0700), 0);
+	start();
+	g_autofree char *want = g_strdup_printf("system %d 0 0", WHOLE_STEPS);
+	assert_verdict(id, want);
+	ck_assert_uint_eq(stored(-1, NULL), WHOLE_STEPS);
+	assert_count("?retryable=true", 1);
+}
+END_TEST
+
 START_TEST(half_a_file_is_no_batch)
 {
 	struct error err = {0};
@@ -819,7 +862,9 @@ int main(void)
 	        wrong_parameters_are_told_by_name, documentation_needs_no_key,
 	        a_bomb_and_a_flood_are_refused_whole,
 	        validated_batches_make_room_and_waiting_ones_do_not,
-	        without_room_the_sender_is_told_to_come_back, expired_batches_leave_nothing,
+	        without_room_the_sender_is_told_to_come_back,
+	        while_the_store_may_not_grow_nothing_is_taken, expired_batches_leave_nothing,
+	        what_keeps_failing_ends_as_system_with_its_events_counted_once,
 	        half_a_file_is_no_batch};
 	Suite *suite = suite_create("ingest");
 	TCase *cases = tcase_create("ingest"), *cut = tcase_create("cut off");
