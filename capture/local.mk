@@ -5,6 +5,7 @@ libcapture_a_SOURCES = \
 	capture/handover.c capture/handover.h \
 	capture/ingest.c capture/ingest.h \
 	capture/ingest_line.c capture/ingest_line.h \
+	capture/letterhead.c capture/letterhead.h \
 	capture/original.c capture/original.h \
 	capture/report.c capture/report.h
 

@@ -1,5 +1,7 @@
 """Events Ingest: other programs' events come in by curl, and survive what a daemon may meet."""
 
+import datetime
+import glob
 import gzip
 import json
 import os
@@ -193,3 +195,25 @@ def no_room(environment):
         daemon.stop()
     finally:
         subprocess.run(['umount', spool], check=False)
+
+
+@flow('ingest: the lines of the published documentation come in, byte for byte')
+def published(environment):
+    need_curl()
+    shared = os.environ.get('PW_SHARED', os.path.join(os.path.dirname(__file__), '..', '..', '..', 'shared'))
+    lines = []
+    for path in sorted(glob.glob(os.path.join(shared, 'seeds', '*.txt'))):
+        lines += [line + '\n' for line in lab.read(path).splitlines() if line.startswith('{"msys":')]
+    if not lines:
+        raise Skip(f'there is no documentation in {shared}')
+    daemon = environment.daemon('ingest', sections={'query': {'ingest_max_age': '0'},
+                                                    'postwake': {'keep_days': '36500'}}).start()
+    expect('outcome', ('success', len(lines), 0, 0), outcome(daemon, send(daemon, batch(lines))))
+    found = {e['event_id']: e for e in daemon.events()}
+    for line in lines:
+        (fields,) = json.loads(line)['msys'].values()
+        event_found = found[fields['event_id']]
+        for name in ('message_id', 'rcpt_to', 'msg_from', 'subject', 'template_id', 'transmission_id', 'msg_size'):
+            expect(f"{name} of {fields['event_id']}", fields[name], event_found[name])
+        expect('time', int(fields['timestamp']),
+               int(datetime.datetime.fromisoformat(event_found['timestamp']).timestamp()))
