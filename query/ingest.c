@@ -242,12 +242,14 @@ static bool list_one(void *ctx, const struct ingest_record *record)
 {
 	struct listing *listing = ctx;
 	const struct ingest_query *query = &listing->query;
-	int64_t account = subaccount_of(record->scope);
 
 	listing->newest = MAX(listing->newest, record->number);
 	if ((query->as_of > 0 && record->number > query->as_of) ||
-	        !ingest_query_fits(query, record, MAX(account, 0)) ||
+	        !ingest_query_fits(query, record) ||
 	        !may_see(listing->request->access, record->scope))
+		return true;
+	int64_t account = subaccount_of(record->scope);
+	if (!ingest_query_has_subaccount(query, MAX(account, 0)))
 		return true;
 	listing->total++;
 	if (query->before > 0 && record->number >= query->before)

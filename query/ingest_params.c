@@ -298,16 +298,17 @@ static bool list_has(const GPtrArray *list, struct slice value)
 	return list->len == 0;
 }
 
-static bool has_subaccount(const GPtrArray *list, int64_t subaccount)
+bool ingest_query_has_subaccount(const struct ingest_query *query, int64_t subaccount)
 {
+	const GPtrArray *list = query->list[INGEST_SUBACCOUNTS];
+
 	for (guint i = 0; i < list->len; i++)
 		if (g_ascii_strtoll(list->pdata[i], NULL, 10) == subaccount)
 			return true;
 	return list->len == 0;
 }
 
-bool ingest_query_fits(
-        const struct ingest_query *query, const struct ingest_record *record, int64_t subaccount)
+bool ingest_query_fits(const struct ingest_query *query, const struct ingest_record *record)
 {
 	bool failed = record->error.p != NULL;
 	bool retryable = failed && slice_eq(record->error, SLICE("system"));
@@ -317,8 +318,7 @@ bool ingest_query_fits(
 	       list_has(query->list[INGEST_EVENTS], failed ? SLICE("error") : SLICE("success")) &&
 	       (query->list[INGEST_ERROR_TYPES]->len == 0 ||
 	               (failed && list_has(query->list[INGEST_ERROR_TYPES], record->error))) &&
-	       (query->retryable < 0 || (failed && retryable == (query->retryable == 1))) &&
-	       has_subaccount(query->list[INGEST_SUBACCOUNTS], subaccount);
+	       (query->retryable < 0 || (failed && retryable == (query->retryable == 1)));
 }
 
 static bool is_type(struct slice value)

@@ -30,10 +30,10 @@ int ingest_query_read(const struct uri *uri, int64_t now, bool escape_colons,
         struct ingest_query *query_r, struct faults *faults);
 void ingest_query_clear(struct ingest_query *query);
 
-/* Whether a status record passes the filters (not cursor and window); `subaccount`: its own, or 0.
- */
-bool ingest_query_fits(
-        const struct ingest_query *query, const struct ingest_record *record, int64_t subaccount);
+/* Whether a status record passes the filters (not cursor, window and subaccounts), and whether its
+ * subaccount does (0 = it has none). */
+bool ingest_query_fits(const struct ingest_query *query, const struct ingest_record *record);
+bool ingest_query_has_subaccount(const struct ingest_query *query, int64_t subaccount);
 
 /* Event types by either name that `events` names: sets bits of types[EVENT_TYPES] and *any_r. */
 int ingest_read_types(const struct uri *uri, bool *types, bool *any_r, struct faults *faults);
