@@ -23,16 +23,3 @@ tests_unit_test_capture_report_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LI
 tests_unit_test_capture_SOURCES = tests/unit/test_capture.c tests/support/unit.h
 tests_unit_test_capture_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif
-
-# See event/local.mk for FUZZ_CC and how to run.
-FUZZ_INGEST_FILES = tests/fuzz/fuzz_ingest.c capture/ingest_line.c capture/geo.c \
-	event/ingest_check.c event/ingest_read.c event/json.c event/catalogue.c \
-	base/clock.c base/error.c base/gunzip.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_ingest.c
-CLEANFILES += tests/fuzz/fuzz_ingest
-
-fuzz: tests/fuzz/fuzz_ingest
-tests/fuzz/fuzz_ingest: $(FUZZ_INGEST_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) $(MAXMINDDB_CFLAGS) \
-		-o $@ $(FUZZ_INGEST_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(MAXMINDDB_LIBS) -lz

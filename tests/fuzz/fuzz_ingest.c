@@ -1,15 +1,15 @@
 /* What anybody may send to /api/v1/ingest/events: gzip of lines. The input is unpacked as gzip, and
- *each of its lines (of the unpacked bytes, or of the input itself where it is no gzip) becomes an
- *event, which must come out as good JSON; of a refused one the line that tells so must be good
- *JSON.
- *
- *	make fuzz && tests/fuzz/fuzz_ingest -max_total_time=60 -max_len=4096 */
+ * each of its lines (of the unpacked bytes, or of the input itself where it is no gzip) becomes an
+ * event, which must come out as good JSON; of a refused one the line that tells so must be good
+ * JSON. */
 #include <jansson.h>
 #include <stdlib.h>
 
 #include "base/gunzip.h"
 #include "capture/ingest_line.h"
 #include "event/json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW INT64_C(1549054731000)
 

@@ -3,6 +3,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_classify \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_headers \
+	tests/fuzz/fuzz_ingest \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_lines \
 	tests/fuzz/fuzz_position \
