@@ -7,11 +7,13 @@ libevent_a_SOURCES = \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/ingest_check.c event/ingest_check.h \
+	event/ingest_write.c event/ingest_write.h \
 	event/json.c event/json.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
 	event/observation.h \
 	event/plain.c event/plain.h \
+	event/privacy.c event/privacy.h \
 	event/reason.c event/reason.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h
