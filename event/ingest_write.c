@@ -6,17 +6,12 @@
 /* Members of struct event come first, by hand; the others in the order of the catalogue. */
 static void write_times(GString *out, const struct event *event, enum ingest_form form)
 {
-	int64_t second = event->time / CLOCK_SECOND, rest = event->time % CLOCK_SECOND;
+	int64_t time = event->time;
 	char text[32];
 
-	if (rest < 0) { /* rounds down, also before 1970 */
-		second--;
-		rest += CLOCK_SECOND;
-	}
-	if (form == INGEST_EXTENDED)
-		g_snprintf(text, sizeof(text), "%" G_GINT64_FORMAT ".%03d", second, (int)rest);
-	else
-		g_snprintf(text, sizeof(text), "%" G_GINT64_FORMAT, second);
+	if (form == INGEST_PLAIN) /* rounds down, also before 1970 */
+		time = (time - (time % CLOCK_SECOND + CLOCK_SECOND) % CLOCK_SECOND) / CLOCK_SECOND;
+	g_snprintf(text, sizeof(text), "%" G_GINT64_FORMAT, time);
 	json_member(out, field_catalogue[FIELD_TIMESTAMP].ingest_name, slice_str(text));
 	if (event->injected == 0)
 		return;

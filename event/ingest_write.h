@@ -10,7 +10,8 @@ enum ingest_form {
 	/* What the service knows: `timestamp` in whole seconds since 1970 as a string, account
 	 * numbers as numbers, no fields of our own (but node_name, which its samples have). */
 	INGEST_PLAIN,
-	/* For another postwake: our own fields too, and `timestamp` with milliseconds behind a point
+	/* For another postwake: our own fields too, and `timestamp` with milliseconds behind a
+	 * point
 	 * ("1460989507.042"), always three digits. */
 	INGEST_EXTENDED,
 };

@@ -93,8 +93,7 @@ static void find_secrets(struct secrets *secrets, const struct event *event)
 	for (size_t i = 0; i < n; i++)
 		add_secret(secrets, without_detail(local_part(address[i])));
 	for (unsigned i = 0; i < secrets->n; i++)
-		g_string_append_len(
-		        secrets->lower, secrets->raw[i].p, (gssize)secrets->raw[i].n);
+		g_string_append_len(secrets->lower, secrets->raw[i].p, (gssize)secrets->raw[i].n);
 	g_string_ascii_down(secrets->lower);
 	const char *p = secrets->lower->str;
 	for (unsigned i = 0; i < secrets->n; p += secrets->raw[i++].n)
@@ -216,9 +215,8 @@ static bool holds_coded(struct hiding *h, struct slice text)
 		        (holds_base64(h->work, text, s->raw[i]) ||
 		                holds_base64(h->work, text, s->text[i])))
 			return true;
-		if (text.n >= s->raw[i].n * 2 &&
-		        (holds_hex(h->work, text, s->raw[i]) ||
-		                holds_hex(h->work, text, s->text[i])))
+		if (text.n >= s->raw[i].n * 2 && (holds_hex(h->work, text, s->raw[i]) ||
+		                                         holds_hex(h->work, text, s->text[i])))
 			return true;
 	}
 	return false;

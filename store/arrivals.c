@@ -55,8 +55,9 @@ static int add_spans(struct arriving *a, int64_t number)
 			struct span span = {number, sqlite3_column_int64(stmt, 0),
 			        sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2),
 			        sqlite3_column_int64(stmt, 3)};
-			if (span.first <= (int64_t)a->mark)
-				g_array_append_val(a->spans, span);
+			if (span.first > (int64_t)a->mark)
+				break; /* so are those behind it */
+			g_array_append_val(a->spans, span);
 		}
 		sqlite3_reset(stmt);
 		day_reader_put(day, reader);

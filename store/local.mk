@@ -16,6 +16,8 @@ libstore_a_SOURCES = \
 	store/index.c store/index.h \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
+	store/outbox.c store/outbox.h \
+	store/outbox_file.c \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
