@@ -319,6 +319,8 @@ uint64_t capture_observe(struct capture_stream *stream, const struct observation
 	capture_lock(stream->capture);
 	trace_feed(stream->trace, seen);
 	store_batch_no_line(stream->capture->batch);
+	/* Mostly there is no event yet, only state, which comes in by capture_before_commit. */
+	store_batch_pending(stream->capture->batch);
 	return store_writer_end(stream->capture->writer, urgent);
 }
 

@@ -86,6 +86,7 @@ struct store_batch {
 	GArray *ops;        /* struct batch_op, in their order */
 	GArray *params;     /* struct batch_param */
 	size_t line_count;
+	bool pending; /* store_batch_pending was called */
 };
 
 /* Begins an operation; the calls below then give what it binds, in order. */

@@ -45,6 +45,7 @@ void store_batch_reset(struct store_batch *batch)
 	g_byte_array_set_size(batch->bytes, 0);
 	batch->events_done = 0;
 	batch->line_count = 0;
+	batch->pending = false;
 }
 
 size_t store_batch_events(const struct store_batch *batch)
@@ -65,7 +66,12 @@ bool store_batch_empty(const struct store_batch *batch)
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		if (arrays[i]->len > 0)
 			return false;
-	return true;
+	return !batch->pending;
+}
+
+void store_batch_pending(struct store_batch *batch)
+{
+	batch->pending = true;
 }
 
 struct slice batch_slice(const struct store_batch *batch, struct batch_text text)

@@ -774,6 +774,42 @@ START_TEST(answers_beyond_the_budget_are_a_503_and_give_it_back)
 }
 END_TEST
 
+START_TEST(what_needs_a_grant_is_refused_without_it)
+{
+	static const struct access reader = {.grants = GRANT_READ, .who = "a reader"};
+	static const struct access uploader = {.grants = GRANT_UPLOAD, .who = "an uploader"};
+	static const struct {
+		const char *target;
+		const struct access *access;
+		unsigned status;
+		const char *message;
+	} rows[] = {
+	        {BASE, &reader, 200, NULL},
+	        {BASE, &uploader, 403, "Forbidden."},
+	        {BASE, &access_none, 401, "Unauthorized."},
+	        {"/api/v1/status", &access_none, 401, "Unauthorized."},
+	        {BASE "/events/documentation", &access_none, 200, NULL},
+	        {BASE "/events/samples", &access_none, 200, NULL},
+	        {"/nowhere", &access_none, 404, "Resource could not be found"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const struct query_input input = {.method = "GET",
+		        .uri = slice_str(rows[i].target),
+		        .access = rows[i].access};
+		struct query_answer answer, early;
+		size_t most;
+
+		query_answer_input(store, &config, &input, &answer);
+		ck_assert_uint_eq(answer.status, rows[i].status);
+		ck_assert(rows[i].message == NULL || strstr(answer.body->str, rows[i].message));
+		ck_assert_int_eq(query_refuses(&input, &most, &early), rows[i].status != 200);
+		query_answer_clear(&answer);
+		query_answer_clear(&early);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {what_fits_on_one_page_has_no_links,
@@ -791,7 +827,8 @@ int main(void)
 	        since_takes_all_filters, documentation_and_samples_are_pairs, samples_can_be_chosen,
 	        status_is_json_whatever_sources_and_lines_hold,
 	        status_tells_days_ledger_and_counters, what_is_wrong_has_its_status,
-	        answers_beyond_the_budget_are_a_503_and_give_it_back};
+	        answers_beyond_the_budget_are_a_503_and_give_it_back,
+	        what_needs_a_grant_is_refused_without_it};
 	Suite *suite = suite_create("query");
 	TCase *cases = tcase_create("query");
 	tcase_set_timeout(cases, 120);
