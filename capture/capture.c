@@ -332,6 +332,11 @@ uint64_t capture_add(struct capture *capture, const struct event *event)
 	return store_writer_end(capture->writer, true);
 }
 
+struct store_writer *capture_writer(struct capture *capture)
+{
+	return capture->writer;
+}
+
 void capture_count(struct capture *capture, const char *name, int64_t n)
 {
 	capture_lock(capture);

@@ -75,6 +75,9 @@ uint64_t capture_observe(
 /* Adds an event that is finished (a report's) and commits at once. Returns a ticket. */
 uint64_t capture_add(struct capture *capture, const struct event *event);
 
+/* The writer, for what is committed with the rest and needs no stream (uploads). */
+struct store_writer *capture_writer(struct capture *capture);
+
 /* Adds to a named counter of the store. */
 void capture_count(struct capture *capture, const char *name, int64_t n);
 

@@ -1,11 +1,14 @@
 #include "daemon/config.h"
 
+#include <gio/gio.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CONFIG_PATH PW_SYSCONFDIR "/postwake/postwake.conf"
 #define SOURCE_PREFIX "source "
+#define UPLOAD "upload"
+#define UPLOAD_PREFIX "upload "
 
 enum config_type {
 	CONFIG_TEXT,
@@ -16,7 +19,7 @@ enum config_type {
 };
 
 struct config_key {
-	const char *group; /* NULL: of a source */
+	const char *group; /* NULL: of a source; "upload": of an upload */
 	const char *key;
 	enum config_type type;
 	size_t offset;
@@ -26,6 +29,7 @@ struct config_key {
 
 #define IN(member) offsetof(struct config, member)
 #define OF(member) offsetof(struct config_source, member)
+#define UP(member) offsetof(struct config_upload, member)
 
 static const struct config_key config_keys[] = {
         {"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
@@ -67,6 +71,22 @@ static const struct config_key config_keys[] = {
 
         {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
+
+        {UPLOAD, "url", CONFIG_TEXT, UP(url), "https://api.sparkpost.com", NULL},
+        {UPLOAD, "kind", CONFIG_CHOICE, UP(kind), "sparkpost", "sparkpost postwake"},
+        {UPLOAD, "key_file", CONFIG_TEXT, UP(key_file), NULL, NULL},
+        {UPLOAD, "ca_file", CONFIG_TEXT, UP(ca_file), NULL, NULL},
+        {UPLOAD, "proxy", CONFIG_TEXT, UP(proxy), NULL, NULL},
+        {UPLOAD, "events", CONFIG_TEXT, UP(events), NULL, NULL},
+        {UPLOAD, "domains", CONFIG_TEXT, UP(domains), NULL, NULL},
+        {UPLOAD, "subaccounts", CONFIG_TEXT, UP(subaccounts), NULL, NULL},
+        {UPLOAD, "privacy", CONFIG_SWITCH, UP(privacy), "no", NULL},
+        {UPLOAD, "from_start", CONFIG_SWITCH, UP(from_start), "yes", NULL},
+        {UPLOAD, "outbox_max", CONFIG_NUMBER, UP(outbox_max), "100", "10 1000000"},
+        {UPLOAD, "bandwidth", CONFIG_NUMBER, UP(bandwidth), "0", "0 10000000"},
+        {UPLOAD, "timeout", CONFIG_NUMBER, UP(timeout), "60", "1 3600"},
+        {UPLOAD, "interval", CONFIG_NUMBER, UP(interval), "10", "0 3600"},
+        {UPLOAD, "poll", CONFIG_NUMBER, UP(poll), "15", "1 3600"},
 
         {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
         {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
@@ -141,25 +161,37 @@ static const struct config_key *config_find(const char *group, const char *key)
 	return NULL;
 }
 
-static void config_defaults(const char *group, void *target)
+/* What a key is a member of. */
+enum config_target { TARGET_DAEMON, TARGET_SOURCE, TARGET_UPLOAD };
+
+static enum config_target config_target(const struct config_key *key)
+{
+	if (key->group == NULL)
+		return TARGET_SOURCE;
+	return strcmp(key->group, UPLOAD) == 0 ? TARGET_UPLOAD : TARGET_DAEMON;
+}
+
+static void config_defaults(enum config_target of, void *target)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
-		if (config_keys[i].fallback != NULL &&
-		        (config_keys[i].group == NULL) == (group == NULL))
+		if (config_keys[i].fallback != NULL && config_target(&config_keys[i]) == of)
 			g_free(config_put(&config_keys[i], target, config_keys[i].fallback));
+}
+
+/* Frees the texts among the keys of a target. */
+static void config_free_texts(enum config_target of, void *target)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
+		if (config_keys[i].type <= CONFIG_CHOICE && config_target(&config_keys[i]) == of)
+			g_free(*(char **)((char *)target + config_keys[i].offset));
 }
 
 static void config_source_free(gpointer data)
 {
 	struct config_source *source = data;
 
+	config_free_texts(TARGET_SOURCE, source);
 	g_free(source->name);
-	g_free(source->file);
-	g_free(source->journal);
-	g_free(source->users);
-	g_free(source->zone);
-	g_free(source->node);
-	g_free(source->instance);
 	g_free(source);
 }
 
@@ -168,20 +200,41 @@ static struct config_source *config_source_add(struct config *config, const char
 	struct config_source *source = g_new0(struct config_source, 1);
 
 	source->name = g_strdup(name);
-	config_defaults(NULL, source);
+	config_defaults(TARGET_SOURCE, source);
 	g_ptr_array_add(config->sources, source);
 	return source;
 }
 
+static void config_upload_free(gpointer data)
+{
+	struct config_upload *upload = data;
+
+	config_free_texts(TARGET_UPLOAD, upload);
+	g_free(upload->name);
+	g_free(upload);
+}
+
+static struct config_upload *config_upload_add(struct config *config, const char *name)
+{
+	struct config_upload *upload = g_new0(struct config_upload, 1);
+
+	upload->name = g_strdup(name);
+	config_defaults(TARGET_UPLOAD, upload);
+	g_ptr_array_add(config->uploads, upload);
+	return upload;
+}
+
 static int config_group(struct config *config, GKeyFile *file, const char *group, struct error *err)
 {
-	bool of_source = g_str_has_prefix(group, SOURCE_PREFIX);
 	void *target = config;
 	const char *table = group;
 
-	if (of_source) {
+	if (g_str_has_prefix(group, SOURCE_PREFIX)) {
 		target = config_source_add(config, group + strlen(SOURCE_PREFIX));
 		table = NULL;
+	} else if (g_str_has_prefix(group, UPLOAD_PREFIX)) {
+		target = config_upload_add(config, group + strlen(UPLOAD_PREFIX));
+		table = UPLOAD;
 	}
 	g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
 	for (char **key = keys; key != NULL && *key != NULL; key++) {
@@ -236,20 +289,67 @@ static void config_follow_usual(struct config *config)
 	config_source_add(config, "journal")->journal = g_strdup("system");
 }
 
+static bool config_is_loopback(const char *host)
+{
+	g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
+
+	return strcmp(host, "localhost") == 0 ||
+	       (address != NULL && g_inet_address_get_is_loopback(address));
+}
+
+/* NULL, or what is wrong with the URL of an upload. Cuts off what people copy with it. */
+static const char *config_check_url(char **url)
+{
+	g_autoptr(GUri) uri = g_uri_parse(*url, G_URI_FLAGS_ENCODED, NULL);
+
+	if (uri == NULL || g_uri_get_host(uri) == NULL || *g_uri_get_host(uri) == '\0' ||
+	        g_uri_get_query(uri) != NULL || g_uri_get_fragment(uri) != NULL)
+		return "must be https://HOST or https://HOST:PORT";
+	if (g_uri_get_userinfo(uri) != NULL)
+		return "must hold no user or password: the key goes into key_file";
+	if (strcmp(g_uri_get_scheme(uri), "https") != 0 &&
+	        (strcmp(g_uri_get_scheme(uri), "http") != 0 ||
+	                !config_is_loopback(g_uri_get_host(uri))))
+		return "must be https (http only to the machine itself)";
+	while (g_str_has_suffix(*url, "/"))
+		(*url)[strlen(*url) - 1] = '\0';
+	if (g_str_has_suffix(*url, "/api/v1"))
+		(*url)[strlen(*url) - strlen("/api/v1")] = '\0';
+	return NULL;
+}
+
+static int config_check_uploads(const struct config *config, struct error *err)
+{
+	for (guint i = 0; i < config->uploads->len; i++) {
+		struct config_upload *upload = config->uploads->pdata[i];
+		if (upload->url == NULL)
+			upload->url = g_strdup("");
+		const char *wrong = config_check_url(&upload->url);
+		if (wrong != NULL)
+			return error_set(err, "%s: [upload %s] url = %s: %s", config->path,
+			        upload->name, upload->url, wrong);
+		if (upload->key_file == NULL && strcmp(upload->kind, "sparkpost") == 0)
+			return error_set(err, "%s: [upload %s]: needs key_file=", config->path,
+			        upload->name);
+	}
+	return 0;
+}
+
 static int config_read(struct config *config, GKeyFile *file, struct error *err)
 {
 	g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
 
 	for (char **group = groups; *group != NULL; group++)
 		if (!g_str_has_prefix(*group, SOURCE_PREFIX) &&
+		        !g_str_has_prefix(*group, UPLOAD_PREFIX) &&
 		        !config_word_in("postwake milter query report classify", *group))
 			return error_set(err,
 			        "%s: [%s]: no such group; there are [postwake], [milter], [query], "
-			        "[report], [classify] and [source NAME]",
+			        "[report], [classify], [source NAME] and [upload NAME]",
 			        config->path, *group);
 		else if (config_group(config, file, *group, err) < 0)
 			return -1;
-	return config_check_sources(config, err);
+	return config_check_sources(config, err) < 0 ? -1 : config_check_uploads(config, err);
 }
 
 int config_load(struct config **config_r, const char *path, struct error *err)
@@ -260,7 +360,8 @@ int config_load(struct config **config_r, const char *path, struct error *err)
 	int result = 0;
 
 	config->sources = g_ptr_array_new_with_free_func(config_source_free);
-	config_defaults("", config);
+	config->uploads = g_ptr_array_new_with_free_func(config_upload_free);
+	config_defaults(TARGET_DAEMON, config);
 	config->path = g_strdup(path != NULL ? path : CONFIG_PATH);
 	if (g_key_file_load_from_file(file, config->path, G_KEY_FILE_NONE, &error))
 		result = config_read(config, file, err);
@@ -280,10 +381,9 @@ void config_free(struct config **config)
 
 	if (c == NULL)
 		return;
-	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
-		if (config_keys[i].group != NULL && config_keys[i].type <= CONFIG_CHOICE)
-			g_free(*(char **)((char *)c + config_keys[i].offset));
+	config_free_texts(TARGET_DAEMON, c);
 	g_free(c->path);
 	g_ptr_array_free(c->sources, TRUE);
+	g_ptr_array_free(c->uploads, TRUE);
 	g_clear_pointer(config, g_free);
 }

@@ -5,7 +5,8 @@ libdaemon_a_SOURCES = \
 	daemon/mail.c daemon/mail.h \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
-	daemon/sources.c daemon/sources.h
+	daemon/sources.c daemon/sources.h \
+	daemon/upload.c daemon/upload.h
 
 sbin_PROGRAMS += postwaked
 postwaked_SOURCES = daemon/main.c

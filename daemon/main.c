@@ -20,6 +20,7 @@
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
+#include "daemon/upload.h"
 #include "event/classify.h"
 #include "event/json.h"
 #include "query/server.h"
@@ -36,6 +37,8 @@ struct daemon {
 	struct handover *handover;
 	struct sources *sources;
 	struct mail *mail;
+	struct uploads *uploads;
+	struct query_uploads upload_hooks;
 	struct query_server *server;
 	struct import_context import;
 	struct report_context report;
@@ -115,7 +118,8 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .threads = (unsigned)c->query_threads,
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
-	                .ctx = d}};
+	                .ctx = d,
+	                .uploads = &d->upload_hooks}};
 
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
@@ -144,6 +148,10 @@ static int daemon_open(struct daemon *d, struct error *err)
 	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
 	if (d->sources == NULL)
 		return -1;
+	d->uploads = uploads_start(
+	        d->config, d->store, capture_writer(d->capture), &d->upload_hooks, err);
+	if (d->uploads == NULL)
+		return -1;
 	return daemon_open_query(d, err);
 }
 
@@ -170,6 +178,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	uploads_stop(&d->uploads);
 	report_close(&d->report);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);

@@ -33,6 +33,9 @@ static const struct route {
                 message_events_documentation},
         {METHOD_GET, "api/v1/message-events/events/samples", 0, 0, message_events_samples},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
+        {METHOD_GET, "api/v1/uploads", GRANT_READ | GRANT_UPLOAD, 0, uploads_status},
+        {METHOD_POST, "api/v1/uploads/retry", GRANT_UPLOAD, 0, uploads_retry},
+        {METHOD_GET, "api/v1/uploads/*", GRANT_READ | GRANT_UPLOAD, 0, uploads_show},
 };
 
 static unsigned method_by_name(const char *name)

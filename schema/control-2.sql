@@ -1,8 +1,6 @@
 -- What version 2 of the control file has beyond version 1 (control.sql). Run on a new file after
 -- control.sql, and on one of version 1 when a writer opens it: it only adds.
 
-PRAGMA user_version = 2;
-
 -- Uploads: how far each destination ([upload NAME]) has got.
 CREATE TABLE destination (
 	name TEXT PRIMARY KEY,
@@ -13,6 +11,7 @@ CREATE TABLE destination (
 	too_old INTEGER NOT NULL,    -- events that were too old before they could be sent
 	lost INTEGER NOT NULL,       -- events that retention took before they could be sent, or whose batch
 	                             -- ended without anybody knowing what became of it
+	max_age INTEGER NOT NULL,    -- ms, what is older is not sent; 0: no limit
 	trouble TEXT NOT NULL        -- why nothing is being sent; empty: nothing is wrong
 ) WITHOUT ROWID;
 
@@ -51,3 +50,5 @@ CREATE TABLE outbox_failure (
 	line TEXT NOT NULL           -- the event as it was, or would have been, sent
 );
 CREATE INDEX outbox_failure_batch ON outbox_failure (batch);
+
+PRAGMA user_version = 2;

@@ -65,7 +65,7 @@ static const char *const statements[WRITE_STATEMENTS] = {
                 "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
                 "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         [RUN_OP + OP_PUT_DESTINATION] =
-                "INSERT OR REPLACE INTO destination VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT OR REPLACE INTO destination VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         [RUN_OP + OP_ADD_FAILURE] =
                 "INSERT INTO outbox_failure (destination, batch, time, cause, line) "
                 "VALUES (?1, ?2, ?3, ?4, ?5)",

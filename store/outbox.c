@@ -4,6 +4,7 @@
 
 #include "store/batch-private.h"
 #include "store/private.h"
+#include "store/search.h"
 
 #define OUTBOX_VERSION 2 /* of the control file: those before have no outbox */
 
@@ -81,8 +82,8 @@ void store_batch_outbox(struct store_batch *batch, const struct outbox_batch *ro
 
 void store_batch_destination(struct store_batch *batch, const struct outbox_destination *row)
 {
-	const uint64_t numbers[] = {
-	        row->arrival, row->accepted, row->failed, row->invalid, row->too_old, row->lost};
+	const uint64_t numbers[] = {row->arrival, row->accepted, row->failed, row->invalid,
+	        row->too_old, row->lost, (uint64_t)row->max_age};
 
 	batch_op(batch, OP_PUT_DESTINATION);
 	batch_op_text(batch, slice_str(row->name));
@@ -271,7 +272,8 @@ static struct outbox_destination *read_destination(sqlite3_stmt *stmt)
 	row->invalid = (uint64_t)sqlite3_column_int64(stmt, 4);
 	row->too_old = (uint64_t)sqlite3_column_int64(stmt, 5);
 	row->lost = (uint64_t)sqlite3_column_int64(stmt, 6);
-	row->trouble = column_text(stmt, 7);
+	row->max_age = sqlite3_column_int64(stmt, 7);
+	row->trouble = column_text(stmt, 8);
 	return row;
 }
 
@@ -280,7 +282,8 @@ GPtrArray *store_destinations(struct store *store, struct error *err)
 	GPtrArray *rows = g_ptr_array_new_with_free_func(free_destination);
 	struct reading reading;
 	int result = start(&reading, store,
-	        "SELECT name, arrival, accepted, failed, invalid, too_old, lost, trouble "
+	        "SELECT name, arrival, accepted, failed, invalid, too_old, lost, max_age, "
+	        "trouble "
 	        "FROM destination ORDER BY name",
 	        err);
 
@@ -292,6 +295,44 @@ GPtrArray *store_destinations(struct store *store, struct error *err)
 	if (result < 0)
 		g_clear_pointer(&rows, g_ptr_array_unref);
 	return rows;
+}
+
+static void keep_time(void *ctx, const struct event *event)
+{
+	*(int64_t *)ctx = event->time;
+}
+
+/* In arrival order, which is nearly that of time, the first is the oldest. */
+static int64_t first_time(struct store *store, uint64_t since)
+{
+	struct search search = {.from = INT64_MIN / 2, .to = INT64_MAX / 2, .limit = 1};
+	int64_t time = INT64_MAX;
+	uint64_t next;
+
+	store_arrivals(store, &search, since, keep_time, &time, &next, NULL);
+	return time;
+}
+
+void store_outbox_waiting(struct store *store, const struct outbox_destination *destination,
+        const GPtrArray *batches, int64_t now, uint64_t *events, int64_t *expiring)
+{
+	uint64_t mark = store_mark(store);
+	int64_t oldest = INT64_MAX;
+
+	*events = mark > destination->arrival ? mark - destination->arrival : 0;
+	*expiring = INT64_MAX;
+	if (destination->max_age == 0)
+		return;
+	if (*events > 0)
+		oldest = first_time(store, destination->arrival);
+	for (guint i = 0; i < batches->len; i++) {
+		const struct outbox_batch *batch = batches->pdata[i];
+		if ((batch->state == OUTBOX_READY || batch->state == OUTBOX_PARKED) &&
+		        strcmp(batch->destination, destination->name) == 0)
+			oldest = MIN(oldest, batch->oldest);
+	}
+	if (oldest != INT64_MAX)
+		*expiring = oldest + destination->max_age - now;
 }
 
 /* Texts of failures, copied: they are handed out without the lock. */

@@ -54,6 +54,7 @@ struct outbox_destination {
 	char *name;
 	uint64_t arrival;
 	uint64_t accepted, failed, invalid, too_old, lost;
+	int64_t max_age; /* ms; what is older is not sent; 0 = no limit */
 	char *trouble;
 };
 void outbox_destination_free(struct outbox_destination *destination);
@@ -88,6 +89,12 @@ int store_outbox_find(
 
 /* All destinations that ever had a batch, by name. As store_outbox. */
 GPtrArray *store_destinations(struct store *store, struct error *err);
+
+/* How many events have arrived that are in no batch of a destination yet (also those that it does
+ * not want), and in how many ms the first of these, or of what waits to be sent, becomes too old;
+ * INT64_MAX where nothing does. */
+void store_outbox_waiting(struct store *store, const struct outbox_destination *destination,
+        const GPtrArray *batches, int64_t now, uint64_t *events_r, int64_t *expiring_r);
 
 /* The failures of a batch (NULL: of all), newest first, at most `limit`. */
 int store_each_failure(struct store *store, const char *batch, unsigned limit,

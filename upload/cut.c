@@ -157,18 +157,3 @@ void cut_clear(struct cut *cut)
 		g_byte_array_unref(cut->bytes);
 	*cut = (struct cut){0};
 }
-
-static void keep_time(void *ctx, const struct event *event)
-{
-	*(int64_t *)ctx = event->time;
-}
-
-int64_t cut_first_time(struct store *store, uint64_t since)
-{
-	struct search search = {.from = INT64_MIN / 2, .to = INT64_MAX / 2, .limit = 1};
-	int64_t time = 0;
-	uint64_t next;
-
-	store_arrivals(store, &search, since, keep_time, &time, &next, NULL);
-	return time;
-}

@@ -49,7 +49,4 @@ int cut_batch(struct store *store, const struct cut_rules *rules, uint64_t since
         int64_t now, cut_refused *refused, void *ctx, struct cut *cut_r, struct error *err);
 void cut_clear(struct cut *cut);
 
-/* The time of the first event behind `since` that the destination may want; 0 = none is there. */
-int64_t cut_first_time(struct store *store, uint64_t since);
-
 #endif

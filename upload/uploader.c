@@ -239,6 +239,7 @@ static int load(struct uploader *u, struct error *err)
 	}
 	if (u->row == NULL)
 		u->row = new_row(u);
+	u->row->max_age = cut_max_age(u->config.rules.kind);
 	u->troubled = *u->row->trouble != '\0';
 	for (guint i = 0; i < batches->len;)
 		if (outbox_has_bytes(batches->pdata[i]))
