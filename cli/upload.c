@@ -265,7 +265,8 @@ static int upload_all(struct store *store, const struct cut_rules *rules, const 
 static int upload_find_rules(struct cli *cli, const struct upload_options *options,
         const char *name, struct cut_rules *rules, struct error *err)
 {
-	static const struct config_upload plain = {.kind = (char[]){"sparkpost"}};
+	static char sparkpost[] = "sparkpost";
+	static const struct config_upload plain = {.kind = sparkpost};
 	const struct config *config = cli_config(cli, err);
 	const struct config_upload *found = NULL;
 
