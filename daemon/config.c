@@ -1,14 +1,12 @@
 #include "daemon/config.h"
 
-#include <gio/gio.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/config_url.h"
+
 #define CONFIG_PATH PW_SYSCONFDIR "/postwake/postwake.conf"
-#define SOURCE_PREFIX "source "
-#define UPLOAD "upload"
-#define UPLOAD_PREFIX "upload "
 
 enum config_type {
 	CONFIG_TEXT,
@@ -19,7 +17,7 @@ enum config_type {
 };
 
 struct config_key {
-	const char *group; /* NULL: of a source; "upload": of an upload */
+	const char *group; /* also of a kind: a group that may stand there many times */
 	const char *key;
 	enum config_type type;
 	size_t offset;
@@ -30,6 +28,16 @@ struct config_key {
 #define IN(member) offsetof(struct config, member)
 #define OF(member) offsetof(struct config_source, member)
 #define UP(member) offsetof(struct config_upload, member)
+
+/* Groups [GROUP NAME]: each makes a struct whose first member is its name. */
+static const struct config_kind {
+	const char *group;
+	size_t size;
+	size_t list; /* of the GPtrArray in struct config */
+} config_kinds[] = {
+        {"source", sizeof(struct config_source), IN(sources)},
+        {"upload", sizeof(struct config_upload), IN(uploads)},
+};
 
 static const struct config_key config_keys[] = {
         {"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
@@ -72,30 +80,30 @@ static const struct config_key config_keys[] = {
         {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
 
-        {UPLOAD, "url", CONFIG_TEXT, UP(url), "https://api.sparkpost.com", NULL},
-        {UPLOAD, "kind", CONFIG_CHOICE, UP(kind), "sparkpost", "sparkpost postwake"},
-        {UPLOAD, "key_file", CONFIG_TEXT, UP(key_file), NULL, NULL},
-        {UPLOAD, "ca_file", CONFIG_TEXT, UP(ca_file), NULL, NULL},
-        {UPLOAD, "proxy", CONFIG_TEXT, UP(proxy), NULL, NULL},
-        {UPLOAD, "events", CONFIG_TEXT, UP(events), NULL, NULL},
-        {UPLOAD, "domains", CONFIG_TEXT, UP(domains), NULL, NULL},
-        {UPLOAD, "subaccounts", CONFIG_TEXT, UP(subaccounts), NULL, NULL},
-        {UPLOAD, "privacy", CONFIG_SWITCH, UP(privacy), "no", NULL},
-        {UPLOAD, "from_start", CONFIG_SWITCH, UP(from_start), "yes", NULL},
-        {UPLOAD, "outbox_max", CONFIG_NUMBER, UP(outbox_max), "100", "10 1000000"},
-        {UPLOAD, "bandwidth", CONFIG_NUMBER, UP(bandwidth), "0", "0 10000000"},
-        {UPLOAD, "timeout", CONFIG_NUMBER, UP(timeout), "60", "1 3600"},
-        {UPLOAD, "interval", CONFIG_NUMBER, UP(interval), "10", "0 3600"},
-        {UPLOAD, "poll", CONFIG_NUMBER, UP(poll), "15", "1 3600"},
+        {"source", "file", CONFIG_TEXT, OF(file), NULL, NULL},
+        {"source", "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
+        {"source", "users", CONFIG_TEXT, OF(users), NULL, NULL},
+        {"source", "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},
+        {"source", "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
+        {"source", "node", CONFIG_TEXT, OF(node), NULL, NULL},
+        {"source", "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
+        {"source", "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
 
-        {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
-        {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
-        {NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
-        {NULL, "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},
-        {NULL, "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
-        {NULL, "node", CONFIG_TEXT, OF(node), NULL, NULL},
-        {NULL, "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
-        {NULL, "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
+        {"upload", "url", CONFIG_TEXT, UP(url), "https://api.sparkpost.com", NULL},
+        {"upload", "kind", CONFIG_CHOICE, UP(kind), "sparkpost", "sparkpost postwake"},
+        {"upload", "key_file", CONFIG_TEXT, UP(key_file), NULL, NULL},
+        {"upload", "ca_file", CONFIG_TEXT, UP(ca_file), NULL, NULL},
+        {"upload", "proxy", CONFIG_TEXT, UP(proxy), NULL, NULL},
+        {"upload", "events", CONFIG_TEXT, UP(events), NULL, NULL},
+        {"upload", "domains", CONFIG_TEXT, UP(domains), NULL, NULL},
+        {"upload", "subaccounts", CONFIG_TEXT, UP(subaccounts), NULL, NULL},
+        {"upload", "privacy", CONFIG_SWITCH, UP(privacy), "no", NULL},
+        {"upload", "from_start", CONFIG_SWITCH, UP(from_start), "yes", NULL},
+        {"upload", "outbox_max", CONFIG_NUMBER, UP(outbox_max), "100", "10 1000000"},
+        {"upload", "bandwidth", CONFIG_NUMBER, UP(bandwidth), "0", "0 10000000"},
+        {"upload", "timeout", CONFIG_NUMBER, UP(timeout), "60", "1 3600"},
+        {"upload", "interval", CONFIG_NUMBER, UP(interval), "10", "0 3600"},
+        {"upload", "poll", CONFIG_NUMBER, UP(poll), "15", "1 3600"},
 };
 
 static bool config_word_in(const char *words, const char *word)
@@ -161,82 +169,67 @@ static const struct config_key *config_find(const char *group, const char *key)
 	return NULL;
 }
 
-/* What a key is a member of. */
-enum config_target { TARGET_DAEMON, TARGET_SOURCE, TARGET_UPLOAD };
-
-static enum config_target config_target(const struct config_key *key)
+/* The kind of a group's first word; NULL for a group that stands there once. */
+static const struct config_kind *config_kind_of(const char *group, size_t n)
 {
-	if (key->group == NULL)
-		return TARGET_SOURCE;
-	return strcmp(key->group, UPLOAD) == 0 ? TARGET_UPLOAD : TARGET_DAEMON;
+	for (size_t i = 0; i < G_N_ELEMENTS(config_kinds); i++)
+		if (strlen(config_kinds[i].group) == n &&
+		        strncmp(config_kinds[i].group, group, n) == 0)
+			return &config_kinds[i];
+	return NULL;
 }
 
-static void config_defaults(enum config_target of, void *target)
+static const struct config_kind *config_kind_of_key(const struct config_key *key)
+{
+	return config_kind_of(key->group, strlen(key->group));
+}
+
+/* kind: NULL = of the groups that stand there once. */
+static void config_defaults(const struct config_kind *kind, void *target)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
-		if (config_keys[i].fallback != NULL && config_target(&config_keys[i]) == of)
+		if (config_keys[i].fallback != NULL && config_kind_of_key(&config_keys[i]) == kind)
 			g_free(config_put(&config_keys[i], target, config_keys[i].fallback));
 }
 
-/* Frees the texts among the keys of a target. */
-static void config_free_texts(enum config_target of, void *target)
+static void config_free_texts(const struct config_kind *kind, void *target)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
-		if (config_keys[i].type <= CONFIG_CHOICE && config_target(&config_keys[i]) == of)
+		if (config_keys[i].type <= CONFIG_CHOICE &&
+		        config_kind_of_key(&config_keys[i]) == kind)
 			g_free(*(char **)((char *)target + config_keys[i].offset));
 }
 
-static void config_source_free(gpointer data)
+static GPtrArray **config_list(struct config *config, const struct config_kind *kind)
 {
-	struct config_source *source = data;
-
-	config_free_texts(TARGET_SOURCE, source);
-	g_free(source->name);
-	g_free(source);
+	return (GPtrArray **)(void *)((char *)config + kind->list);
 }
 
-static struct config_source *config_source_add(struct config *config, const char *name)
+static bool config_group_is_known(const char *group)
 {
-	struct config_source *source = g_new0(struct config_source, 1);
-
-	source->name = g_strdup(name);
-	config_defaults(TARGET_SOURCE, source);
-	g_ptr_array_add(config->sources, source);
-	return source;
+	if (config_kind_of(group, strlen(group)) != NULL)
+		return false; /* without a name */
+	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
+		if (strcmp(config_keys[i].group, group) == 0)
+			return true;
+	return false;
 }
 
-static void config_upload_free(gpointer data)
+static void *config_add(struct config *config, const struct config_kind *kind, const char *name)
 {
-	struct config_upload *upload = data;
+	void *one = g_malloc0(kind->size);
 
-	config_free_texts(TARGET_UPLOAD, upload);
-	g_free(upload->name);
-	g_free(upload);
+	*(char **)one = g_strdup(name);
+	config_defaults(kind, one);
+	g_ptr_array_add(*config_list(config, kind), one);
+	return one;
 }
 
-static struct config_upload *config_upload_add(struct config *config, const char *name)
+static int config_keys_of(struct config *config, GKeyFile *file, const char *group,
+        const char *table, void *target, struct error *err)
 {
-	struct config_upload *upload = g_new0(struct config_upload, 1);
-
-	upload->name = g_strdup(name);
-	config_defaults(TARGET_UPLOAD, upload);
-	g_ptr_array_add(config->uploads, upload);
-	return upload;
-}
-
-static int config_group(struct config *config, GKeyFile *file, const char *group, struct error *err)
-{
-	void *target = config;
-	const char *table = group;
-
-	if (g_str_has_prefix(group, SOURCE_PREFIX)) {
-		target = config_source_add(config, group + strlen(SOURCE_PREFIX));
-		table = NULL;
-	} else if (g_str_has_prefix(group, UPLOAD_PREFIX)) {
-		target = config_upload_add(config, group + strlen(UPLOAD_PREFIX));
-		table = UPLOAD;
-	}
 	g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
+
 	for (char **key = keys; key != NULL && *key != NULL; key++) {
 		const struct config_key *row = config_find(table, *key);
 		if (row == NULL)
@@ -249,6 +242,21 @@ static int config_group(struct config *config, GKeyFile *file, const char *group
 			        *key, text, wanted);
 	}
 	return 0;
+}
+
+static int config_group(struct config *config, GKeyFile *file, const char *group, struct error *err)
+{
+	const char *blank = strchr(group, ' ');
+	const struct config_kind *kind =
+	        blank != NULL ? config_kind_of(group, (size_t)(blank - group)) : NULL;
+
+	if (kind != NULL)
+		return config_keys_of(
+		        config, file, group, kind->group, config_add(config, kind, blank + 1), err);
+	if (config_group_is_known(group))
+		return config_keys_of(config, file, group, group, config, err);
+	return error_set(
+	        err, "%s: [%s]: no such group (see postwake.conf(5))", config->path, group);
 }
 
 /* Two sources would tell the same facts twice when one instance is read from a file and from the
@@ -276,58 +284,14 @@ static int config_check_sources(const struct config *config, struct error *err)
 	return 0;
 }
 
-/* Where no source is named: the log file of Debian up to 11 or of rsyslog, else the journal. */
-static void config_follow_usual(struct config *config)
-{
-	static const char *const usual[] = {"/var/log/mail.log", "/var/log/maillog"};
-
-	for (size_t i = 0; i < G_N_ELEMENTS(usual); i++)
-		if (g_file_test(usual[i], G_FILE_TEST_EXISTS)) {
-			config_source_add(config, "maillog")->file = g_strdup(usual[i]);
-			return;
-		}
-	config_source_add(config, "journal")->journal = g_strdup("system");
-}
-
-static bool config_is_loopback(const char *host)
-{
-	g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
-
-	return strcmp(host, "localhost") == 0 ||
-	       (address != NULL && g_inet_address_get_is_loopback(address));
-}
-
-/* NULL, or what is wrong with the URL of an upload. Cuts off what people copy with it. */
-static const char *config_check_url(char **url)
-{
-	g_autoptr(GUri) uri = g_uri_parse(*url, G_URI_FLAGS_ENCODED, NULL);
-
-	if (uri == NULL || g_uri_get_host(uri) == NULL || *g_uri_get_host(uri) == '\0' ||
-	        g_uri_get_query(uri) != NULL || g_uri_get_fragment(uri) != NULL)
-		return "must be https://HOST or https://HOST:PORT";
-	if (g_uri_get_userinfo(uri) != NULL)
-		return "must hold no user or password: the key goes into key_file";
-	if (strcmp(g_uri_get_scheme(uri), "https") != 0 &&
-	        (strcmp(g_uri_get_scheme(uri), "http") != 0 ||
-	                !config_is_loopback(g_uri_get_host(uri))))
-		return "must be https (http only to the machine itself)";
-	while (g_str_has_suffix(*url, "/"))
-		(*url)[strlen(*url) - 1] = '\0';
-	if (g_str_has_suffix(*url, "/api/v1"))
-		(*url)[strlen(*url) - strlen("/api/v1")] = '\0';
-	return NULL;
-}
-
 static int config_check_uploads(const struct config *config, struct error *err)
 {
 	for (guint i = 0; i < config->uploads->len; i++) {
 		struct config_upload *upload = config->uploads->pdata[i];
-		if (upload->url == NULL)
-			upload->url = g_strdup("");
 		const char *wrong = config_check_url(&upload->url);
 		if (wrong != NULL)
 			return error_set(err, "%s: [upload %s] url = %s: %s", config->path,
-			        upload->name, upload->url, wrong);
+			        upload->name, upload->url != NULL ? upload->url : "", wrong);
 		if (upload->key_file == NULL && strcmp(upload->kind, "sparkpost") == 0)
 			return error_set(err, "%s: [upload %s]: needs key_file=", config->path,
 			        upload->name);
@@ -335,19 +299,29 @@ static int config_check_uploads(const struct config *config, struct error *err)
 	return 0;
 }
 
+/* Where no source is named: the log file of Debian up to 11 or of rsyslog, else the journal. */
+static void config_follow_usual(struct config *config)
+{
+	static const char *const usual[] = {"/var/log/mail.log", "/var/log/maillog"};
+	const struct config_kind *kind = &config_kinds[0];
+	struct config_source *source;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(usual); i++)
+		if (g_file_test(usual[i], G_FILE_TEST_EXISTS)) {
+			source = config_add(config, kind, "maillog");
+			source->file = g_strdup(usual[i]);
+			return;
+		}
+	source = config_add(config, kind, "journal");
+	source->journal = g_strdup("system");
+}
+
 static int config_read(struct config *config, GKeyFile *file, struct error *err)
 {
 	g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
 
 	for (char **group = groups; *group != NULL; group++)
-		if (!g_str_has_prefix(*group, SOURCE_PREFIX) &&
-		        !g_str_has_prefix(*group, UPLOAD_PREFIX) &&
-		        !config_word_in("postwake milter query report classify", *group))
-			return error_set(err,
-			        "%s: [%s]: no such group; there are [postwake], [milter], [query], "
-			        "[report], [classify], [source NAME] and [upload NAME]",
-			        config->path, *group);
-		else if (config_group(config, file, *group, err) < 0)
+		if (config_group(config, file, *group, err) < 0)
 			return -1;
 	return config_check_sources(config, err) < 0 ? -1 : config_check_uploads(config, err);
 }
@@ -359,9 +333,9 @@ int config_load(struct config **config_r, const char *path, struct error *err)
 	g_autoptr(GError) error = NULL;
 	int result = 0;
 
-	config->sources = g_ptr_array_new_with_free_func(config_source_free);
-	config->uploads = g_ptr_array_new_with_free_func(config_upload_free);
-	config_defaults(TARGET_DAEMON, config);
+	for (size_t i = 0; i < G_N_ELEMENTS(config_kinds); i++)
+		*config_list(config, &config_kinds[i]) = g_ptr_array_new();
+	config_defaults(NULL, config);
 	config->path = g_strdup(path != NULL ? path : CONFIG_PATH);
 	if (g_key_file_load_from_file(file, config->path, G_KEY_FILE_NONE, &error))
 		result = config_read(config, file, err);
@@ -375,15 +349,27 @@ int config_load(struct config **config_r, const char *path, struct error *err)
 	return result;
 }
 
+static void config_free_kind(struct config *config, const struct config_kind *kind)
+{
+	GPtrArray *list = *config_list(config, kind);
+
+	for (guint i = 0; i < list->len; i++) {
+		config_free_texts(kind, list->pdata[i]);
+		g_free(*(char **)list->pdata[i]);
+		g_free(list->pdata[i]);
+	}
+	g_ptr_array_free(list, TRUE);
+}
+
 void config_free(struct config **config)
 {
 	struct config *c = *config;
 
 	if (c == NULL)
 		return;
-	config_free_texts(TARGET_DAEMON, c);
+	for (size_t i = 0; i < G_N_ELEMENTS(config_kinds); i++)
+		config_free_kind(c, &config_kinds[i]);
+	config_free_texts(NULL, c);
 	g_free(c->path);
-	g_ptr_array_free(c->sources, TRUE);
-	g_ptr_array_free(c->uploads, TRUE);
 	g_clear_pointer(config, g_free);
 }

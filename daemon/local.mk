@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h \
+	daemon/config_url.c daemon/config_url.h \
 	daemon/import.c daemon/import.h \
 	daemon/mail.c daemon/mail.h \
 	daemon/report.c daemon/report.h \

@@ -81,7 +81,7 @@ found=$(grep -nE '\b(TODO|FIXME|XXX)\b' $sources $tests)
 verdict 'nothing is left to do in the sources' "$found"
 
 # What config.c reads stands in the sample and in the manual page.
-keys=$(sed -nE 's/^[[:space:]]*\{(NULL|"[a-z]+"), "([a-z_]+)", CONFIG_.*/\2/p' daemon/config.c | sort -u)
+keys=$(sed -nE 's/^[[:space:]]*\{"[a-z]+", "([a-z_]+)", CONFIG_.*/\1/p' daemon/config.c | sort -u)
 found=$(for key in $keys; do
 	grep -qE "^#?$key =" contrib/postwake.conf.sample || echo "  $key is not in the sample"
 	grep -qE "^\.BR .*\b$key\b" man/postwake.conf.5 || echo "  $key is not in postwake.conf(5)"
