@@ -4,7 +4,8 @@
 
 #define ANSWER_MAX (1024 * 1024) /* of a POST */
 #define CONNECT_SECONDS 15L
-#define TIMES_TIMEOUT 10 /* a whole request may take this many timeouts, besides its bytes */
+#define UPLOAD_BUFFER 16384L /* the least that libcurl takes */
+#define TIMES_TIMEOUT 10     /* a whole request may take this many timeouts, besides its bytes */
 
 struct upload_http {
 	struct upload_http_config config;
@@ -163,6 +164,9 @@ int upload_http_post(struct upload_http *http, const char *url, char *key, struc
 	curl_easy_setopt(http->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)gzip.n);
 	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(http->curl, CURLOPT_TIMEOUT, whole_time(http, gzip.n));
+	/* As much goes out at once, whatever the limit: no more than need be. */
+	if (http->config.bandwidth > 0)
+		curl_easy_setopt(http->curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
 	curl_easy_setopt(
 	        http->curl, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)http->config.bandwidth);
 	return perform(http, url, &sink, reply, err);

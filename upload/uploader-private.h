@@ -33,6 +33,7 @@ struct uploader {
 	int64_t cut;       /* ms: when the last batch was cut */
 	int64_t expired;   /* ms: when old batches were looked for */
 	bool troubled;     /* has told so */
+	bool dirty;        /* the trouble is another one than that in the store */
 };
 
 /* What goes into one commit beside the row of the destination. */

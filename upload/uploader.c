@@ -39,6 +39,7 @@ void uploader_trouble(struct uploader *u, const char *text)
 {
 	bool trouble = text != NULL;
 
+	u->dirty |= strcmp(u->row->trouble, trouble ? text : "") != 0;
 	uploader_say(&u->row->trouble, "%s", trouble ? text : "");
 	if (trouble == u->troubled)
 		return;
@@ -73,6 +74,7 @@ int uploader_commit(struct uploader *u, const struct uploader_changes *changes)
 		if (uploader_stopping(u))
 			return -1;
 	fill(u, batch, changes);
+	u->dirty = false;
 	uint64_t ticket = store_writer_end(u->writer, true);
 	while ((done = store_writer_wait(u->writer, ticket, COMMIT_LOOK_MS)) == 0)
 		if (uploader_stopping(u))
@@ -201,9 +203,13 @@ static gpointer run(gpointer data)
 {
 	struct uploader *u = data;
 
-	while (!uploader_stopping(u))
-		if (step(u) <= 0)
+	while (!uploader_stopping(u)) {
+		int done = step(u);
+		if (u->dirty)
+			uploader_commit(u, &(struct uploader_changes){0});
+		if (done <= 0)
 			pause_for(u, TICK_MS);
+	}
 	return NULL;
 }
 
