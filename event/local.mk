@@ -40,6 +40,7 @@ EVENT_TESTS = \
 	tests/unit/test_catalogue \
 	tests/unit/test_classify \
 	tests/unit/test_ingest_check \
+	tests/unit/test_ingest_write \
 	tests/unit/test_identity \
 	tests/unit/test_json \
 	tests/unit/test_reason
@@ -56,6 +57,8 @@ tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
 tests_unit_test_ingest_check_SOURCES = tests/unit/test_ingest_check.c tests/support/unit.h
 tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_write_SOURCES = tests/unit/test_ingest_write.c tests/support/unit.h
+tests_unit_test_ingest_write_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)

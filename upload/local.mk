@@ -9,3 +9,24 @@ libupload_a_SOURCES = \
 	upload/send.c \
 	upload/uploader.c upload/uploader.h upload/uploader-private.h \
 	upload/verdict.c
+
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_upload
+TESTS += tests/unit/test_upload
+tests_unit_test_upload_SOURCES = tests/unit/test_upload.c tests/support/unit.h \
+	tests/unit/store_support.c tests/unit/store_support.h
+tests_unit_test_upload_LDADD = libupload.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+endif
+
+EXTRA_DIST += tests/support/ingest.py
+
+# See event/local.mk for FUZZ_CC and how to run.
+FUZZ_ANSWER_FILES = tests/fuzz/fuzz_answer.c upload/answer.c base/error.c base/slice.c
+EXTRA_DIST += tests/fuzz/fuzz_answer.c
+CLEANFILES += tests/fuzz/fuzz_answer
+
+fuzz: tests/fuzz/fuzz_answer
+tests/fuzz/fuzz_answer: $(FUZZ_ANSWER_FILES)
+	$(MKDIR_P) tests/fuzz
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
+		$(FUZZ_ANSWER_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(ZLIB_LIBS)
