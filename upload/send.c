@@ -184,9 +184,8 @@ static bool may_cut(struct uploader *u, int64_t now)
 		return false;
 	if (open_bytes(u) + CUT_BYTES <= (uint64_t)u->config.outbox_max)
 		return true;
-	if (*u->row->trouble == '\0')
-		uploader_trouble(u, "the outbox is full: batches wait for their verdicts, or are "
-		                    "parked (outbox_max; postwake upload retry)");
+	uploader_trouble(u, "the outbox is full: batches wait for their verdicts, or are parked "
+	                    "(outbox_max; postwake upload retry)");
 	u->hold = now + STORE_AGAIN;
 	return false;
 }

@@ -1,12 +1,14 @@
 """Uploads: what is in the store is at the other side once, whatever happens on the way."""
 
 import collections
+import contextlib
 import glob
 import gzip
 import json
 import os
 import random
 import re
+import sqlite3
 import stat
 import subprocess
 import time
@@ -399,4 +401,80 @@ def selection(environment):
     want = {e['event_id'] for e in case.daemon.events('events=bounce,delay')}
     case.wait('they are accepted', lambda s: s['accepted'] >= len(want) and s['waiting'] == 0)
     expect('events', {i: 1 for i in want}, dict(sink.counts()))
+    sink.stop()
+
+
+def change(case, what):
+    """Changes rows of the outbox while nobody runs."""
+    case.daemon.kill()
+    with contextlib.closing(sqlite3.connect(os.path.join(case.daemon.store, 'control.sqlite'))) as control:
+        control.execute(f'UPDATE outbox SET next = 0, {what}')
+        control.commit()
+
+
+@flow('upload: a batch in doubt that is a day old ends as unknown, and is not sent again')
+def unknown(environment):
+    sink = IngestSink(['no answer'])
+    case = Case(environment, 'unknown', sink)
+    case.daemon.start()
+    lab.wait_until('the batch is there', lambda: sink.bodies)
+    case.wait_read()
+    status = case.wait('it is tried', lambda s: s if s['batches'] and s['batches'][0].get('answer') else None)
+    expect('in doubt', (1, 'ready'), tuple(status['batches'][0][k] for k in ('in_doubt', 'state')))
+    change(case, f'oldest = {int((time.time() - 25 * 3600) * 1000)}')
+    tries = len(sink.bodies)
+    case.daemon.start()
+    batch = status['batches'][0]['id']
+    status = case.wait('it ends', lambda s: s if s['lost'] else None)
+    expect('state', ['unknown'], [b['state'] for b in status['batches'] if b['id'] == batch])
+    case.wait('the rest goes on', lambda s: s['waiting'] == 0 and all(
+        b['state'] in ('accepted', 'unknown') for b in s['batches']))
+    expect('the same bytes again', 1, collections.Counter(b for _, b in sink.bodies)[sink.bodies[tries - 1][1]])
+    case.check_all_once()
+    sink.stop()
+
+
+@flow('upload: a batch that never got on the wire is cut anew when it is old or damaged')
+def anew(environment):
+    for what in ('old', 'damaged', 'gone'):
+        sink = IngestSink()
+        sink.stop()
+        case = Case(environment, 'anew', sink)
+        case.daemon.start()
+        case.wait_read()
+        case.wait('it is tried', lambda s: s['batches'] and s['batches'][0].get('answer'))
+        expect('in doubt', 0, case.status()['batches'][0]['in_doubt'])
+        change(case, f'oldest = {int((time.time() - 25 * 3600) * 1000)}' if what == 'old' else 'tries = tries')
+        path = glob.glob(os.path.join(case.daemon.store, 'outbox', '*'))[0]
+        if what == 'damaged':
+            put(path, 'x', 'a')
+        elif what == 'gone':
+            os.unlink(path)
+        sink.start()
+        case.daemon.start()
+        case.wait_accepted()
+        case.check_all_once()
+        expect(f'{what}: lost', 0, case.status()['lost'])
+        case.daemon.stop()
+        sink.stop()
+
+
+@flow('upload: a full outbox holds uploads up, and nothing else')
+def full(environment):
+    sink = IngestSink(['400'] * 3)
+    case = Case(environment, 'full', sink, more={'outbox_max': '10'})
+    case.daemon.start()
+    case.wait_read()
+    case.wait('a batch is parked', lambda s: any(b['state'] == 'parked' for b in s['batches']))
+    case.wait('the parked wait is over', lambda s: s.get('trouble'))
+    change(case, 'bytes = 9000000')
+    case.daemon.start()
+    case.append(1, recently() + 700)
+    case.wait_read()
+    case.wait('it is full', lambda s: 'outbox is full' in s.get('trouble', ''))
+    expect('events wait in the store', True, case.status()['waiting'] > 0)
+    sink.faults.clear()
+    expect('retry', 0, case.daemon.postwake('upload', 'retry').returncode)
+    case.wait_accepted()
+    case.check_all_once()
     sink.stop()
