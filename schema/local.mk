@@ -8,4 +8,5 @@ EXTRA_DIST += \
 	schema/ingest.def \
 	schema/privacy.def \
 	schema/samples.def \
-	schema/search.def
+	schema/search.def \
+	schema/sources.def
