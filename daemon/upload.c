@@ -9,6 +9,8 @@
 #include "store/outbox.h"
 #include "upload/uploader.h"
 
+#define CLEAN_MS 5000 /* a store that is stuck does not hold the start up longer */
+
 struct upload {
 	const char *name;
 	struct cut_rules rules;
@@ -130,6 +132,19 @@ static bool upload_retry(void *ctx, const char *destination, const char *id)
 	return found;
 }
 
+/* Nothing of the outbox outlives the days of the store, also where its destination is not
+ * configured any more. */
+static int uploads_clean(const struct config *config, struct store *store,
+        struct store_writer *writer, struct error *err)
+{
+	struct store_batch *batch = store_writer_begin(writer);
+
+	store_batch_outbox_trim(batch, clock_now() - MAX(config->keep_days, 1) * CLOCK_DAY);
+	uint64_t ticket = store_writer_end(writer, true);
+	return store_writer_wait(writer, ticket, CLEAN_MS) == 1 ? store_outbox_sweep(store, err)
+	                                                        : 0;
+}
+
 struct uploads *uploads_start(const struct config *config, struct store *store,
         struct store_writer *writer, struct query_uploads *hooks, struct error *err)
 {
@@ -141,7 +156,7 @@ struct uploads *uploads_start(const struct config *config, struct store *store,
 	/* libcurl has copies of the key that we cannot lock. */
 	if (config->uploads->len > 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
 		log_warning("upload", "core dumps cannot be switched off: they would hold keys");
-	if (store_outbox_sweep(store, err) < 0)
+	if (uploads_clean(config, store, writer, err) < 0)
 		result = -1;
 	for (guint i = 0; result == 0 && i < config->uploads->len; i++)
 		result = upload_start(

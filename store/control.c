@@ -71,8 +71,7 @@ static const char *const statements[WRITE_STATEMENTS] = {
         [RUN_OP + OP_ADD_FAILURE] =
                 "INSERT INTO outbox_failure (destination, batch, time, cause, line) "
                 "VALUES (?1, ?2, ?3, ?4, ?5)",
-        [RUN_OP + OP_TRIM_OUTBOX] =
-                "DELETE FROM outbox WHERE created < ?1 AND state NOT IN (?2, ?3, ?4)",
+        [RUN_OP + OP_TRIM_OUTBOX] = "DELETE FROM outbox WHERE created < ?1",
         [RUN_OP + OP_TRIM_FAILURES] = "DELETE FROM outbox_failure WHERE time < ?1",
 };
 

@@ -104,12 +104,8 @@ void store_batch_failure(struct store_batch *batch, const struct outbox_failure 
 
 void store_batch_outbox_trim(struct store_batch *batch, int64_t time)
 {
-	static const enum outbox_state kept[] = {OUTBOX_READY, OUTBOX_SENT, OUTBOX_PARKED};
-
 	batch_op(batch, OP_TRIM_OUTBOX);
 	batch_op_number(batch, time);
-	for (size_t i = 0; i < G_N_ELEMENTS(kept); i++)
-		batch_op_number(batch, kept[i]);
 	batch_op(batch, OP_TRIM_FAILURES);
 	batch_op_number(batch, time);
 }

@@ -73,7 +73,7 @@ void store_batch_outbox(struct store_batch *batch, const struct outbox_batch *ro
 /* Puts the row of a destination as it is now. */
 void store_batch_destination(struct store_batch *batch, const struct outbox_destination *row);
 void store_batch_failure(struct store_batch *batch, const struct outbox_failure *failure);
-/* Forgets what has ended, and failures, from before `time` (ms). */
+/* Forgets batches and failures from before `time` (ms). Their bytes go with the next sweep. */
 void store_batch_outbox_trim(struct store_batch *batch, int64_t time);
 
 /* ---- reading ---- */

@@ -14,8 +14,8 @@ import subprocess
 import time
 
 import lab
-from flow import expect, expect_in, flow
-from ingest import KEY, IngestSink
+from flow import Skip, expect, expect_in, flow
+from ingest import KEY, IngestSink, SocketProxy
 from logs import log, put, recently, wait_read
 
 
@@ -375,7 +375,7 @@ def to_file(environment):
 @flow('upload: with a limit of bandwidth a batch takes its time')
 def bandwidth(environment):
     sink = IngestSink()
-    case = Case(environment, 'bandwidth', sink, copies=20, more={'bandwidth': '20', 'interval': '3600', 'timeout': '20'})
+    case = Case(environment, 'bandwidth', sink, copies=10, more={'bandwidth': '20', 'interval': '3600', 'timeout': '20'})
     case.daemon.start()
     case.wait_read()
     started = time.monotonic()
@@ -478,3 +478,25 @@ def full(environment):
     case.wait_accepted()
     case.check_all_once()
     sink.stop()
+
+
+@flow('upload: another postwake gets every field of every event, killed or not')
+def collector(environment):
+    far = environment.daemon('far').start()
+    if far.get('/api/v1/ingest/events/documentation')[0] == 404:
+        raise Skip('this build takes no uploads')
+    proxy = SocketProxy(far.socket)
+    case = Case(environment, 'collected', proxy, more={'kind': 'postwake'})
+    case.daemon.start()
+    for part in range(3):
+        case.append(1, recently() + 300 * part)
+        time.sleep(0.3)
+        (case.daemon, far)[part % 2].kill()
+        (case.daemon, far)[part % 2].start()
+    case.wait_accepted(90)
+    near = {e['event_id']: e for e in case.daemon.events() if can_go(e)}
+    got = {e['event_id']: e for e in far.events()}
+    expect('events', (set(), set()), (set(near) - set(got), set(got) - set(near)))
+    for event_id, event in near.items():
+        expect(f'event {event_id}', event, got[event_id])
+    proxy.stop()

@@ -5,11 +5,13 @@ never looks at event_ids: an event that was sent in two different batches stands
 """
 
 import collections
+import contextlib
 import email.utils
 import gzip
 import hashlib
 import http.server
 import json
+import socket
 import ssl
 import threading
 import time
@@ -175,3 +177,37 @@ class IngestSink:
 
     def posts(self):
         return [r for r in self.requests if r[1] == 'POST']
+
+
+class SocketProxy:
+    """A TCP port on loopback that leads to a UNIX socket."""
+
+    def __init__(self, path):
+        self.path = path
+        self.listener = socket.create_server(('127.0.0.1', lab.free_port()))
+        self.url = f'http://127.0.0.1:{self.listener.getsockname()[1]}'
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, far = self.listener.accept()[0], socket.socket(socket.AF_UNIX)
+                try:
+                    far.connect(self.path)
+                except OSError:
+                    near.close()
+                    continue
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _pump(source, target):
+        with contextlib.suppress(OSError):
+            for piece in iter(lambda: source.recv(65536), b''):
+                target.sendall(piece)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def stop(self):
+        self.listener.close()
