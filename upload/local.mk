@@ -19,14 +19,3 @@ tests_unit_test_upload_LDADD = libupload.a libstore.a libevent.a libbase.a $(PW_
 endif
 
 EXTRA_DIST += tests/support/ingest.py
-
-# See event/local.mk for FUZZ_CC and how to run.
-FUZZ_ANSWER_FILES = tests/fuzz/fuzz_answer.c upload/answer.c base/error.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_answer.c
-CLEANFILES += tests/fuzz/fuzz_answer
-
-fuzz: tests/fuzz/fuzz_answer
-tests/fuzz/fuzz_answer: $(FUZZ_ANSWER_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
-		$(FUZZ_ANSWER_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(ZLIB_LIBS)

@@ -1,5 +1,5 @@
 /* Everything that an ingest server may answer: no crash, no leak, no text that is not UTF-8.
- * make fuzz && tests/fuzz/fuzz_answer -max_total_time=60 */
+ * See tests/fuzz/run. */
 #include "upload/answer.h"
 
 static void use_verdict(void *ctx, const struct answer_verdict *verdict)
