@@ -372,6 +372,11 @@ uint64_t capture_try_ingest_drop(struct capture *capture, const GPtrArray *ids, 
 	return store_writer_end(capture->writer, false);
 }
 
+struct store_writer *capture_writer(struct capture *capture)
+{
+	return capture->writer;
+}
+
 void capture_count(struct capture *capture, const char *name, int64_t n)
 {
 	capture_lock(capture);

@@ -84,6 +84,9 @@ uint64_t capture_try_ingest(struct capture *capture, const struct event *const *
 /* Drops what the store keeps of ingested batches; as above. */
 uint64_t capture_try_ingest_drop(struct capture *capture, const GPtrArray *ids, int timeout_ms);
 
+/* The writer, for what is committed with the rest and needs no stream (uploads). */
+struct store_writer *capture_writer(struct capture *capture);
+
 /* Adds to a named counter of the store. */
 void capture_count(struct capture *capture, const char *name, int64_t n);
 

@@ -21,6 +21,7 @@ libcli_a_SOURCES = \
 	cli/search.c \
 	cli/show.c \
 	cli/status.c \
+	cli/upload.c \
 	cli/when.c cli/when.h
 
 bin_PROGRAMS += postwake

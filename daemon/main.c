@@ -22,6 +22,7 @@
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
+#include "daemon/upload.h"
 #include "event/classify.h"
 #include "event/json.h"
 #include "query/server.h"
@@ -39,6 +40,8 @@ struct daemon {
 	struct handover *handover;
 	struct sources *sources;
 	struct mail *mail;
+	struct uploads *uploads;
+	struct query_uploads upload_hooks;
 	struct query_server *server;
 	struct import_context import;
 	struct report_context report;
@@ -134,7 +137,8 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .threads = (unsigned)c->query_threads,
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
-	                .ctx = d}};
+	                .ctx = d,
+	                .uploads = &d->upload_hooks}};
 
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
@@ -166,6 +170,10 @@ static int daemon_open(struct daemon *d, struct error *err)
 		if (d->mail == NULL)
 			return -1;
 	}
+	d->uploads = uploads_start(
+	        d->config, d->store, capture_writer(d->capture), &d->upload_hooks, err);
+	if (d->uploads == NULL)
+		return -1;
 	return daemon_open_query(d, err);
 }
 
@@ -192,6 +200,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	uploads_stop(&d->uploads);
 	report_close(&d->report);
 	ingest_stop(&d->ingest);
 	int result = capture_close(&d->capture, err);

@@ -9,11 +9,13 @@ libevent_a_SOURCES = \
 	event/ingest_check.c event/ingest_check.h \
 	event/ingest_docs.c event/ingest_docs.h \
 	event/ingest_read.c event/ingest_read.h \
+	event/ingest_write.c event/ingest_write.h \
 	event/json.c event/json.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
 	event/observation.h \
 	event/plain.c event/plain.h \
+	event/privacy.c event/privacy.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h
 
@@ -41,6 +43,7 @@ EVENT_TESTS = \
 	tests/unit/test_identity \
 	tests/unit/test_ingest_check \
 	tests/unit/test_ingest_read \
+	tests/unit/test_ingest_write \
 	tests/unit/test_json \
 	tests/unit/test_reason \
 	tests/unit/test_sources
@@ -60,6 +63,8 @@ tests_unit_test_ingest_check_SOURCES = tests/unit/test_ingest_check.c tests/supp
 tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_ingest_read_SOURCES = tests/unit/test_ingest_read.c tests/support/unit.h
 tests_unit_test_ingest_read_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_write_SOURCES = tests/unit/test_ingest_write.c tests/support/unit.h
+tests_unit_test_ingest_write_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h

@@ -15,6 +15,7 @@ libquery_a_SOURCES = \
 	query/server_exchange.c query/server_jobs.c \
 	query/socket.c query/socket.h \
 	query/status.c \
+	query/uploads.c \
 	query/streams.c query/streams.h \
 	query/uri.c query/uri.h \
 	query/window.c query/window.h \

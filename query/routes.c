@@ -41,6 +41,9 @@ static const struct route {
         {METHOD_GET, "api/v1/ingest/events/failures/*", GRANT_READ | GRANT_INGEST, 0,
                 ingest_failures},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
+        {METHOD_GET, "api/v1/uploads", GRANT_READ | GRANT_UPLOAD, 0, uploads_status},
+        {METHOD_POST, "api/v1/uploads/retry", GRANT_UPLOAD, 0, uploads_retry},
+        {METHOD_GET, "api/v1/uploads/*", GRANT_READ | GRANT_UPLOAD, 0, uploads_show},
 };
 
 static unsigned method_by_name(const char *name)

@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	schema/extras.def \
 	schema/fields.def \
 	schema/ingest.def \
+	schema/privacy.def \
 	schema/samples.def \
 	schema/search.def \
 	schema/sources.def

@@ -17,6 +17,8 @@ struct store_batch *store_batch_new(void)
 	batch->gaps = g_array_new(FALSE, FALSE, sizeof(struct batch_gap));
 	batch->unparsed = g_array_new(FALSE, FALSE, sizeof(struct batch_unparsed));
 	batch->ingests = g_array_new(FALSE, FALSE, sizeof(struct batch_ingest));
+	batch->ops = g_array_new(FALSE, FALSE, sizeof(struct batch_op));
+	batch->params = g_array_new(FALSE, FALSE, sizeof(struct batch_param));
 	return batch;
 }
 
@@ -27,7 +29,7 @@ void store_batch_free(struct store_batch **batch)
 	if (b == NULL)
 		return;
 	GArray *const arrays[] = {b->events, b->lines, b->sources, b->positions, b->state,
-	        b->counters, b->gaps, b->unparsed, b->ingests};
+	        b->counters, b->gaps, b->unparsed, b->ingests, b->ops, b->params};
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		g_array_unref(arrays[i]);
 	g_byte_array_unref(b->bytes);
@@ -37,7 +39,8 @@ void store_batch_free(struct store_batch **batch)
 void store_batch_reset(struct store_batch *batch)
 {
 	GArray *const arrays[] = {batch->events, batch->lines, batch->sources, batch->positions,
-	        batch->state, batch->counters, batch->gaps, batch->unparsed, batch->ingests};
+	        batch->state, batch->counters, batch->gaps, batch->unparsed, batch->ingests,
+	        batch->ops, batch->params};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		g_array_set_size(arrays[i], 0);
@@ -60,7 +63,8 @@ size_t store_batch_lines(const struct store_batch *batch)
 bool store_batch_empty(const struct store_batch *batch)
 {
 	const GArray *const arrays[] = {batch->events, batch->sources, batch->positions,
-	        batch->state, batch->counters, batch->gaps, batch->unparsed, batch->ingests};
+	        batch->state, batch->counters, batch->gaps, batch->unparsed, batch->ingests,
+	        batch->ops};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		if (arrays[i]->len > 0)
@@ -194,4 +198,38 @@ void store_batch_gap(struct store_batch *batch, const struct store_gap *gap)
 	        gap->from, gap->to, gap->bytes};
 
 	g_array_append_val(batch->gaps, copy);
+}
+
+void batch_op(struct store_batch *batch, enum batch_op_kind kind)
+{
+	struct batch_op op = {.kind = kind, .first = batch->params->len};
+
+	g_array_append_val(batch->ops, op);
+}
+
+static void add_param(struct store_batch *batch, const struct batch_param *param)
+{
+	g_array_append_vals(batch->params, param, 1);
+	g_array_index(batch->ops, struct batch_op, batch->ops->len - 1).n++;
+}
+
+void batch_op_number(struct store_batch *batch, int64_t number)
+{
+	struct batch_param param = {.number = number};
+
+	add_param(batch, &param);
+}
+
+void batch_op_text(struct store_batch *batch, struct slice text)
+{
+	struct batch_param param = {.is_text = true, .text = batch_put(batch, text)};
+
+	add_param(batch, &param);
+}
+
+void batch_op_blob(struct store_batch *batch, struct slice bytes)
+{
+	struct batch_param param = {.is_blob = true, .text = batch_put(batch, bytes)};
+
+	add_param(batch, &param);
 }

@@ -17,6 +17,8 @@ libstore_a_SOURCES = \
 	store/ingest.c store/ingest.h store/ingest-private.h \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
+	store/outbox.c store/outbox.h \
+	store/outbox_file.c \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
