@@ -69,6 +69,12 @@ ptrdiff_t slice_rchr(struct slice s, char c);
 /* ASCII case is ignored; other bytes compare as they are. */
 bool slice_eq_case(struct slice a, struct slice b);
 
+/* g_ascii_tolower is a call for each byte. */
+static inline char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
 /* Moves past `prefix` and returns true, or leaves *s alone. */
 bool slice_skip(struct slice *s, struct slice prefix);
 

@@ -81,7 +81,7 @@ fuzz: tests/fuzz/fuzz_classify
 tests/fuzz/fuzz_classify: $(FUZZ_CLASSIFY_FILES) schema/bounce-rules.inc schema/reason-rules.inc
 	$(MKDIR_P) tests/fuzz
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) \
-		-o $@ $(FUZZ_CLASSIFY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+		$(NETTLE_CFLAGS) -o $@ $(FUZZ_CLASSIFY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(NETTLE_LIBS)
 
 # Not run by `make check`: a benchmark.
 check_PROGRAMS += tests/bench/bench_classify

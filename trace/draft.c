@@ -52,7 +52,7 @@ static struct slice lower(struct trace *trace, struct slice text)
 	char *out = scratch(trace, text.n + 1);
 
 	for (size_t i = 0; i < text.n; i++)
-		out[i] = lower_of(text.p[i]);
+		out[i] = ascii_lower(text.p[i]);
 	return slice_make(out, text.n);
 }
 

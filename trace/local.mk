@@ -50,5 +50,5 @@ CLEANFILES += tests/fuzz/fuzz_trace_state
 fuzz: tests/fuzz/fuzz_trace_state
 tests/fuzz/fuzz_trace_state: $(FUZZ_TRACE_FILES) schema/bounce-rules.inc schema/reason-rules.inc
 	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(SODIUM_CFLAGS) -o $@ \
-		$(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_TRACE_FILES))) $(GLIB_LIBS) $(SODIUM_LIBS)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(SODIUM_CFLAGS) $(NETTLE_CFLAGS) -o $@ \
+		$(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_TRACE_FILES))) $(GLIB_LIBS) $(SODIUM_LIBS) $(NETTLE_LIBS)

@@ -6,7 +6,7 @@
 static guint name_hash_step(guint hash, struct slice part)
 {
 	for (size_t i = 0; i < part.n; i++)
-		hash = (hash ^ (unsigned char)lower_of(part.p[i])) * 16777619u;
+		hash = (hash ^ (unsigned char)ascii_lower(part.p[i])) * 16777619u;
 	return hash;
 }
 
@@ -58,11 +58,11 @@ static struct slice join_name(struct slice to, struct slice orig_to)
 	char *name = g_malloc(n + 1);
 
 	for (size_t i = 0; i < to.n; i++)
-		name[i] = lower_of(to.p[i]);
+		name[i] = ascii_lower(to.p[i]);
 	if (orig_to.n > 0)
 		name[to.n] = '\0';
 	for (size_t i = 0; i < orig_to.n; i++)
-		name[to.n + 1 + i] = lower_of(orig_to.p[i]);
+		name[to.n + 1 + i] = ascii_lower(orig_to.p[i]);
 	name[n] = '\0';
 	return slice_make(name, n);
 }

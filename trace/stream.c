@@ -134,7 +134,8 @@ void stream_line(struct stream *stream, const struct observation *seen)
 static uint64_t fact_hash(uint64_t hash, struct slice recipient)
 {
 	for (size_t i = 0; i < recipient.n; i++)
-		hash = (hash ^ (unsigned char)lower_of(recipient.p[i])) * UINT64_C(0x100000001b3);
+		hash = (hash ^ (unsigned char)ascii_lower(recipient.p[i])) *
+		       UINT64_C(0x100000001b3);
 	return hash;
 }
 

@@ -73,12 +73,6 @@ static inline int64_t second_of(int64_t ms)
 	return ms >= 0 ? ms / CLOCK_SECOND : (ms - CLOCK_SECOND + 1) / CLOCK_SECOND;
 }
 
-/* g_ascii_tolower is a call for each byte. */
-static inline char lower_of(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
 static inline struct slice recipient_name(struct slice to, struct slice orig_to)
 {
 	return orig_to.p != NULL && orig_to.n > 0 ? orig_to : to;
