@@ -25,7 +25,8 @@ struct identity_line {
 uint64_t identity_log_fact(const struct identity_line *line, struct slice recipient,
         enum identity_fact fact, unsigned ordinal);
 
-/* Hash of the shared part of a line (without recipient, fact and ordinal), to count ordinals. */
+/* Hash of the shared part of a line (without recipient, fact and ordinal), to count ordinals. Not
+ * stored: it may be another one in the next version. */
 uint64_t identity_line_hash(const struct identity_line *line);
 
 /* event_id of an injection, the same whichever source saw it. */

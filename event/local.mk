@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libevent.a
 libevent_a_SOURCES = \
+	event/base52.c event/base52.h \
 	event/bounce_class.c event/bounce_class.h \
 	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
