@@ -88,6 +88,10 @@ struct slice slice_trim(struct slice s);
 /* Decimal number of 1 to 18 digits with an optional '-' and nothing else; false otherwise. */
 bool slice_int(struct slice s, int64_t *value_r);
 
+/* For hash tables of GLib whose keys are slices. */
+unsigned slice_hash(const void *slice);
+int slice_equal(const void *a, const void *b);
+
 /* Copy ended by NUL, to be freed by g_free; NULL for an absent slice. */
 char *slice_dup(struct slice s);
 

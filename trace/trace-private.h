@@ -50,7 +50,7 @@ struct trace {
 	struct stream *last_stream;
 	GHashTable *messages;  /* struct message_key -> struct message */
 	GHashTable *stories;   /* message_id -> shared story */
-	GHashTable *by_header; /* Message-ID -> message on its way into a filter */
+	GHashTable *by_header; /* slice of its Message-ID -> message on its way into a filter */
 	GQueue open, ended, missing, dirty;
 	GQueue orphans;           /* by deadline */
 	GHashTable *orphan_index; /* queue id -> GSList of struct orphan */
