@@ -18,6 +18,7 @@ struct identity_line {
 	struct slice program;  /* such as "postfix/smtp"; what comes before the "/" counts */
 	struct slice pid;      /* digits; may be empty */
 	struct slice text;     /* the message behind the tag, without leading and trailing blanks */
+	uint64_t hash;         /* identity_line_hash, where it was worked out before; 0 = not */
 };
 
 /* event_id of a log fact. `recipient` is compared in lower case; `ordinal` counts lines of one

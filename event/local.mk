@@ -9,7 +9,7 @@ libevent_a_SOURCES = \
 	event/identity.c event/identity.h \
 	event/json.c event/json.h \
 	event/lru.c event/lru.h \
-	event/observation.h \
+	event/observation.c event/observation.h \
 	event/plain.c event/plain.h \
 	event/reason.c event/reason.h \
 	event/reason_rules.c event/reason_rules.h \
@@ -38,6 +38,7 @@ EVENT_TESTS = \
 	tests/unit/test_classify \
 	tests/unit/test_identity \
 	tests/unit/test_json \
+	tests/unit/test_observation \
 	tests/unit/test_reason
 check_PROGRAMS += $(EVENT_TESTS)
 TESTS += $(EVENT_TESTS)
@@ -53,6 +54,8 @@ tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit
 tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_observation_SOURCES = tests/unit/test_observation.c tests/support/unit.h
+tests_unit_test_observation_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
 tests_unit_test_reason_LDADD = $(EVENT_TEST_LDADD)
 endif

@@ -111,7 +111,7 @@ static bool is_again(const struct stream *stream, const struct second *second,
 void stream_line(struct stream *stream, const struct observation *seen)
 {
 	int64_t number = second_of(seen->line.time);
-	uint64_t hash = identity_line_hash(&seen->line);
+	uint64_t hash = seen->line.hash != 0 ? seen->line.hash : identity_line_hash(&seen->line);
 	gpointer before;
 
 	if (stream->began && number < stream->newest - TRACE_LATE)
