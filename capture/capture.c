@@ -319,6 +319,8 @@ uint64_t capture_observe(struct capture_stream *stream, const struct observation
 	capture_lock(stream->capture);
 	trace_feed(stream->trace, seen);
 	store_batch_no_line(stream->capture->batch);
+	/* Mostly there is no event yet, only state, which comes in by capture_before_commit. */
+	store_batch_pending(stream->capture->batch);
 	return store_writer_end(stream->capture->writer, urgent);
 }
 
@@ -349,8 +351,6 @@ void capture_tick(struct capture *capture, int64_t now)
 	trace_tick(capture->live->trace, now);
 	store_batch_no_line(capture->batch);
 	struct trace_counts counts = trace_counts(capture->live->trace);
-	capture_tell(
-	        capture->batch, "milter_missed", counts.milter_missed, capture->told.milter_missed);
 	capture_tell(
 	        capture->batch, "envelope_ambiguous", counts.ambiguous, capture->told.ambiguous);
 	capture_tell(

@@ -94,6 +94,36 @@ int client_get(struct client *client, const char *uri, json_t **answer_r, struct
 	return -1;
 }
 
+/* The target of the link to the next page, the caller's to free; NULL where there is none. */
+static char *client_next(const json_t *answer)
+{
+	const json_t *link;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "links"), i, link)
+	{
+		if (strcmp(client_text(link, "rel"), "next") == 0)
+			return g_strdup(client_text(link, "href"));
+	}
+	return NULL;
+}
+
+int client_each_page(
+        struct client *client, const char *uri, client_page *page, void *ctx, struct error *err)
+{
+	g_autofree char *at = g_strdup(uri);
+
+	while (at != NULL) {
+		json_t *answer;
+		if (client_get(client, at, &answer, err) < 0)
+			return -1;
+		g_free(at);
+		at = page(ctx, answer) ? client_next(answer) : NULL;
+		json_decref(answer);
+	}
+	return 0;
+}
+
 void client_parameter(GString *uri, const char *name, const char *value)
 {
 	g_string_append_c(uri, strchr(uri->str, '?') != NULL ? '&' : '?');

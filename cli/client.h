@@ -17,6 +17,12 @@ void client_close(struct client **client);
  * question itself was refused (400): asking again does not help. */
 int client_get(struct client *client, const char *uri, json_t **answer_r, struct error *err);
 
+/* The same for each page of a search, from `uri` on along the links: `page` gets its answer and
+ * returns false when that is enough. */
+typedef bool client_page(void *ctx, const json_t *answer);
+int client_each_page(
+        struct client *client, const char *uri, client_page *page, void *ctx, struct error *err);
+
 /* Appends "&name=value", percent-encoded ("?" before the first). */
 void client_parameter(GString *uri, const char *name, const char *value);
 

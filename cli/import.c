@@ -99,11 +99,6 @@ static int import_direct(struct importer *importer, const char *path, struct err
 
 static void import_add_ledger(struct importer *importer, json_t *sums, int sign)
 {
-	static const char *const names[LEDGER_CLASSES] = {[LEDGER_EVENT] = "event",
-	        [LEDGER_LINKED] = "linked",
-	        [LEDGER_IGNORED] = "ignored",
-	        [LEDGER_KNOWN] = "known",
-	        [LEDGER_UNPARSED] = "unparsed"};
 	g_autoptr(GArray) ledger = store_ledger(importer->store, NULL);
 
 	for (guint i = 0; ledger != NULL && i < ledger->len; i++) {
@@ -111,7 +106,7 @@ static void import_add_ledger(struct importer *importer, json_t *sums, int sign)
 		progress_add(sums, "lines", sign * (gint64)row->lines);
 		progress_add(sums, "events", sign * (gint64)row->events);
 		for (int c = 0; c < LEDGER_CLASSES; c++)
-			progress_add(sums, names[c], sign * (gint64)row->count[c]);
+			progress_add(sums, ledger_names[c], sign * (gint64)row->count[c]);
 	}
 }
 

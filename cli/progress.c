@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "event/ledger.h"
+
 #define BAR 30
 
 struct progress {
@@ -66,7 +68,6 @@ void progress_add(json_t *sums, const char *name, gint64 n)
 
 void progress_end(struct progress *progress, const json_t *sums)
 {
-	static const char *const names[] = {"event", "linked", "ignored", "known", "unparsed"};
 	double seconds = (double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC;
 	json_int_t lines = json_integer_value(json_object_get(sums, "lines"));
 
@@ -78,7 +79,7 @@ void progress_end(struct progress *progress, const json_t *sums)
 	       " new events\n",
 	        lines, seconds, seconds > 0 ? (double)lines / seconds : 0,
 	        json_integer_value(json_object_get(sums, "events")));
-	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-		printf("  %-9s %" JSON_INTEGER_FORMAT "\n", names[i],
-		        json_integer_value(json_object_get(sums, names[i])));
+	for (int i = 0; i < LEDGER_CLASSES; i++)
+		printf("  %-9s %" JSON_INTEGER_FORMAT "\n", ledger_names[i],
+		        json_integer_value(json_object_get(sums, ledger_names[i])));
 }

@@ -43,52 +43,45 @@ static int search_window(
 	return 0;
 }
 
-/* One page; returns how many events it had, or -1. The `next` link goes to `uri`, or it is emptied.
- */
-static gint64 search_page(struct client *client, GString *uri, struct printer *printer, gint64 left,
-        gint64 *total_r, struct error *err)
+/* What has been found and printed. */
+struct search_sum {
+	struct printer *printer;
+	gint64 limit; /* 0 = none */
+	gint64 printed, total;
+};
+
+static bool search_page(void *ctx, const json_t *answer)
 {
-	json_t *answer, *event, *link;
-	gint64 printed = 0;
+	struct search_sum *sum = ctx;
+	json_t *event;
 	size_t i;
 
-	if (client_get(client, uri->str, &answer, err) < 0)
-		return -1;
-	*total_r = json_integer_value(json_object_get(answer, "total_count"));
+	sum->total = json_integer_value(json_object_get(answer, "total_count"));
 	json_array_foreach(json_object_get(answer, "results"), i, event)
 	{
-		if (left > 0 && printed >= left)
-			break;
-		printer_event(printer, event);
-		printed++;
+		if (sum->limit > 0 && sum->printed >= sum->limit)
+			return false;
+		printer_event(sum->printer, event);
+		sum->printed++;
 	}
-	g_string_truncate(uri, 0);
-	json_array_foreach(json_object_get(answer, "links"), i,
-	        link) if (strcmp(client_text(link, "rel"), "next") == 0)
-	        g_string_assign(uri, client_text(link, "href"));
-	json_decref(answer);
-	return printed;
+	return sum->limit == 0 || sum->printed < sum->limit;
 }
 
-static int search_run(struct client *client, const struct search_options *options, GString *uri,
+static int search_run(struct client *client, const struct search_options *options, const char *uri,
         GTimeZone *zone, struct error *err)
 {
-	struct printer *printer = printer_new(print_form(&options->print), zone, false);
-	gint64 total = 0, printed = 0;
+	struct search_sum sum = {
+	        .printer = printer_new(print_form(&options->print), zone, false),
+	        .limit = options->limit,
+	};
 
-	while (uri->len > 0 && (options->limit == 0 || printed < options->limit)) {
-		gint64 left = options->limit > 0 ? options->limit - printed : 0;
-		gint64 page = search_page(client, uri, printer, left, &total, err);
-		if (page < 0)
-			break;
-		printed += page;
-	}
-	printer_end(&printer, total);
+	client_each_page(client, uri, search_page, &sum, err);
+	printer_end(&sum.printer, sum.total);
 	if (err->set)
 		return CLI_FAILED;
-	if (total == 0 && print_form(&options->print) == PRINT_TABLE)
+	if (sum.total == 0 && print_form(&options->print) == PRINT_TABLE)
 		fputs("postwake: nothing found\n", stderr);
-	return total > 0 ? CLI_FOUND : CLI_NOTHING;
+	return sum.total > 0 ? CLI_FOUND : CLI_NOTHING;
 }
 
 static int search_with(struct cli *cli, const struct search_options *options)
@@ -107,7 +100,7 @@ static int search_with(struct cli *cli, const struct search_options *options)
 		        options->limit > 0 ? MIN(options->limit, PER_PAGE_MAX) : PER_PAGE_MAX;
 		g_autofree char *number = g_strdup_printf("%d", per_page);
 		client_parameter(uri, "per_page", number);
-		status = search_run(client, options, uri, zone, &err);
+		status = search_run(client, options, uri->str, zone, &err);
 	}
 	client_close(&client);
 	return err.set ? cli_fail("%s", err.text) : status;

@@ -38,7 +38,18 @@ static gint show_compare(gconstpointer a, gconstpointer b)
 	return order != 0 ? order : show_rank(x) - show_rank(y);
 }
 
-/* Adds all events that a parameter finds, over all pages. */
+static bool show_add(void *ctx, const json_t *answer)
+{
+	struct show *show = ctx;
+	json_t *event;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "results"), i, event)
+	        g_ptr_array_add(show->events, json_incref(event));
+	return true;
+}
+
+/* Adds all events that a parameter finds. */
 static int show_find(struct show *show, const char *parameter, const char *value, struct error *err)
 {
 	g_autoptr(GString) uri = g_string_new(
@@ -47,20 +58,7 @@ static int show_find(struct show *show, const char *parameter, const char *value
 
 	client_parameter(uri, parameter, value);
 	client_parameter(uri, "delimiter", "\x1f");
-	while (uri->len > 0) {
-		json_t *answer, *event, *link;
-		size_t i;
-		if (client_get(show->client, uri->str, &answer, err) < 0)
-			return -1;
-		json_array_foreach(json_object_get(answer, "results"), i, event)
-		        g_ptr_array_add(show->events, json_incref(event));
-		g_string_truncate(uri, 0);
-		json_array_foreach(json_object_get(answer, "links"), i,
-		        link) if (strcmp(client_text(link, "rel"), "next") == 0)
-		        g_string_assign(uri, client_text(link, "href"));
-		json_decref(answer);
-	}
-	return 0;
+	return client_each_page(show->client, uri->str, show_add, show, err);
 }
 
 /* The messages that an id of any kind means: their message_ids. */

@@ -3,8 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/print.h"
-
-static const char *const classes[] = {"event", "linked", "ignored", "known", "unparsed"};
+#include "event/ledger.h"
 
 static gint64 status_int(const json_t *object, const char *name)
 {
@@ -39,15 +38,15 @@ static void status_ledger(const json_t *results)
 	size_t i;
 
 	printf("\n%-40s %12s", "SOURCE", "lines");
-	for (size_t c = 0; c < G_N_ELEMENTS(classes); c++)
-		printf(" %10s", classes[c]);
+	for (int c = 0; c < LEDGER_CLASSES; c++)
+		printf(" %10s", ledger_names[c]);
 	puts("");
 	json_array_foreach(json_object_get(results, "ledger"), i, source)
 	{
 		g_autofree char *name = print_safe(client_text(source, "source"));
 		printf("%-40s %12" G_GINT64_FORMAT, name, status_int(source, "lines"));
-		for (size_t c = 0; c < G_N_ELEMENTS(classes); c++)
-			printf(" %10" G_GINT64_FORMAT, status_int(source, classes[c]));
+		for (int c = 0; c < LEDGER_CLASSES; c++)
+			printf(" %10" G_GINT64_FORMAT, status_int(source, ledger_names[c]));
 		puts(status_int(source, "sum") == status_int(source, "lines") ? ""
 		                                                              : "  SUM IS WRONG");
 	}
@@ -85,6 +84,7 @@ static void status_troubles(const json_t *results)
 	size_t i;
 
 	status_text("TROUBLE", client_text(results, "store_trouble"));
+	status_text("TROUBLE", client_text(results, "read_trouble"));
 	json_array_foreach(json_object_get(results, "following"), i, source)
 	{
 		g_autofree char *text = g_strdup_printf(
@@ -95,6 +95,21 @@ static void status_troubles(const json_t *results)
 	}
 }
 
+static void status_damage(const json_t *results)
+{
+	const json_t *day;
+	size_t i;
+
+	json_array_foreach(json_object_get(results, "days"), i, day)
+	{
+		g_autofree char *text =
+		        g_strdup_printf("the day file of %s is damaged: its events cannot be read",
+		                client_text(day, "day"));
+		if (json_is_true(json_object_get(day, "damaged")))
+			status_text("TROUBLE", text);
+	}
+}
+
 static void status_print(const json_t *results)
 {
 	status_text("version", client_text(results, "version"));
@@ -102,6 +117,7 @@ static void status_print(const json_t *results)
 	status_text("started", client_text(results, "started"));
 	status_days(results);
 	status_troubles(results);
+	status_damage(results);
 	status_ledger(results);
 	putchar('\n');
 	status_counters(results);

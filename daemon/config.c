@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define CONFIG_PATH PW_SYSCONFDIR "/postwake/postwake.conf"
-#define SOURCE_PREFIX "source "
 
 enum config_type {
 	CONFIG_TEXT,
@@ -16,7 +15,7 @@ enum config_type {
 };
 
 struct config_key {
-	const char *group; /* NULL: of a source */
+	const char *group; /* also of a kind: a group that may stand there many times */
 	const char *key;
 	enum config_type type;
 	size_t offset;
@@ -26,6 +25,15 @@ struct config_key {
 
 #define IN(member) offsetof(struct config, member)
 #define OF(member) offsetof(struct config_source, member)
+
+/* Groups [GROUP NAME]: each makes a struct whose first member is its name. */
+static const struct config_kind {
+	const char *group;
+	size_t size;
+	size_t list; /* of the GPtrArray in struct config */
+} config_kinds[] = {
+        {"source", sizeof(struct config_source), IN(sources)},
+};
 
 static const struct config_key config_keys[] = {
         {"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
@@ -68,14 +76,14 @@ static const struct config_key config_keys[] = {
         {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
 
-        {NULL, "file", CONFIG_TEXT, OF(file), NULL, NULL},
-        {NULL, "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
-        {NULL, "users", CONFIG_TEXT, OF(users), NULL, NULL},
-        {NULL, "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},
-        {NULL, "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
-        {NULL, "node", CONFIG_TEXT, OF(node), NULL, NULL},
-        {NULL, "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
-        {NULL, "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
+        {"source", "file", CONFIG_TEXT, OF(file), NULL, NULL},
+        {"source", "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
+        {"source", "users", CONFIG_TEXT, OF(users), NULL, NULL},
+        {"source", "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},
+        {"source", "zone", CONFIG_TEXT, OF(zone), NULL, NULL},
+        {"source", "node", CONFIG_TEXT, OF(node), NULL, NULL},
+        {"source", "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
+        {"source", "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
 };
 
 static bool config_word_in(const char *words, const char *word)
@@ -141,49 +149,67 @@ static const struct config_key *config_find(const char *group, const char *key)
 	return NULL;
 }
 
-static void config_defaults(const char *group, void *target)
+/* The kind of a group's first word; NULL for a group that stands there once. */
+static const struct config_kind *config_kind_of(const char *group, size_t n)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(config_kinds); i++)
+		if (strlen(config_kinds[i].group) == n &&
+		        strncmp(config_kinds[i].group, group, n) == 0)
+			return &config_kinds[i];
+	return NULL;
+}
+
+static const struct config_kind *config_kind_of_key(const struct config_key *key)
+{
+	return config_kind_of(key->group, strlen(key->group));
+}
+
+/* kind: NULL = of the groups that stand there once. */
+static void config_defaults(const struct config_kind *kind, void *target)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
-		if (config_keys[i].fallback != NULL &&
-		        (config_keys[i].group == NULL) == (group == NULL))
+		if (config_keys[i].fallback != NULL && config_kind_of_key(&config_keys[i]) == kind)
 			g_free(config_put(&config_keys[i], target, config_keys[i].fallback));
 }
 
-static void config_source_free(gpointer data)
+static void config_free_texts(const struct config_kind *kind, void *target)
 {
-	struct config_source *source = data;
-
-	g_free(source->name);
-	g_free(source->file);
-	g_free(source->journal);
-	g_free(source->users);
-	g_free(source->zone);
-	g_free(source->node);
-	g_free(source->instance);
-	g_free(source);
+	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
+		if (config_keys[i].type <= CONFIG_CHOICE &&
+		        config_kind_of_key(&config_keys[i]) == kind)
+			g_free(*(char **)((char *)target + config_keys[i].offset));
 }
 
-static struct config_source *config_source_add(struct config *config, const char *name)
+static GPtrArray **config_list(struct config *config, const struct config_kind *kind)
 {
-	struct config_source *source = g_new0(struct config_source, 1);
-
-	source->name = g_strdup(name);
-	config_defaults(NULL, source);
-	g_ptr_array_add(config->sources, source);
-	return source;
+	return (GPtrArray **)(void *)((char *)config + kind->list);
 }
 
-static int config_group(struct config *config, GKeyFile *file, const char *group, struct error *err)
+static bool config_group_is_known(const char *group)
 {
-	bool of_source = g_str_has_prefix(group, SOURCE_PREFIX);
-	void *target = config;
-	const char *table = group;
+	if (config_kind_of(group, strlen(group)) != NULL)
+		return false; /* without a name */
+	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
+		if (strcmp(config_keys[i].group, group) == 0)
+			return true;
+	return false;
+}
 
-	if (of_source) {
-		target = config_source_add(config, group + strlen(SOURCE_PREFIX));
-		table = NULL;
-	}
+static void *config_add(struct config *config, const struct config_kind *kind, const char *name)
+{
+	void *one = g_malloc0(kind->size);
+
+	*(char **)one = g_strdup(name);
+	config_defaults(kind, one);
+	g_ptr_array_add(*config_list(config, kind), one);
+	return one;
+}
+
+static int config_keys_of(struct config *config, GKeyFile *file, const char *group,
+        const char *table, void *target, struct error *err)
+{
 	g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
+
 	for (char **key = keys; key != NULL && *key != NULL; key++) {
 		const struct config_key *row = config_find(table, *key);
 		if (row == NULL)
@@ -196,6 +222,21 @@ static int config_group(struct config *config, GKeyFile *file, const char *group
 			        *key, text, wanted);
 	}
 	return 0;
+}
+
+static int config_group(struct config *config, GKeyFile *file, const char *group, struct error *err)
+{
+	const char *blank = strchr(group, ' ');
+	const struct config_kind *kind =
+	        blank != NULL ? config_kind_of(group, (size_t)(blank - group)) : NULL;
+
+	if (kind != NULL)
+		return config_keys_of(
+		        config, file, group, kind->group, config_add(config, kind, blank + 1), err);
+	if (config_group_is_known(group))
+		return config_keys_of(config, file, group, group, config, err);
+	return error_set(
+	        err, "%s: [%s]: no such group (see postwake.conf(5))", config->path, group);
 }
 
 /* Two sources would tell the same facts twice when one instance is read from a file and from the
@@ -227,13 +268,17 @@ static int config_check_sources(const struct config *config, struct error *err)
 static void config_follow_usual(struct config *config)
 {
 	static const char *const usual[] = {"/var/log/mail.log", "/var/log/maillog"};
+	const struct config_kind *kind = &config_kinds[0];
+	struct config_source *source;
 
 	for (size_t i = 0; i < G_N_ELEMENTS(usual); i++)
 		if (g_file_test(usual[i], G_FILE_TEST_EXISTS)) {
-			config_source_add(config, "maillog")->file = g_strdup(usual[i]);
+			source = config_add(config, kind, "maillog");
+			source->file = g_strdup(usual[i]);
 			return;
 		}
-	config_source_add(config, "journal")->journal = g_strdup("system");
+	source = config_add(config, kind, "journal");
+	source->journal = g_strdup("system");
 }
 
 static int config_read(struct config *config, GKeyFile *file, struct error *err)
@@ -241,13 +286,7 @@ static int config_read(struct config *config, GKeyFile *file, struct error *err)
 	g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
 
 	for (char **group = groups; *group != NULL; group++)
-		if (!g_str_has_prefix(*group, SOURCE_PREFIX) &&
-		        !config_word_in("postwake milter query report classify", *group))
-			return error_set(err,
-			        "%s: [%s]: no such group; there are [postwake], [milter], [query], "
-			        "[report], [classify] and [source NAME]",
-			        config->path, *group);
-		else if (config_group(config, file, *group, err) < 0)
+		if (config_group(config, file, *group, err) < 0)
 			return -1;
 	return config_check_sources(config, err);
 }
@@ -259,8 +298,9 @@ int config_load(struct config **config_r, const char *path, struct error *err)
 	g_autoptr(GError) error = NULL;
 	int result = 0;
 
-	config->sources = g_ptr_array_new_with_free_func(config_source_free);
-	config_defaults("", config);
+	for (size_t i = 0; i < G_N_ELEMENTS(config_kinds); i++)
+		*config_list(config, &config_kinds[i]) = g_ptr_array_new();
+	config_defaults(NULL, config);
 	config->path = g_strdup(path != NULL ? path : CONFIG_PATH);
 	if (g_key_file_load_from_file(file, config->path, G_KEY_FILE_NONE, &error))
 		result = config_read(config, file, err);
@@ -274,16 +314,27 @@ int config_load(struct config **config_r, const char *path, struct error *err)
 	return result;
 }
 
+static void config_free_kind(struct config *config, const struct config_kind *kind)
+{
+	GPtrArray *list = *config_list(config, kind);
+
+	for (guint i = 0; i < list->len; i++) {
+		config_free_texts(kind, list->pdata[i]);
+		g_free(*(char **)list->pdata[i]);
+		g_free(list->pdata[i]);
+	}
+	g_ptr_array_free(list, TRUE);
+}
+
 void config_free(struct config **config)
 {
 	struct config *c = *config;
 
 	if (c == NULL)
 		return;
-	for (size_t i = 0; i < G_N_ELEMENTS(config_keys); i++)
-		if (config_keys[i].group != NULL && config_keys[i].type <= CONFIG_CHOICE)
-			g_free(*(char **)((char *)c + config_keys[i].offset));
+	for (size_t i = 0; i < G_N_ELEMENTS(config_kinds); i++)
+		config_free_kind(c, &config_kinds[i]);
+	config_free_texts(NULL, c);
 	g_free(c->path);
-	g_ptr_array_free(c->sources, TRUE);
 	g_clear_pointer(config, g_free);
 }

@@ -109,16 +109,10 @@ static int import_feed(void *data, const char *bytes, size_t n, struct error *er
 static void import_report(
         const struct store_source *before, const struct store_source *after, GString *out)
 {
-	static const char *const names[LEDGER_CLASSES] = {[LEDGER_EVENT] = "event",
-	        [LEDGER_LINKED] = "linked",
-	        [LEDGER_IGNORED] = "ignored",
-	        [LEDGER_KNOWN] = "known",
-	        [LEDGER_UNPARSED] = "unparsed"};
-
 	g_string_append_c(out, '{');
 	json_member_int(out, "lines", (gint64)(after->lines - before->lines));
 	for (int i = 0; i < LEDGER_CLASSES; i++)
-		json_member_int(out, names[i], (gint64)(after->count[i] - before->count[i]));
+		json_member_int(out, ledger_names[i], (gint64)(after->count[i] - before->count[i]));
 	json_member_int(out, "events", (gint64)(after->events - before->events));
 	g_string_append_c(out, '}');
 }

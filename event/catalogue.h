@@ -41,7 +41,7 @@ struct event_info {
 	const char *name;         /* bounce */
 	const char *display_name; /* Bounce */
 	const char *description;
-	const char *ingest_wrapper; /* message_event; NULL: not uploaded */
+	const char *ingest_wrapper; /* message_event */
 	const char *ingest_type;    /* inband */
 	unsigned number;            /* in stored rows: never changes */
 	unsigned generations;       /* enum api_generation bits: where documentation lists it */

@@ -7,7 +7,9 @@ libevent_a_SOURCES = \
 	event/classify.c event/classify.h \
 	event/event.h \
 	event/identity.c event/identity.h \
+	event/ingest_check.c event/ingest_check.h \
 	event/json.c event/json.h \
+	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
 	event/observation.c event/observation.h \
 	event/plain.c event/plain.h \
@@ -36,6 +38,7 @@ EVENT_TESTS = \
 	tests/unit/test_bounce_class \
 	tests/unit/test_catalogue \
 	tests/unit/test_classify \
+	tests/unit/test_ingest_check \
 	tests/unit/test_identity \
 	tests/unit/test_json \
 	tests/unit/test_observation \
@@ -51,6 +54,8 @@ tests_unit_test_classify_SOURCES = tests/unit/test_classify.c tests/support/unit
 tests_unit_test_classify_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
 tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
+tests_unit_test_ingest_check_SOURCES = tests/unit/test_ingest_check.c tests/support/unit.h
+tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)

@@ -6,6 +6,7 @@
 
 #include "event/event.h"
 #include "event/identity.h"
+#include "event/ledger.h"
 
 enum observation_kind {
 	OBSERVATION_NONE,     /* the line means nothing to us; `rule` names why */
@@ -130,15 +131,5 @@ size_t observation_bytes(const struct observation *seen);
 /* Copies an observation whose source goes on; `bytes` has room for observation_bytes and belongs to
  * the caller. */
 void observation_copy(struct observation *to, const struct observation *from, char *bytes);
-
-/* What became of a line (design, 8): the five classes of the line ledger. */
-enum ledger_class {
-	LEDGER_EVENT,    /* made at least one event that was new */
-	LEDGER_LINKED,   /* tells something about a message that we follow */
-	LEDGER_IGNORED,  /* a named rule says that it means nothing */
-	LEDGER_KNOWN,    /* all its events were there already */
-	LEDGER_UNPARSED, /* no rule; kept with file and offset */
-	LEDGER_CLASSES
-};
 
 #endif

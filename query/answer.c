@@ -19,22 +19,40 @@ void query_answer_method(struct query_answer *answer_r, const char *allow)
 	answer_r->allow = allow;
 }
 
+bool query_budget_take(struct query_budget *budget, size_t n)
+{
+	if (budget == NULL || atomic_fetch_add(&budget->used, n) + n <= budget->limit)
+		return true;
+	atomic_fetch_sub(&budget->used, n);
+	return false;
+}
+
+void query_budget_give(struct query_budget *budget, size_t n)
+{
+	if (budget != NULL)
+		atomic_fetch_sub(&budget->used, n);
+}
+
 bool query_answer_charge(struct query_answer *answer)
 {
-	struct query_budget *budget = answer->budget;
-
-	if (budget == NULL || answer->body->len <= answer->charged)
+	if (answer->budget == NULL || answer->body->len <= answer->charged)
 		return true;
 	size_t step = answer->body->len - answer->charged + CHARGE_STEP;
-	if (atomic_fetch_add(&budget->used, step) + step <= budget->limit) {
+	if (query_budget_take(answer->budget, step)) {
 		answer->charged += step;
 		return true;
 	}
-	atomic_fetch_sub(&budget->used, step);
 	query_answer_clear(answer);
 	query_answer_error(answer, 503,
 	        "Too many large answers are being sent: try again, or ask for fewer results");
 	return false;
+}
+
+static void stream_free(struct query_stream *stream)
+{
+	if (stream->free != NULL)
+		stream->free(stream->ctx);
+	g_free(stream);
 }
 
 void query_answer_clear(struct query_answer *answer)
@@ -42,7 +60,9 @@ void query_answer_clear(struct query_answer *answer)
 	if (answer->body != NULL)
 		g_string_free(answer->body, true);
 	answer->body = NULL;
-	if (answer->budget != NULL)
-		atomic_fetch_sub(&answer->budget->used, answer->charged);
+	g_clear_pointer(&answer->stream, stream_free);
+	g_clear_pointer(&answer->disposition, g_free);
+	answer->type = NULL;
+	query_budget_give(answer->budget, answer->charged);
 	answer->charged = 0;
 }

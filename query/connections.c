@@ -58,8 +58,10 @@ static bool connection_is_late(
 	case CONNECTION_IDLE:
 		return age > connections->config.idle_ms;
 	case CONNECTION_BUSY:
+	case CONNECTION_STREAM:
 		return age > connections->config.deadline_ms;
 	case CONNECTION_UPLOAD:
+	case CONNECTION_WAITING:
 		break;
 	}
 	return false;

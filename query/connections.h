@@ -28,8 +28,11 @@ void connection_end(struct connections *connections, struct connection *connecti
 /* What the connection does from now on. */
 enum connection_phase {
 	CONNECTION_IDLE,
-	CONNECTION_BUSY,   /* with a request */
-	CONNECTION_UPLOAD, /* with a request that may take as long as it wants */
+	CONNECTION_BUSY,    /* with a request */
+	CONNECTION_UPLOAD,  /* with a request that may take as long as it wants */
+	CONNECTION_STREAM,  /* the client is to take some bytes of a stream; each time it has a
+	                       deadline */
+	CONNECTION_WAITING, /* a stream has nothing to send */
 };
 void connection_enter(struct connections *connections, struct connection *connection,
         enum connection_phase phase);

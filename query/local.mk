@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libquery.a
 libquery_a_SOURCES = \
+	query/access.c query/access.h \
 	query/answer.c \
 	query/connections.c query/connections.h \
 	query/fault.c query/fault.h \
@@ -8,16 +9,18 @@ libquery_a_SOURCES = \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
 	query/routes.c \
-	query/server.c query/server.h \
+	query/server.c query/server.h query/server-private.h \
+	query/server_exchange.c query/server_jobs.c \
 	query/socket.c query/socket.h \
 	query/status.c \
+	query/streams.c query/streams.h \
 	query/uri.c query/uri.h \
 	query/window.c query/window.h \
 	query/workers.c query/workers.h \
 	query/zone.c query/zone.h
 
 if HAVE_CHECK
-QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params
+QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params tests/unit/test_streams
 check_PROGRAMS += $(QUERY_TESTS)
 TESTS += $(QUERY_TESTS)
 # These need no store.
@@ -28,6 +31,8 @@ tests_unit_test_zone_SOURCES = tests/unit/test_zone.c tests/support/unit.h
 tests_unit_test_zone_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_params_SOURCES = tests/unit/test_params.c tests/support/unit.h
 tests_unit_test_params_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h
+tests_unit_test_streams_LDADD = $(QUERY_TEST_LDADD)
 
 QUERY_STORE_TESTS = tests/unit/test_query tests/unit/test_server
 check_PROGRAMS += $(QUERY_STORE_TESTS)

@@ -173,6 +173,7 @@ void message_events_search(const struct query_request *request, struct query_ans
 		answer_r->body = g_string_new("[");
 		query->search.limit = query->per_page;
 		query->search.deadline_ms = config->scan_ms;
+		query->search.scope = &request->access->scope;
 		if (query->since_given)
 			answer_arrivals(&answering);
 		else

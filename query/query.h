@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <glib.h>
 
-#include "store/search.h"
+#include "base/slice.h"
+#include "query/access.h"
+#include "store/store.h"
 
 #define QUERY_URI_MAX 4096
 /* Longest target of a link, which is one that carries our as_of. Encoding makes three bytes of one
@@ -20,6 +22,8 @@ struct query_budget {
 	atomic_size_t used;
 };
 
+struct ingest_service;
+
 struct query_config {
 	int64_t default_window; /* ms before `to` when `from` is absent; 0 = 24 h */
 	int64_t scan_ms;        /* time that a search without index may take; 0 = 10 s */
@@ -31,29 +35,62 @@ struct query_config {
 	/* Links carry %3A in place of the colons that SparkPost writes: for clients whose URL form
 	 * ends at a colon. */
 	bool escape_colons;
-	struct query_budget *budget; /* NULL = no limit; else query_answer_clear is a must */
+	struct query_budget *budget;         /* NULL = no limit */
+	const struct ingest_service *ingest; /* NULL = not served here */
+};
+
+/* One request, as far as an answer depends on it. */
+struct query_input {
+	const char *method;
+	struct slice uri; /* raw target ("/api/v1/message-events?…"), still percent-encoded */
+	const struct access *access; /* who asks; NULL = who may do everything */
+	struct slice body;
+	/* Headers; NULL = absent. */
+	const char *content_type, *content_encoding, *last_event_id;
+};
+
+/* An answer without end (Server-Sent Events). `more` appends what there is to tell by now, also
+ * nothing; -1 ends the answer. Called by one thread at a time: at once when the bytes before have
+ * been sent, and else when the store's mark has grown or nothing was sent for a while. */
+struct query_stream {
+	int (*more)(void *ctx, GString *out);
+	void (*free)(void *ctx);
+	void *ctx;
 };
 
 struct query_answer {
-	unsigned status;   /* HTTP */
-	GString *body;     /* JSON */
-	const char *allow; /* of a 405: the Allow header */
+	unsigned status;             /* HTTP */
+	GString *body;               /* with a stream: what comes first, or NULL */
+	const char *type;            /* NULL = application/json */
+	const char *allow;           /* of a 405: the Allow header */
+	char *disposition;           /* the Content-Disposition header, or NULL; g_free */
+	int retry_after;             /* s; 0 = none */
+	struct query_stream *stream; /* NULL = none; g_free, after its `free` */
 	struct query_budget *budget;
 	size_t charged; /* bytes taken from the budget */
 };
 
-/* Answers one request. `uri` is the raw request target ("/api/v1/message-events?…"), still
- * percent-encoded. HEAD is answered like GET, body included. Thread-safe. The body is the caller's:
- * query_answer_clear, or g_string_free where there is no budget. */
+/* Answers one request. HEAD is answered like GET, body included. Thread-safe. The answer is the
+ * caller's: query_answer_clear. */
+void query_answer_input(struct store *store, const struct query_config *config,
+        const struct query_input *input, struct query_answer *answer_r);
+
+/* The same of a request without body by who may do everything. */
 void query_answer(struct store *store, const struct query_config *config, const char *method,
         struct slice uri, struct query_answer *answer_r);
 
-/* Whether a request is refused for its method and target alone, so that its body need not be waited
- * for: 404, 405 or 414, which *answer_r then is, as query_answer would make it. */
-bool query_refuses(const char *method, struct slice uri, struct query_answer *answer_r);
+/* Whether a request is refused for its method, target and asker alone, so that its body need not be
+ * waited for: 401, 403, 404, 405 or 414, which *answer_r then is, as query_answer_input would make
+ * it. Else *body_most_r is how many bytes its body may have; 0 = a body is dropped. */
+bool query_refuses(
+        const struct query_input *input, size_t *body_most_r, struct query_answer *answer_r);
 
-/* Frees the body and gives its bytes back to the budget. */
+/* Frees what the answer holds and gives its bytes back to the budget. */
 void query_answer_clear(struct query_answer *answer);
+
+/* Takes bytes from the budget (NULL = no limit), or not: false when it is spent. And gives back. */
+bool query_budget_take(struct query_budget *budget, size_t n);
+void query_budget_give(struct query_budget *budget, size_t n);
 
 /* Makes an answer of one error: {"errors":[{"message":TEXT}]}. */
 void query_answer_error(struct query_answer *answer_r, unsigned status, const char *message);

@@ -7,9 +7,15 @@
 
 struct query_request {
 	struct store *store;
-	const struct query_config *config;
+	const struct query_config *config; /* and the services in it */
 	const struct uri *uri;
-	int64_t now; /* ms */
+	int64_t now;                 /* ms */
+	const struct access *access; /* never NULL; its scope goes into each search */
+	const char *method;
+	struct slice body;
+	/* Headers; NULL = absent. */
+	const char *content_type, *content_encoding, *last_event_id;
+	const char *tail; /* the segment that a "*" at the end of the route stands for, decoded */
 };
 
 typedef void query_handler(const struct query_request *request, struct query_answer *answer_r);

@@ -1,455 +1,14 @@
-#include "query/server.h"
+/* The life of the server. */
+#include "query/server-private.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <unistd.h>
-
-#include "query/connections.h"
-#include "query/socket.h"
-#include "query/workers.h"
 
 /* Connections that may wait for the ones that were cut to make room. */
 #define SERVER_SLACK 32
-/* Request line and headers of one connection; what exceeds it libmicrohttpd refuses by itself. */
-#define SERVER_HEADERS (128 * 1024)
 /* Imports that are worked on at a time; others wait. */
 #define SERVER_IMPORTERS 2
 #define SERVER_SETTLE_MS 1000
-
-struct query_server {
-	struct store *store;
-	struct query_server_config config;
-	char *path;
-	struct query_budget budget;
-	struct unix_socket socket;
-	struct connections *connections;
-	struct workers *queries;
-	struct workers *imports;
-	struct MHD_Daemon *http;
-};
-
-enum exchange_step {
-	EXCHANGE_NEW,    /* its first line has been seen */
-	EXCHANGE_BODY,   /* a query: its body, if any, is dropped */
-	EXCHANGE_IMPORT, /* an import is being begun */
-	EXCHANGE_UPLOAD, /* its body is being fed */
-	EXCHANGE_REPORT, /* a mail is being taken up */
-	EXCHANGE_DONE,   /* answer is ready */
-};
-
-/* One request and its answer. Belongs to the HTTP thread, and to a worker while a job runs: the
- * connection is suspended meanwhile. */
-struct exchange {
-	struct query_server *server;
-	struct MHD_Connection *http;
-	struct connection *connection;
-	char *target;      /* raw; cut off beyond QUERY_LINK_MAX + 1 */
-	uintptr_t seen_to; /* address of the NUL that libmicrohttpd has behind the target */
-	char *method;
-	bool escape_colons;
-	enum exchange_step step;
-	int64_t asked; /* connections_clock when it was queued */
-	struct query_answer answer;
-
-	struct query_import_target import_target;
-	void *import;
-	bool last;        /* the upload is complete */
-	bool abandoned;   /* the client has gone: end the import and free the exchange */
-	bool failed;      /* the import failed: `answer` says why; the rest is dropped */
-	char *chunk;      /* bytes that a worker feeds … */
-	size_t chunk_len; /* … and that the HTTP thread still shows to us: not yet consumed */
-	GString *mail;    /* of a report, as far as it has come */
-};
-
-static void exchange_free(struct exchange *exchange)
-{
-	query_answer_clear(&exchange->answer);
-	g_free(exchange->import_target.source);
-	g_free(exchange->chunk);
-	if (exchange->mail != NULL)
-		g_string_free(exchange->mail, TRUE);
-	g_free(exchange->target);
-	g_free(exchange->method);
-	g_free(exchange);
-}
-
-/* --- in the workers --- */
-
-static void server_run_query(void *job)
-{
-	struct exchange *exchange = job;
-	struct query_server *server = exchange->server;
-	int64_t waited = connections_clock() - exchange->asked;
-	struct query_config config = server->config.query;
-
-	config.escape_colons = exchange->escape_colons;
-	if (waited > server->config.deadline_ms / 2)
-		query_answer_error(
-		        &exchange->answer, 503, "Too many requests are being answered: try again");
-	else
-		query_answer(server->store, &config, exchange->method, slice_str(exchange->target),
-		        &exchange->answer);
-	exchange->step = EXCHANGE_DONE;
-	MHD_resume_connection(exchange->http);
-}
-
-static void import_fail(struct exchange *exchange, const struct error *err)
-{
-	exchange->failed = true;
-	query_answer_clear(&exchange->answer);
-	query_answer_error(&exchange->answer, err->number == EBUSY ? 409 : 500, err->text);
-}
-
-static void import_end(struct exchange *exchange, bool aborted)
-{
-	g_autoptr(GString) counts = g_string_new("{\"results\":");
-	struct error err = {0};
-
-	if (exchange->import == NULL)
-		return;
-	int result = exchange->server->config.import.end(exchange->import, aborted, counts, &err);
-	exchange->import = NULL;
-	if (exchange->failed || aborted)
-		return;
-	if (result < 0) {
-		import_fail(exchange, &err);
-		return;
-	}
-	g_string_append_c(counts, '}');
-	exchange->answer.status = 200;
-	exchange->answer.body = g_steal_pointer(&counts);
-}
-
-static void import_step(struct exchange *exchange)
-{
-	const struct query_import *hooks = &exchange->server->config.import;
-	const struct query_import_target *target = &exchange->import_target;
-	struct error err = {0};
-
-	if (exchange->import == NULL && !exchange->failed) {
-		exchange->import =
-		        hooks->begin(hooks->ctx, target->source, target->not_after, &err);
-		if (exchange->import == NULL)
-			import_fail(exchange, &err);
-	}
-	if (exchange->chunk != NULL && exchange->import != NULL &&
-	        hooks->feed(exchange->import, exchange->chunk, exchange->chunk_len, &err) < 0) {
-		import_fail(exchange, &err);
-		import_end(exchange, true);
-	}
-	g_clear_pointer(&exchange->chunk, g_free);
-	if (exchange->last) {
-		import_end(exchange, false);
-		exchange->step = EXCHANGE_DONE;
-	}
-}
-
-static void report_take(struct exchange *exchange)
-{
-	const struct query_report *hooks = &exchange->server->config.report;
-	g_autoptr(GString) counts = g_string_new("{\"results\":");
-	struct error err = {0};
-
-	exchange->step = EXCHANGE_DONE;
-	if (hooks->take(hooks->ctx, slice_make(exchange->mail->str, exchange->mail->len), counts,
-	            &err) < 0) {
-		query_answer_error(&exchange->answer, 503, err.text);
-		return;
-	}
-	g_string_append_c(counts, '}');
-	exchange->answer.status = 200;
-	exchange->answer.body = g_steal_pointer(&counts);
-}
-
-static void server_run_import(void *job)
-{
-	struct exchange *exchange = job;
-
-	if (exchange->mail != NULL) {
-		report_take(exchange);
-		MHD_resume_connection(exchange->http);
-		return;
-	}
-	if (exchange->abandoned) {
-		import_end(exchange, true);
-		exchange_free(exchange);
-		return;
-	}
-	import_step(exchange);
-	MHD_resume_connection(exchange->http);
-}
-
-/* --- in the HTTP thread --- */
-
-static enum MHD_Result exchange_send(struct exchange *exchange)
-{
-	struct query_answer *answer = &exchange->answer;
-	/* The body stays until server_completed, which comes after the last byte. */
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-	        answer->body->len, answer->body->str, MHD_RESPMEM_PERSISTENT);
-
-	if (response == NULL)
-		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-	if (answer->allow != NULL)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
-	enum MHD_Result result = MHD_queue_response(exchange->http, answer->status, response);
-	MHD_destroy_response(response);
-	return result;
-}
-
-static enum MHD_Result exchange_refuse(
-        struct exchange *exchange, unsigned status, const char *message)
-{
-	query_answer_clear(&exchange->answer);
-	query_answer_error(&exchange->answer, status, message);
-	exchange->step = EXCHANGE_DONE;
-	return exchange_send(exchange);
-}
-
-/* Hands the exchange to a worker. The connection must be suspended first: the worker may be done
- * before workers_push returns. */
-static enum MHD_Result exchange_push(struct exchange *exchange, struct workers *workers)
-{
-	exchange->asked = connections_clock();
-	MHD_suspend_connection(exchange->http);
-	if (workers_push(workers, exchange))
-		return MHD_YES;
-	/* The server stops; the next call for this exchange tells the client. */
-	exchange->failed = true;
-	query_answer_clear(&exchange->answer);
-	query_answer_error(&exchange->answer, 503, "The server is stopping");
-	exchange->step = EXCHANGE_DONE;
-	MHD_resume_connection(exchange->http);
-	return MHD_YES;
-}
-
-/* Node's request library reaches a UNIX socket by http://unix:SOCKET:TARGET, cuts the target off at
- * its next colon, and sends the socket's path as Host. The npm sparkpost client is built on it. */
-static bool exchange_escapes_colons(const struct exchange *exchange)
-{
-	const char *host =
-	        MHD_lookup_connection_value(exchange->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
-
-	return host != NULL && host[0] == '/';
-}
-
-static bool exchange_peer_may_import(const struct exchange *exchange)
-{
-	const union MHD_ConnectionInfo *info =
-	        MHD_get_connection_info(exchange->http, MHD_CONNECTION_INFO_CONNECTION_FD);
-	uid_t uid;
-
-	return info != NULL && unix_socket_peer(info->connect_fd, &uid) &&
-	       (uid == 0 || uid == geteuid());
-}
-
-static bool exchange_peer_may_report(const struct exchange *exchange)
-{
-	const struct query_report *hooks = &exchange->server->config.report;
-	const union MHD_ConnectionInfo *info =
-	        MHD_get_connection_info(exchange->http, MHD_CONNECTION_INFO_CONNECTION_FD);
-	uid_t uid;
-
-	if (hooks->allowed == NULL)
-		return true;
-	return info != NULL && unix_socket_peer(info->connect_fd, &uid) &&
-	       hooks->allowed(hooks->ctx, uid);
-}
-
-static bool exchange_has_body(const struct exchange *exchange)
-{
-	const char *length = MHD_lookup_connection_value(
-	        exchange->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-
-	return (length != NULL && strcmp(length, "0") != 0) ||
-	       MHD_lookup_connection_value(
-	               exchange->http, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
-}
-
-/* Whether a NUL byte cuts the target off. libmicrohttpd hands it out as a C string and tells no
- * length, but the version that it hands out stands in the same line: behind the target's end come
- * only blanks that it has made NULs. (Further away than a line can be, it would stand elsewhere;
- * then nothing is known, and nothing refused.) */
-static bool exchange_cut_off(const struct exchange *exchange, const char *version)
-{
-	uintptr_t at = (uintptr_t)version;
-
-	if (at <= exchange->seen_to || at - exchange->seen_to >= SERVER_HEADERS)
-		return false;
-	for (const char *p = (const char *)exchange->seen_to; p < version; p++)
-		if (*p != '\0' && *p != ' ' && *p != '\t')
-			return true;
-	return false;
-}
-
-enum verdict {
-	VERDICT_REFUSED, /* the answer is there */
-	VERDICT_QUERY,
-	VERDICT_IMPORT,
-	VERDICT_REPORT,
-};
-
-/* What the headers decide. */
-static enum verdict exchange_judge(struct exchange *exchange, const char *version)
-{
-	const struct slice target = slice_str(exchange->target);
-	int found = 0;
-
-	if (exchange_cut_off(exchange, version)) {
-		query_answer_error(&exchange->answer, 400, "URI must not contain a NUL byte");
-		return VERDICT_REFUSED;
-	}
-	if (exchange->server->config.import.begin != NULL)
-		found = query_import_target(
-		        exchange->method, target, &exchange->import_target, &exchange->answer);
-	if (found > 0)
-		return VERDICT_IMPORT;
-	if (found == 0 && exchange->server->config.report.take != NULL)
-		found = query_report_target(exchange->method, target, &exchange->answer);
-	if (found > 0)
-		return VERDICT_REPORT;
-	if (found < 0 || query_refuses(exchange->method, target, &exchange->answer))
-		return VERDICT_REFUSED;
-	return VERDICT_QUERY;
-}
-
-/* Headers are there. An answer before the second call makes libmicrohttpd close the connection:
- * right where a body follows that nobody wants, a waste otherwise. */
-static enum MHD_Result exchange_begin(struct exchange *exchange, const char *version)
-{
-	struct query_server *server = exchange->server;
-
-	switch (exchange_judge(exchange, version)) {
-	case VERDICT_REFUSED:
-		exchange->step = EXCHANGE_DONE;
-		return exchange_has_body(exchange) ? exchange_send(exchange) : MHD_YES;
-	case VERDICT_QUERY:
-		exchange->step = EXCHANGE_BODY;
-		return MHD_YES;
-	case VERDICT_REPORT:
-		if (!exchange_peer_may_report(exchange))
-			return exchange_refuse(exchange, 403, "Forbidden.");
-		exchange->step = EXCHANGE_REPORT;
-		exchange->mail = g_string_new(NULL);
-		return MHD_YES;
-	case VERDICT_IMPORT:
-		break;
-	}
-	if (!exchange_peer_may_import(exchange))
-		return exchange_refuse(exchange, 403, "Forbidden.");
-	exchange->step = EXCHANGE_IMPORT;
-	connection_enter(server->connections, exchange->connection, CONNECTION_UPLOAD);
-	return exchange_push(exchange, server->imports);
-}
-
-/* Bytes of an import: a worker gets a copy, while they stay unconsumed in the buffer. That, and not
- * only the suspension, keeps libmicrohttpd from calling again before the worker has finished. */
-static enum MHD_Result exchange_upload(struct exchange *exchange, const char *bytes, size_t *n)
-{
-	size_t fed = MIN(exchange->chunk_len, *n);
-
-	exchange->chunk_len = 0;
-	bytes += fed;
-	*n -= fed;
-	if (exchange->failed)
-		*n = 0;
-	if (*n == 0)
-		return MHD_YES;
-	exchange->chunk = g_memdup2(bytes, *n);
-	exchange->chunk_len = *n;
-	return exchange_push(exchange, exchange->server->imports);
-}
-
-/* Bytes of a mail, or its end. */
-static enum MHD_Result exchange_collect(struct exchange *exchange, const char *bytes, size_t *n)
-{
-	if (*n == 0)
-		return exchange_push(exchange, exchange->server->imports);
-	if (exchange->mail->len + *n > exchange->server->config.report.most) {
-		query_answer_error(&exchange->answer, 413, "The mail is too large");
-		exchange->step = EXCHANGE_DONE;
-	} else {
-		g_string_append_len(exchange->mail, bytes, (gssize)*n);
-	}
-	*n = 0;
-	return MHD_YES;
-}
-
-static enum MHD_Result server_access(void *cls, struct MHD_Connection *http, const char *url,
-        const char *method, const char *version, const char *bytes, size_t *n, void **context)
-{
-	struct exchange *exchange = *context;
-
-	(void)cls;
-	(void)http;
-	(void)url;
-	if (exchange == NULL)
-		return MHD_NO;
-	switch (exchange->step) {
-	case EXCHANGE_NEW:
-		exchange->method = g_strdup(method);
-		exchange->escape_colons = exchange_escapes_colons(exchange);
-		return exchange_begin(exchange, version);
-	case EXCHANGE_BODY:
-		if (*n == 0)
-			return exchange_push(exchange, exchange->server->queries);
-		*n = 0;
-		return MHD_YES;
-	case EXCHANGE_IMPORT: /* the headers again, after the suspension */
-		exchange->step = exchange->failed ? EXCHANGE_DONE : EXCHANGE_UPLOAD;
-		return exchange->failed ? exchange_send(exchange) : MHD_YES;
-	case EXCHANGE_UPLOAD:
-		if (*n > 0)
-			return exchange_upload(exchange, bytes, n);
-		exchange->last = true;
-		return exchange_push(exchange, exchange->server->imports);
-	case EXCHANGE_REPORT:
-		return exchange_collect(exchange, bytes, n);
-	case EXCHANGE_DONE:
-		break;
-	}
-	if (*n == 0)
-		return exchange_send(exchange);
-	*n = 0; /* an answer must wait for the end of the upload */
-	return MHD_YES;
-}
-
-/* The first line of a request: the only place where its target is still as it was sent. */
-static void *server_target(void *cls, const char *uri, struct MHD_Connection *http)
-{
-	struct query_server *server = cls;
-	struct exchange *exchange = g_new0(struct exchange, 1);
-	const union MHD_ConnectionInfo *info =
-	        MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	exchange->server = server;
-	exchange->http = http;
-	exchange->connection = info->socket_context;
-	exchange->target = g_strndup(uri, QUERY_LINK_MAX + 1);
-	exchange->seen_to = (uintptr_t)uri + strlen(uri);
-	connection_enter(server->connections, exchange->connection, CONNECTION_BUSY);
-	return exchange;
-}
-
-static void server_completed(void *cls, struct MHD_Connection *http, void **context,
-        enum MHD_RequestTerminationCode code)
-{
-	struct query_server *server = cls;
-	struct exchange *exchange = *context;
-
-	(void)http;
-	(void)code;
-	*context = NULL;
-	if (exchange == NULL)
-		return;
-	connection_enter(server->connections, exchange->connection, CONNECTION_IDLE);
-	exchange->abandoned = exchange->import != NULL;
-	if (exchange->abandoned && workers_push(server->imports, exchange))
-		return;
-	import_end(exchange, true);
-	exchange_free(exchange);
-}
 
 static void server_connection(void *cls, struct MHD_Connection *http, void **context,
         enum MHD_ConnectionNotificationCode code)
@@ -467,8 +26,6 @@ static void server_connection(void *cls, struct MHD_Connection *http, void **con
 	}
 }
 
-/* --- its life --- */
-
 static void server_defaults(
         struct query_server *server, struct store *store, const struct query_server_config *given)
 {
@@ -483,6 +40,8 @@ static void server_defaults(
 	config->connections = config->connections != 0 ? config->connections : 256;
 	config->deadline_ms = config->deadline_ms > 0 ? config->deadline_ms : 30 * 1000;
 	config->idle_ms = config->idle_ms > 0 ? config->idle_ms : 60 * 1000;
+	config->streams = config->streams != 0 ? config->streams : 64;
+	config->beat_ms = config->beat_ms > 0 ? config->beat_ms : 15 * 1000;
 	server->budget.limit =
 	        config->answer_budget != 0 ? config->answer_budget : (size_t)256 * 1024 * 1024;
 	config->query.budget = &server->budget;
@@ -519,12 +78,21 @@ struct query_server *query_server_new(
 	        .deadline_ms = server->config.deadline_ms,
 	        .idle_ms = server->config.idle_ms,
 	};
+	const struct streams_config streams = {
+	        .most = server->config.streams,
+	        .beat_ms = server->config.beat_ms,
+	        .mark = server_mark,
+	        .wake = server_wake_stream,
+	        .ctx = server,
+	};
 	server->connections = connections_new(&limits, err);
 	if (server->connections != NULL)
 		server->queries = workers_new(server->config.threads, server_run_query, err);
 	if (server->queries != NULL)
 		server->imports = workers_new(SERVER_IMPORTERS, server_run_import, err);
-	if (server->imports == NULL ||
+	if (server->imports != NULL)
+		server->streams = streams_new(&streams, err);
+	if (server->streams == NULL ||
 	        unix_socket_listen(&server->socket, server->path, config->group,
 	                server->config.mode, err) < 0 ||
 	        server_start_http(server, err) < 0)
@@ -532,11 +100,14 @@ struct query_server *query_server_new(
 	return server;
 }
 
-/* libmicrohttpd must not be stopped while a connection is suspended: workers first. */
+/* libmicrohttpd must not be stopped while a connection is suspended: streams and workers
+ * first. */
 static void server_stop_http(struct query_server *server)
 {
 	if (server->http != NULL)
 		MHD_quiesce_daemon(server->http); /* gives the socket back to us */
+	if (server->streams != NULL)
+		streams_stop(server->streams);
 	if (server->queries != NULL)
 		workers_stop(server->queries);
 	if (server->imports != NULL)
@@ -558,6 +129,7 @@ void query_server_free(struct query_server **server)
 	server_stop_http(s);
 	if (s->socket.fd >= 0)
 		close(s->socket.fd);
+	streams_free(&s->streams);
 	workers_free(&s->queries);
 	workers_free(&s->imports);
 	connections_free(&s->connections);

@@ -38,7 +38,9 @@ struct query_server_config {
 	unsigned connections;      /* 0 = 256 */
 	int deadline_ms;           /* of one request; 0 = 30 s */
 	int idle_ms;               /* of a connection between requests; 0 = 60 s */
-	size_t answer_budget;      /* bytes of all answers in flight, then 503; 0 = 256 MiB */
+	unsigned streams;          /* streams at a time, then 503; 0 = 64 */
+	int beat_ms;               /* a stream is silent no longer than this; 0 = 15 s */
+	size_t answer_budget;      /* bytes of all bodies in flight, then 503; 0 = 256 MiB */
 	struct query_config query; /* its budget is the server's */
 	struct query_import import;
 	struct query_report report;

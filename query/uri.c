@@ -105,19 +105,35 @@ void uri_clear(struct uri *uri)
 	g_clear_pointer(&uri->bytes, g_free);
 }
 
-bool uri_path_is(const struct uri *uri, const char *path)
+bool uri_path_fits(const struct uri *uri, const char *path, struct slice *tail_r)
 {
 	struct slice rest = slice_str(path);
 
+	*tail_r = (struct slice){0};
 	if (uri->bad_path)
 		return false;
 	for (guint i = 0; i < uri->segments->len; i++) {
+		struct slice segment = g_array_index(uri->segments, struct slice, i);
+
 		if (rest.n == 0)
 			return false;
-		if (!slice_eq(slice_cut(&rest, '/'), g_array_index(uri->segments, struct slice, i)))
+		struct slice wanted = slice_cut(&rest, '/');
+		if (rest.n == 0 && slice_eq(wanted, SLICE("*"))) {
+			*tail_r = segment;
+			return i + 1 == uri->segments->len && segment.n > 0 &&
+			       slice_chr(segment, '\0') < 0;
+		}
+		if (!slice_eq(wanted, segment))
 			return false;
 	}
 	return rest.n == 0;
+}
+
+bool uri_path_is(const struct uri *uri, const char *path)
+{
+	struct slice tail;
+
+	return uri_path_fits(uri, path, &tail) && tail.n == 0;
 }
 
 bool uri_has(const struct uri *uri, const char *name)

@@ -29,6 +29,10 @@ void uri_clear(struct uri *uri);
 /* Whether the path is `path`: segments joined by '/', without a slash at either end. */
 bool uri_path_is(const struct uri *uri, const char *path);
 
+/* The same; a last segment "*" of `path` stands for any one segment, without a NUL byte, which
+ * *tail_r then is (empty otherwise). */
+bool uri_path_fits(const struct uri *uri, const char *path, struct slice *tail_r);
+
 /* Whether there is a parameter of this name. */
 bool uri_has(const struct uri *uri, const char *name);
 

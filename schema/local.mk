@@ -5,5 +5,6 @@ EXTRA_DIST += \
 	schema/events.def \
 	schema/extras.def \
 	schema/fields.def \
+	schema/ingest.def \
 	schema/samples.def \
 	schema/search.def

@@ -19,6 +19,7 @@ struct batch_event {
 	int64_t time;
 	uint64_t id;
 	uint32_t line; /* index in `lines`, BATCH_NO_LINE */
+	bool missed;
 };
 
 /* A line that made events. Others are only counted. */
@@ -63,6 +64,7 @@ struct store_batch {
 	GArray *gaps;       /* struct batch_gap */
 	GArray *unparsed;   /* struct batch_unparsed */
 	size_t line_count;
+	bool pending; /* store_batch_pending was called */
 };
 
 struct slice batch_slice(const struct store_batch *batch, struct batch_text text);

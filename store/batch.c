@@ -42,6 +42,7 @@ void store_batch_reset(struct store_batch *batch)
 	g_byte_array_set_size(batch->bytes, 0);
 	batch->events_done = 0;
 	batch->line_count = 0;
+	batch->pending = false;
 }
 
 size_t store_batch_events(const struct store_batch *batch)
@@ -62,7 +63,12 @@ bool store_batch_empty(const struct store_batch *batch)
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		if (arrays[i]->len > 0)
 			return false;
-	return true;
+	return !batch->pending;
+}
+
+void store_batch_pending(struct store_batch *batch)
+{
+	batch->pending = true;
 }
 
 struct slice batch_slice(const struct store_batch *batch, struct batch_text text)
@@ -88,6 +94,7 @@ void store_batch_event(struct store_batch *batch, const struct event *event)
 	        .time = event->time,
 	        .id = event->id,
 	        .line = BATCH_NO_LINE,
+	        .missed = event->missed,
 	};
 
 	g_array_append_val(batch->events, entry);

@@ -20,6 +20,10 @@ size_t store_batch_events(const struct store_batch *batch);
 size_t store_batch_lines(const struct store_batch *batch);
 bool store_batch_empty(const struct store_batch *batch);
 
+/* Tells that there is something to commit although nothing was added yet: before_commit of the
+ * writer will add it. */
+void store_batch_pending(struct store_batch *batch);
+
 /* Adds a copy of an event. Message fields of events of one message_id are stored once. */
 void store_batch_event(struct store_batch *batch, const struct event *event);
 

@@ -10,7 +10,13 @@
 
 static const char schema[] =
 #include "schema/control_sql.inc"
+#include "schema/control-2_sql.inc"
         ;
+
+/* Makes a file of one version one of the next; what each sets as user_version. */
+static const char *const upgrades[CONTROL_VERSION] = {[1] =
+#include "schema/control-2_sql.inc"
+};
 
 #define CACHE_KB 1024
 
@@ -64,6 +70,7 @@ static int open_writer(struct sql *writer, struct store *store, const char *path
 		return -1;
 	if (day_writer_pragmas(writer, store->fast_import, CACHE_KB, err) == 0 &&
 	        sql_version(writer, CONTROL_VERSION, NULL, err) >= 0 &&
+	        sql_upgrade(writer, upgrades, CONTROL_VERSION, err) == 0 &&
 	        sql_prepare(writer, statements, WRITE_STATEMENTS, err) == 0)
 		return 0;
 	sql_close(writer);
@@ -217,6 +224,8 @@ static int add_counters(struct run *run, const struct control_news *news)
 			return -1;
 	}
 	if (news->too_old > 0 && add_counter(run, SLICE("too_old"), (int64_t)news->too_old) < 0)
+		return -1;
+	if (news->missed > 0 && add_counter(run, SLICE("milter_missed"), (int64_t)news->missed) < 0)
 		return -1;
 	return news->bad_time > 0 ? add_counter(run, SLICE("bad_time"), (int64_t)news->bad_time)
 	                          : 0;

@@ -11,7 +11,7 @@
 #include "store/sql.h"
 
 #define CONTROL_NAME "control.sqlite"
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION 2
 #define CONTROL_KEEP 10000 /* unparsed lines and gaps */
 
 struct control {
@@ -38,7 +38,7 @@ int control_uncounted(struct control *control, GHashTable *ids, struct error *er
 /* What commits have found out about the events of a batch: for each, whether it was new. */
 struct control_news {
 	const bool *new_event;
-	uint64_t too_old, bad_time;
+	uint64_t too_old, bad_time, missed;
 	uint64_t mark;
 	GHashTable *uncounted; /* ids that stay uncounted; NULL: as they are in the file */
 };

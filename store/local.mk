@@ -31,20 +31,22 @@ libstore_a_SOURCES = \
 	store/writer.c store/writer.h
 
 # The schema as C strings.
-EXTRA_DIST += schema/day.sql schema/control.sql schema/sql2c.sed
-BUILT_SOURCES += schema/day_sql.inc schema/control_sql.inc
-CLEANFILES += schema/day_sql.inc schema/control_sql.inc
+store_schema = schema/day_sql.inc schema/control_sql.inc schema/control-2_sql.inc
+EXTRA_DIST += schema/day.sql schema/control.sql schema/control-2.sql schema/sql2c.sed
+BUILT_SOURCES += $(store_schema)
+CLEANFILES += $(store_schema)
 
-schema/day_sql.inc: $(top_srcdir)/schema/day.sql $(top_srcdir)/schema/sql2c.sed
+schema/day_sql.inc: $(top_srcdir)/schema/day.sql
+schema/control_sql.inc: $(top_srcdir)/schema/control.sql
+schema/control-2_sql.inc: $(top_srcdir)/schema/control-2.sql
+$(store_schema): $(top_srcdir)/schema/sql2c.sed
 	$(AM_V_GEN)$(MKDIR_P) schema && \
-	$(SED) -f $(top_srcdir)/schema/sql2c.sed $(top_srcdir)/schema/day.sql >$@.tmp && mv $@.tmp $@
-schema/control_sql.inc: $(top_srcdir)/schema/control.sql $(top_srcdir)/schema/sql2c.sed
-	$(AM_V_GEN)$(MKDIR_P) schema && \
-	$(SED) -f $(top_srcdir)/schema/sql2c.sed $(top_srcdir)/schema/control.sql >$@.tmp && mv $@.tmp $@
+	$(SED) -f $(top_srcdir)/schema/sql2c.sed \
+		$(top_srcdir)/$$(echo $@ | $(SED) 's/_sql.inc$$/.sql/') >$@.tmp && mv $@.tmp $@
 
 # `make libstore.a` in a fresh tree does not go through BUILT_SOURCES.
 store/day.$(OBJEXT): schema/day_sql.inc
-store/control.$(OBJEXT): schema/control_sql.inc
+store/control.$(OBJEXT): schema/control_sql.inc schema/control-2_sql.inc
 
 if HAVE_CHECK
 store_tests = \

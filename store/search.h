@@ -14,6 +14,13 @@ enum search_key {
 	SEARCH_KEYS
 };
 
+/* What may be seen at all: an event whose subaccount_id is listed, and whose sending_domain or
+ * recipient_domain equals a listed domain (lower case). NULL-ended lists; NULL = any. */
+struct search_scope {
+	const char *const *subaccounts;
+	const char *const *domains;
+};
+
 struct search {
 	int64_t from, to; /* ms: from <= time < to */
 	uint64_t as_of;   /* snapshot: only what had arrived by this mark; 0 = the mark of now,
@@ -22,13 +29,14 @@ struct search {
 	              is empty matches nothing */
 	/* LIKE-style patterns, '%' = any text, ASCII and Unicode case ignored, '_' is itself; each
 	 * a NULL-ended list of which one must match; NULL = no filter. */
-	const char *const *reasons;  /* on reason or raw_reason of failures */
-	const char *const *subjects; /* on subject */
-	uint64_t before;             /* only rows with a smaller row id; 0 = no bound */
-	uint64_t offset;             /* matches to skip */
-	unsigned limit;              /* matches to return; 0 = only count */
-	bool no_total;               /* spare the exact total */
-	int64_t deadline_ms;         /* time that a scan may take; 0 = 10 s */
+	const char *const *reasons;       /* on reason or raw_reason of failures */
+	const char *const *subjects;      /* on subject */
+	uint64_t before;                  /* only rows with a smaller row id; 0 = no bound */
+	uint64_t offset;                  /* matches to skip */
+	unsigned limit;                   /* matches to return; 0 = only count */
+	bool no_total;                    /* spare the exact total */
+	int64_t deadline_ms;              /* time that a scan may take; 0 = 10 s */
+	const struct search_scope *scope; /* NULL = all */
 };
 
 /* Called for each match, newest first (store_search) or in arrival order (store_arrivals). The

@@ -179,6 +179,32 @@ int sql_version(struct sql *sql, int known, const char *schema, struct error *er
 	return 1;
 }
 
+/* The version is looked at under the lock: a script must not run twice. */
+static int upgrade_from(struct sql *sql, int64_t from, const char *script, struct error *err)
+{
+	int64_t version;
+
+	if (sql_begin(sql, err) < 0)
+		return -1;
+	if (sql_number(sql, "PRAGMA user_version", 0, &version, err) == 0 &&
+	        (version != from || sql_exec(sql, script, err) == 0) && sql_commit(sql, err) == 0)
+		return 0;
+	sql_rollback(sql);
+	return -1;
+}
+
+int sql_upgrade(struct sql *sql, const char *const *upgrades, int known, struct error *err)
+{
+	int64_t version;
+
+	if (sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0)
+		return -1;
+	for (; version < known; version++)
+		if (upgrade_from(sql, version, upgrades[version], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int open_checked(struct sql *sql, const char *path, int known, struct error *err)
 {
 	int result = -1;

@@ -60,6 +60,10 @@ struct slice sql_column(sqlite3_stmt *stmt, int at);
  * `schema` is given. 1: ready, 0: empty (being made by another process), -1: refused. */
 int sql_version(struct sql *sql, int known, const char *schema, struct error *err);
 
+/* Brings a file to version `known`: upgrades[v] is the script that makes version v to v + 1 and
+ * says so in user_version. Each runs whole or not at all. */
+int sql_upgrade(struct sql *sql, const char *const *upgrades, int known, struct error *err);
+
 /* Opens a file for reading only and checks its version: 1 ready, 0 not there or empty (nothing is
  * left open), -1 failed, in words for somebody who may not read. */
 int sql_open_reader(struct sql *sql, const char *path, int known, struct error *err);

@@ -48,7 +48,7 @@ only() {
 }
 only sqlite3.h 'store/'
 only libmilter/mfapi.h 'milter/listener\.c$'
-only microhttpd.h 'query/server\.c$'
+only microhttpd.h 'query/server(\.c|_[a-z]+\.c|-private\.h)$'
 only gmime/ 'mime/'
 only curl/ '(upload|cli)/[a-z]*\.c$'
 
@@ -81,7 +81,7 @@ found=$(grep -nE '\b(TODO|FIXME|XXX)\b' $sources $tests)
 verdict 'nothing is left to do in the sources' "$found"
 
 # What config.c reads stands in the sample and in the manual page.
-keys=$(sed -nE 's/^[[:space:]]*\{(NULL|"[a-z]+"), "([a-z_]+)", CONFIG_.*/\2/p' daemon/config.c | sort -u)
+keys=$(sed -nE 's/^[[:space:]]*\{"[a-z]+", "([a-z_]+)", CONFIG_.*/\1/p' daemon/config.c | sort -u)
 found=$(for key in $keys; do
 	grep -qE "^#?$key =" contrib/postwake.conf.sample || echo "  $key is not in the sample"
 	grep -qE "^\.BR .*\b$key\b" man/postwake.conf.5 || echo "  $key is not in postwake.conf(5)"

@@ -217,6 +217,35 @@ START_TEST(what_the_milter_hands_over_joins_the_log)
 }
 END_TEST
 
+static int count_entry(void *ctx, struct slice key, struct slice value, struct error *err)
+{
+	(void)key;
+	(void)value;
+	(void)err;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+/* No line of a log comes meanwhile: the state of the mail is all that there is to commit. */
+START_TEST(a_mail_is_on_the_disk_before_the_milter_is_told_so)
+{
+	struct bench bench = {0};
+	struct store *reader = NULL;
+	unsigned entries = 0;
+
+	bench_open(&bench);
+	struct handover *handover = handover_new(bench.capture, 0);
+	envelope_give(handover, 5000, 0);
+	ck_assert_int_eq(store_open(&reader, bench.dir, STORE_READ, NULL, NULL), 0);
+	ck_assert_int_eq(store_each_state(reader, count_entry, &entries, NULL), 0);
+	ck_assert_uint_ge(entries, 1);
+	store_close(&reader);
+	handover_free(&handover);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
 START_TEST(a_full_hand_over_drops_and_counts_and_never_blocks_mail)
 {
 	struct bench bench = {0};
@@ -246,4 +275,5 @@ UNIT_MAIN("capture", every_line_is_counted_once_and_its_events_are_stored,
         a_copy_of_the_log_adds_nothing_and_is_known,
         an_open_message_goes_on_after_a_restart_at_any_line,
         what_the_milter_hands_over_joins_the_log,
+        a_mail_is_on_the_disk_before_the_milter_is_told_so,
         a_full_hand_over_drops_and_counts_and_never_blocks_mail)

@@ -71,6 +71,8 @@ START_TEST(a_misspelt_key_is_an_error_that_names_it)
 {
 	refused("[postwake]\nkeepdays = 3\n", "[postwake] keepdays: no such key");
 	refused("[postwak]\n", "[postwak]: no such group");
+	refused("[source]\nfile = /a\n", "[source]: no such group");
+	refused("[postwake x]\n", "[postwake x]: no such group");
 	refused("[source x]\nfile = /a\ncolour = red\n", "[source x] colour: no such key");
 }
 END_TEST

@@ -690,6 +690,24 @@ START_TEST(status_is_json_whatever_sources_and_lines_hold)
 }
 END_TEST
 
+START_TEST(status_tells_that_a_day_is_damaged)
+{
+	g_autofree char *path = g_build_filename(dir, "2020-02-29.db", NULL);
+	g_autofree char *noise = g_strnfill(8192, 'x');
+
+	ck_assert(g_file_set_contents(path, noise, -1, NULL));
+	store_batch_line(batch, SLICE("mail.log"), LEDGER_IGNORED);
+	commit();
+	json_t *json = ask("GET", "/api/v1/status", 200);
+	json_t *results = json_object_get(json, "results");
+	json_t *day = json_array_get(json_object_get(results, "days"), 0);
+	ck_assert_str_eq(text(day, "day"), "2020-02-29");
+	ck_assert(json_is_true(json_object_get(day, "damaged")));
+	ck_assert_uint_eq(json_array_size(json_object_get(results, "ledger")), 1);
+	json_decref(json);
+}
+END_TEST
+
 static void status_hook(void *ctx, GString *out)
 {
 	json_member_int(out, "hook", *(int *)ctx);
@@ -774,6 +792,42 @@ START_TEST(answers_beyond_the_budget_are_a_503_and_give_it_back)
 }
 END_TEST
 
+START_TEST(what_needs_a_grant_is_refused_without_it)
+{
+	static const struct access reader = {.grants = GRANT_READ, .who = "a reader"};
+	static const struct access uploader = {.grants = GRANT_UPLOAD, .who = "an uploader"};
+	static const struct {
+		const char *target;
+		const struct access *access;
+		unsigned status;
+		const char *message;
+	} rows[] = {
+	        {BASE, &reader, 200, NULL},
+	        {BASE, &uploader, 403, "Forbidden."},
+	        {BASE, &access_none, 401, "Unauthorized."},
+	        {"/api/v1/status", &access_none, 401, "Unauthorized."},
+	        {BASE "/events/documentation", &access_none, 200, NULL},
+	        {BASE "/events/samples", &access_none, 200, NULL},
+	        {"/nowhere", &access_none, 404, "Resource could not be found"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const struct query_input input = {.method = "GET",
+		        .uri = slice_str(rows[i].target),
+		        .access = rows[i].access};
+		struct query_answer answer, early;
+		size_t most;
+
+		query_answer_input(store, &config, &input, &answer);
+		ck_assert_uint_eq(answer.status, rows[i].status);
+		ck_assert(rows[i].message == NULL || strstr(answer.body->str, rows[i].message));
+		ck_assert_int_eq(query_refuses(&input, &most, &early), rows[i].status != 200);
+		query_answer_clear(&answer);
+		query_answer_clear(&early);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {what_fits_on_one_page_has_no_links,
@@ -790,8 +844,9 @@ int main(void)
 	        results_stand_between_links_and_total, since_gives_what_arrived_later_in_that_order,
 	        since_takes_all_filters, documentation_and_samples_are_pairs, samples_can_be_chosen,
 	        status_is_json_whatever_sources_and_lines_hold,
-	        status_tells_days_ledger_and_counters, what_is_wrong_has_its_status,
-	        answers_beyond_the_budget_are_a_503_and_give_it_back};
+	        status_tells_days_ledger_and_counters, status_tells_that_a_day_is_damaged,
+	        what_is_wrong_has_its_status, answers_beyond_the_budget_are_a_503_and_give_it_back,
+	        what_needs_a_grant_is_refused_without_it};
 	Suite *suite = suite_create("query");
 	TCase *cases = tcase_create("query");
 	tcase_set_timeout(cases, 120);

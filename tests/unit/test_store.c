@@ -161,15 +161,59 @@ START_TEST(a_newer_store_is_refused_and_told_by_name)
 		error_clear(&err);
 	}
 	set_version("2024-03-01.db", 1);
-	set_version("control.sqlite", 2);
+	set_version("control.sqlite", 7);
 	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, NULL, &err), -1);
-	ck_assert_ptr_nonnull(strstr(err.text, "control.sqlite has version 2"));
+	ck_assert_ptr_nonnull(strstr(err.text, "control.sqlite has version 7"));
 }
 END_TEST
 
-static void check_pragmas(struct sql *sql, int synchronous)
+/* A control file as version 1 made it, with a position in it. */
+static void make_old_control(void)
 {
-	static const struct {
+	static const char schema[] =
+#include "schema/control_sql.inc"
+	        ;
+	g_autofree char *path = g_build_filename(dir, "control.sqlite", NULL);
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, schema, NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(
+	        sqlite3_exec(db, "INSERT INTO position VALUES (x'61', x'62')", NULL, NULL, NULL),
+	        SQLITE_OK);
+	sqlite3_close(db);
+}
+
+START_TEST(an_older_control_file_is_brought_up_to_date_and_keeps_what_it_holds)
+{
+	g_autoptr(GString) value = g_string_new(NULL);
+	struct store *store;
+	int64_t version = 0, tables[2];
+
+	make_old_control();
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, NULL, NULL), 0);
+		struct sql *sql = &store->control.writer;
+		sql_number(sql, "PRAGMA user_version", 0, &version, NULL);
+		ck_assert_int_eq(version, CONTROL_VERSION);
+		sql_number(sql, "SELECT count(*) FROM sqlite_schema", 0, &tables[0], NULL);
+		ck_assert(store_position(store, slice_str("a"), value));
+		ck_assert_str_eq(value->str, "b");
+		store_close(&store);
+	}
+	teardown();
+	setup();
+	store = open_store(dir, STORE_WRITE);
+	sql_number(
+	        &store->control.writer, "SELECT count(*) FROM sqlite_schema", 0, &tables[1], NULL);
+	ck_assert_int_eq(tables[0], tables[1]);
+	store_close(&store);
+}
+END_TEST
+
+static void check_pragmas(struct sql *sql, int synchronous, int version)
+{
+	const struct {
 		const char *text;
 		int64_t want;
 	} table[] = {
@@ -177,7 +221,7 @@ static void check_pragmas(struct sql *sql, int synchronous)
 	        {"PRAGMA secure_delete", 0},
 	        {"PRAGMA wal_autocheckpoint", 0},
 	        {"PRAGMA busy_timeout", SQL_BUSY_MS},
-	        {"PRAGMA user_version", 1},
+	        {"PRAGMA user_version", version},
 	        {"PRAGMA journal_size_limit", 67108864},
 	        {"SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'", 1},
 	        {"SELECT cache_size < 0 FROM pragma_cache_size", 1},
@@ -201,8 +245,8 @@ START_TEST(pragmas_are_what_was_asked_for)
 		ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, &options, NULL), 0);
 		commit_events(store, &event, 1);
 		struct day_writer *writer = day_writer_get(store, 19783, NULL);
-		check_pragmas(&writer->sql, fast ? 1 : 2);
-		check_pragmas(&store->control.writer, fast ? 1 : 2);
+		check_pragmas(&writer->sql, fast ? 1 : 2, DAY_VERSION);
+		check_pragmas(&store->control.writer, fast ? 1 : 2, CONTROL_VERSION);
 		struct day_reader *reader = day_reader_get(writer->day, NULL);
 		int64_t timeout;
 		ck_assert_int_eq(
@@ -574,6 +618,26 @@ START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
 }
 END_TEST
 
+/* Its delivery is stamped seven seconds before its birth. */
+START_TEST(a_message_is_found_by_stamps_of_a_clock_that_was_set_back)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	const struct slice node = SLICE("mx1"), id = SLICE("A1B2C3");
+	struct event events[2] = {make_event(EVENT_INJECTION, DAY1 + 9000, 1, "m1", "r@e"),
+	        make_event(EVENT_DELIVERY, DAY1 + 2000, 2, "m1", "r@e")};
+
+	for (int i = 0; i < 2; i++) {
+		events[i].injected = DAY1 + 9000;
+		set_field(&events[i], FIELD_QUEUE_ID, "A1B2C3");
+		set_field(&events[i], FIELD_NODE_NAME, "mx1");
+	}
+	commit_events(store, events, 2);
+	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 2000), DAY1 + 9000);
+	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 1000), 0);
+	store_close(&store);
+}
+END_TEST
+
 static struct event alias_event(
         uint64_t id, enum event_type type, int64_t time, const char *rcpt, const char *orig)
 {
@@ -629,6 +693,8 @@ int main(void)
 {
 	const TTest *const list[] = {an_event_comes_back_as_it_was, a_second_process_cannot_write,
 	        a_reader_needs_a_store, a_newer_store_is_refused_and_told_by_name,
+	        a_message_is_found_by_stamps_of_a_clock_that_was_set_back,
+	        an_older_control_file_is_brought_up_to_date_and_keeps_what_it_holds,
 	        pragmas_are_what_was_asked_for, files_are_not_for_everybody,
 	        positions_state_counters_gaps_and_unparsed_lines_are_kept,
 	        only_the_last_ten_thousand_unparsed_lines_stay,

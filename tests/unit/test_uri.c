@@ -121,6 +121,37 @@ START_TEST(a_path_is_matched_whole_and_by_case)
 }
 END_TEST
 
+START_TEST(a_star_takes_one_segment_and_no_more)
+{
+	static const struct {
+		const char *target, *path, *tail; /* NULL = does not fit */
+	} rows[] = {
+	        {"/v1/events/tags/a%3Bb%2Fc", "v1/events/tags/*", "a;b/c"},
+	        {"/v1/events/tags/x/", "v1/events/tags/*", "x"},
+	        {"/v1/events/tags/x?a=b", "v1/events/tags/*", "x"},
+	        {"/v1/events/tags/*", "v1/events/tags/*", "*"},
+	        {"/v1/events/tags", "v1/events/tags", ""},
+	        {"/v1/events/tags", "v1/events/tags/*", NULL},
+	        {"/v1/events/tags/", "v1/events/tags/*", NULL},
+	        {"/v1/events/tags//", "v1/events/tags/*", NULL},
+	        {"/v1/events/tags/x/y", "v1/events/tags/*", NULL},
+	        {"/v1/events/tags/x%00", "v1/events/tags/*", NULL},
+	        {"/v1/events/tags/%zz", "v1/events/tags/*", NULL},
+	        {"/v1/events/email/x", "v1/events/tags/*", NULL},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct uri uri = parsed(rows[i].target);
+		struct slice tail;
+		bool fits = uri_path_fits(&uri, rows[i].path, &tail);
+
+		ck_assert_msg(fits == (rows[i].tail != NULL), "%s", rows[i].target);
+		ck_assert(!fits || slice_eq(tail, slice_str(rows[i].tail)));
+		uri_clear(&uri);
+	}
+}
+END_TEST
+
 START_TEST(the_absolute_form_is_taken_too)
 {
 	struct uri uri = parsed("http://localhost:80/api/v1?page=2");
@@ -187,6 +218,6 @@ END_TEST
 UNIT_MAIN("uri", plus_and_percent_20_are_spaces_in_parameters, a_plus_in_the_path_is_a_plus,
         raw_and_encoded_colons_and_commas_are_the_same, broken_escapes_are_flagged_and_kept_as_sent,
         a_nul_byte_is_a_byte_of_the_value, one_trailing_slash_is_none,
-        a_path_is_matched_whole_and_by_case, the_absolute_form_is_taken_too,
-        empty_pieces_names_and_values_do_no_harm, what_is_encoded_decodes_to_itself,
-        what_means_nothing_in_a_query_stays_as_it_is)
+        a_path_is_matched_whole_and_by_case, a_star_takes_one_segment_and_no_more,
+        the_absolute_form_is_taken_too, empty_pieces_names_and_values_do_no_harm,
+        what_is_encoded_decodes_to_itself, what_means_nothing_in_a_query_stays_as_it_is)

@@ -1,0 +1,99 @@
+/* The server as its own files (server*.c) see it. */
+#ifndef PW_QUERY_SERVER_PRIVATE_H
+#define PW_QUERY_SERVER_PRIVATE_H
+
+#include <microhttpd.h>
+
+#include "query/connections.h"
+#include "query/server.h"
+#include "query/socket.h"
+#include "query/streams.h"
+#include "query/workers.h"
+
+/* Request line and headers of one connection; what exceeds it libmicrohttpd refuses by itself. */
+#define SERVER_HEADERS (128 * 1024)
+/* When to try again where the server is busy, in seconds. */
+#define SERVER_RETRY_S 5
+
+struct query_server {
+	struct store *store;
+	struct query_server_config config;
+	char *path;
+	struct query_budget budget;
+	struct unix_socket socket;
+	struct connections *connections;
+	struct workers *queries;
+	struct workers *imports;
+	struct streams *streams;
+	struct MHD_Daemon *http;
+};
+
+enum exchange_step {
+	EXCHANGE_NEW,    /* its first line has been seen */
+	EXCHANGE_BODY,   /* a request that a worker answers when its body is complete */
+	EXCHANGE_IMPORT, /* an import is being begun */
+	EXCHANGE_UPLOAD, /* its body is being fed */
+	EXCHANGE_DONE,   /* answer is ready */
+};
+
+/* One request and its answer. Belongs to the HTTP thread, and to a worker while a job runs: the
+ * connection is suspended meanwhile. */
+struct exchange {
+	struct query_server *server;
+	struct MHD_Connection *http;
+	struct connection *connection;
+	char *target;      /* raw; cut off beyond QUERY_LINK_MAX + 1 */
+	uintptr_t seen_to; /* address of the NUL that libmicrohttpd has behind the target */
+	char *method;
+	const struct access *access;
+	bool escape_colons;
+	const char *content_type, *content_encoding, *last_event_id;
+	enum exchange_step step;
+	int64_t asked; /* connections_clock when it was queued */
+	struct query_answer answer;
+
+	size_t body_most; /* 0 = the body is dropped */
+	GString *body;    /* as far as it has come; NULL = none */
+	size_t body_charged;
+	bool report; /* the body is a mail, for the report hooks */
+
+	struct query_import_target import_target;
+	void *import;
+	bool last;        /* the upload is complete */
+	bool abandoned;   /* the client has gone: end the import and free the exchange */
+	bool failed;      /* the import failed: `answer` says why; the rest is dropped */
+	char *chunk;      /* bytes that a worker feeds … */
+	size_t chunk_len; /* … and that the HTTP thread still shows to us: not yet consumed */
+
+	GString *stream;   /* what of a stream is being sent … */
+	size_t streamed;   /* … and how much of it has been */
+	int64_t stream_at; /* connections_clock when something was last sent */
+	bool streaming;    /* counts among the server's streams */
+	bool stream_over;
+};
+
+void exchange_free(struct exchange *exchange);
+
+/* Hands the exchange to a worker; the next call of libmicrohttpd for it comes when the worker has
+ * resumed the connection. When the server is stopping the answer is a 503 instead. */
+void exchange_push(struct exchange *exchange, struct workers *workers);
+
+/* Jobs of the workers: struct exchange. */
+void server_run_query(void *job);
+void server_run_import(void *job);
+
+/* The end of an import, in a worker or when none runs any more. */
+void import_end(struct exchange *exchange, bool aborted);
+
+/* Hooks of the streams (query/streams.h); ctx is the server. */
+uint64_t server_mark(void *ctx);
+void server_wake_stream(void *ctx, void *job, bool stopping);
+
+/* Callbacks of libmicrohttpd: the first line of a request, its headers and body, its end. */
+void *server_target(void *cls, const char *uri, struct MHD_Connection *http);
+enum MHD_Result server_access(void *cls, struct MHD_Connection *http, const char *url,
+        const char *method, const char *version, const char *bytes, size_t *n, void **context);
+void server_completed(void *cls, struct MHD_Connection *http, void **context,
+        enum MHD_RequestTerminationCode code);
+
+#endif
