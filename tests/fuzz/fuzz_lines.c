@@ -1,7 +1,7 @@
 /* libFuzzer target: lines of a log, through syslog header, dialect and rules.
  *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined … tests/fuzz/fuzz_lines.c liblogtail.a libevent.a
- *libbase.a
+ *	clang -g -O1 -fsanitize=fuzzer,address,undefined … tests/fuzz/fuzz_lines.c liblogtail.a
+ *libevent.a libbase.a
  *
  * Seeds: the logs in tests/golden/postfix and tests/golden/sendmail. */
 
