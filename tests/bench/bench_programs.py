@@ -3,11 +3,12 @@
 import os
 import subprocess
 
-from frame import bench
+from frame import HERE, bench
 
+REPLIES = os.path.join(HERE, '..', 'golden', 'replies', 'replies.tsv')
 PROGRAMS = {
     'store': ('bench_store', {False: ['300000'], True: ['10000000']}),
-    'classify': ('bench_classify', {False: [], True: []}),
+    'classify': ('bench_classify', {False: [REPLIES], True: [REPLIES]}),
 }
 
 
