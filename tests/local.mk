@@ -14,7 +14,7 @@ TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.
 EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/golden/replies \
 	tests/golden/reports tests/flow \
 	tests/bench/README.md tests/bench/run.py tests/bench/frame.py tests/bench/bench_daemon.py \
-	tests/bench/bench_log.py tests/bench/bench_milter.py tests/bench/bench_programs.py \
+	tests/bench/bench_log.py tests/bench/bench_milter.py tests/bench/bench_programs.py tests/fault \
 	tests/golden/check_classify.py \
 	tests/golden/check_corpora.py \
 	tests/golden/check_fields.py \
@@ -46,3 +46,12 @@ bench: all $(bench_needs)
 	python3 -B $(srcdir)/tests/bench/run.py --build .
 bench-full: all $(bench_needs)
 	python3 -B $(srcdir)/tests/bench/run.py --build . --full
+
+# The long form of what contrib/test does shortly, for a build without sanitizers: hours. A seed that fails is run
+# again by tests/fault/torture.py --first SEED --seeds 1.
+TORTURE_SEEDS = 2000
+.PHONY: torture
+torture: postwake postwaked
+	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds $(TORTURE_SEEDS)
+	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds 20 --first 100000 --lines 200000
+	python3 -B $(srcdir)/tests/fault/milter_torture.py --build . --seeds 200
