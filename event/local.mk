@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libevent.a
 libevent_a_SOURCES = \
+	event/base52.c event/base52.h \
 	event/bounce_class.c event/bounce_class.h \
 	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
@@ -13,7 +14,7 @@ libevent_a_SOURCES = \
 	event/json.c event/json.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
-	event/observation.h \
+	event/observation.c event/observation.h \
 	event/plain.c event/plain.h \
 	event/privacy.c event/privacy.h \
 	event/reason_rules.c event/reason_rules.h \
@@ -45,6 +46,7 @@ EVENT_TESTS = \
 	tests/unit/test_ingest_read \
 	tests/unit/test_ingest_write \
 	tests/unit/test_json \
+	tests/unit/test_observation \
 	tests/unit/test_reason \
 	tests/unit/test_sources
 check_PROGRAMS += $(EVENT_TESTS)
@@ -67,6 +69,8 @@ tests_unit_test_ingest_write_SOURCES = tests/unit/test_ingest_write.c tests/supp
 tests_unit_test_ingest_write_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_observation_SOURCES = tests/unit/test_observation.c tests/support/unit.h
+tests_unit_test_observation_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
 tests_unit_test_reason_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_sources_SOURCES = tests/unit/test_sources.c tests/support/unit.h
