@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libevent.a
 libevent_a_SOURCES = \
+	event/base52.c event/base52.h \
 	event/bounce_class.c event/bounce_class.h \
 	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
@@ -7,13 +8,17 @@ libevent_a_SOURCES = \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/ingest_check.c event/ingest_check.h \
+	event/ingest_docs.c event/ingest_docs.h \
+	event/ingest_read.c event/ingest_read.h \
+	event/ingest_write.c event/ingest_write.h \
 	event/json.c event/json.h \
 	event/json_geo.c event/json_geo.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
 	event/mailbox.c event/mailbox.h \
-	event/observation.h \
+	event/observation.c event/observation.h \
 	event/plain.c event/plain.h \
+	event/privacy.c event/privacy.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h \
 	event/tags.c event/tags.h
@@ -39,9 +44,12 @@ EVENT_TESTS = \
 	tests/unit/test_bounce_class \
 	tests/unit/test_catalogue \
 	tests/unit/test_classify \
-	tests/unit/test_ingest_check \
 	tests/unit/test_identity \
+	tests/unit/test_ingest_check \
+	tests/unit/test_ingest_read \
+	tests/unit/test_ingest_write \
 	tests/unit/test_json \
+	tests/unit/test_observation \
 	tests/unit/test_mailbox \
 	tests/unit/test_reason \
 	tests/unit/test_sources
@@ -56,11 +64,17 @@ tests_unit_test_classify_SOURCES = tests/unit/test_classify.c tests/support/unit
 tests_unit_test_classify_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
 tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
+tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_ingest_check_SOURCES = tests/unit/test_ingest_check.c tests/support/unit.h
 tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
-tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_read_SOURCES = tests/unit/test_ingest_read.c tests/support/unit.h
+tests_unit_test_ingest_read_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_write_SOURCES = tests/unit/test_ingest_write.c tests/support/unit.h
+tests_unit_test_ingest_write_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_observation_SOURCES = tests/unit/test_observation.c tests/support/unit.h
+tests_unit_test_observation_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c tests/support/unit.h
 tests_unit_test_mailbox_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h

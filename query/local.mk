@@ -6,6 +6,8 @@ libquery_a_SOURCES = \
 	query/events.c \
 	query/fault.c query/fault.h \
 	query/import.c \
+	query/ingest.c query/ingest.h \
+	query/ingest_params.c query/ingest_params.h \
 	query/message_events.c \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
@@ -20,6 +22,7 @@ libquery_a_SOURCES = \
 	query/status.c \
 	query/stream.c \
 	query/streams.c query/streams.h \
+	query/uploads.c \
 	query/uri.c query/uri.h \
 	query/window.c query/window.h \
 	query/workers.c query/workers.h \
