@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
+	cli/ahead.c cli/ahead.h \
 	cli/classify.c \
 	cli/cli.h \
 	cli/client.c cli/client.h \
@@ -21,7 +22,9 @@ libcli_a_SOURCES = \
 	cli/report.c \
 	cli/search.c \
 	cli/show.c \
+	cli/sse.c cli/sse.h \
 	cli/status.c \
+	cli/upload.c \
 	cli/when.c cli/when.h
 
 bin_PROGRAMS += postwake

@@ -24,6 +24,7 @@ static const struct command {
         {"status", cli_status, "sources, line ledger, days and troubles"},
         {"erase", cli_erase, "take somebody out of the store, for good"},
         {"prune", cli_prune, "drop old days"},
+        {"upload", cli_upload, "what is uploaded, and what became of it"},
         {"events", cli_events, "list the event types and their fields"},
 };
 

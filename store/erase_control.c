@@ -159,6 +159,13 @@ static bool is_ours(const char *name)
 	return store_day_of_name(base, &day) || g_str_has_suffix(name, STORE_DROPPED);
 }
 
+static bool is_empty_directory(const char *path)
+{
+	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+
+	return dir != NULL && g_dir_read_name(dir) == NULL;
+}
+
 int erase_name_files(struct store *store, struct erasure *erasure, struct error *err)
 {
 	g_autoptr(GDir) dir = g_dir_open(store->dir, 0, NULL);
@@ -166,9 +173,11 @@ int erase_name_files(struct store *store, struct erasure *erasure, struct error 
 
 	if (dir == NULL)
 		return error_errno(err, errno, "cannot list the store directory %s", store->dir);
-	while ((name = g_dir_read_name(dir)) != NULL)
-		if (!is_ours(name))
-			erasure_name_rest(erasure, "%s/%s was not looked into", store->dir, name);
+	while ((name = g_dir_read_name(dir)) != NULL) {
+		g_autofree char *path = g_build_filename(store->dir, name, NULL);
+		if (!is_ours(name) && !is_empty_directory(path))
+			erasure_name_rest(erasure, "%s was not looked into", path);
+	}
 	return 0;
 }
 
