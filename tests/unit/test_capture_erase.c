@@ -100,7 +100,11 @@ static bool grep(void)
 		g_autofree char *path = g_build_filename(dir, name, NULL);
 		g_autofree char *bytes = NULL;
 		gsize n;
-		ck_assert(g_file_get_contents(path, &bytes, &n, NULL));
+		/* What an ended day leaves goes meanwhile. */
+		if (!g_file_get_contents(path, &bytes, &n, NULL)) {
+			ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
+			continue;
+		}
 		for (gsize i = 0; i < n; i++)
 			bytes[i] = g_ascii_tolower(bytes[i]);
 		found |= memmem(bytes, n, "gone.by-9", strlen("gone.by-9")) != NULL;

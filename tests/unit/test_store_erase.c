@@ -134,7 +134,11 @@ static bool file_holds(const char *name, const void *needle, size_t n, bool fold
 	g_autofree char *bytes = NULL;
 	gsize size;
 
-	ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
+	/* What an ended day leaves goes meanwhile. */
+	if (!g_file_get_contents(path, &bytes, &size, NULL)) {
+		ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
+		return false;
+	}
 	g_autofree char *folded = lower(bytes, size);
 	return memmem(fold ? folded : bytes, size, needle, n) != NULL;
 }
