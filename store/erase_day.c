@@ -237,13 +237,15 @@ static bool never(void *ctx)
 	return false;
 }
 
-static int merge_new(struct erased_day *to, struct error *err)
+static int merge_new(struct sweep *sweep)
 {
+	struct erased_day *to = sweep->to;
 	struct sql *sql = &to->writer->sql;
+	struct error *err = sweep->err;
 
 	if (sql_begin(sql, err) < 0 || index_tail_load(to->writer->tail, sql, err) < 0 ||
 	        index_seal(to->writer->tail, sql, err) < 0 || sql_commit(sql, err) < 0 ||
-	        index_merge(sql, true, NULL, NULL, err) < 0) {
+	        index_merge(sql, true, sweep->stop, sweep->ctx, err) < 0) {
 		sql_rollback(sql);
 		return -1;
 	}
@@ -254,7 +256,7 @@ static int merge_new(struct erased_day *to, struct error *err)
 static int build(struct store *store, struct sweep *sweep)
 {
 	return open_new(store, sweep->to, sweep->err) < 0 || copy_rows(sweep) < 0 ||
-	                       merge_new(sweep->to, sweep->err) < 0
+	                       merge_new(sweep) < 0
 	               ? -1
 	               : 0;
 }
