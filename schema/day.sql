@@ -9,8 +9,8 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 INSERT INTO meta (name, value) VALUES ('key', randomblob(16));
 
--- Dictionaries: strings that come again and again stand in rows as a number. Three of them, so
--- that a substring search reads only the strings of its kind.
+-- Dictionaries: strings that come again and again stand in rows as a number. Several, so that a
+-- substring search reads only the strings of its kind.
 CREATE TABLE word (
 	id INTEGER PRIMARY KEY,
 	hash INTEGER NOT NULL,   -- 31 bits of the keyed hash of value
@@ -20,18 +20,26 @@ CREATE INDEX word_hash ON word (hash);
 
 -- reason and raw_reason of failures.
 CREATE TABLE reason (
-	id INTEGER PRIMARY KEY,  -- index term: 'x' and this number
+	id INTEGER PRIMARY KEY,  -- index terms: 'x' and this number
 	hash INTEGER NOT NULL,
 	value BLOB NOT NULL
 );
 CREATE INDEX reason_hash ON reason (hash);
 
 CREATE TABLE subject (
-	id INTEGER PRIMARY KEY,  -- index term: 'u' and this number
+	id INTEGER PRIMARY KEY,  -- index terms: 'u' and this number
 	hash INTEGER NOT NULL,
 	value BLOB NOT NULL
 );
 CREATE INDEX subject_hash ON subject (hash);
+
+-- Which fields rows have, in which form, and the values of those that have few; see store/row.c.
+CREATE TABLE shape (
+	id INTEGER PRIMARY KEY,
+	hash INTEGER NOT NULL,
+	value BLOB NOT NULL
+);
+CREATE INDEX shape_hash ON shape (hash);
 
 -- What is the same for all events of a message. Immutable: a message of which more becomes known
 -- gets a new row, older events keep theirs.
@@ -64,10 +72,42 @@ CREATE TABLE rollup (
 	PRIMARY KEY (minute, type, class)
 ) WITHOUT ROWID;
 
--- The inverted index of all exact filters: a document of terms for each event, see store/terms.c.
-CREATE VIRTUAL TABLE ix USING fts5(t, content='', detail=none, columnsize=0, tokenize="ascii");
-INSERT INTO ix (ix, rank) VALUES ('automerge', 16);
-INSERT INTO ix (ix, rank) VALUES ('crisismerge', 64);
-INSERT INTO ix (ix, rank) VALUES ('usermerge', 2);
+-- The inverted index of all exact filters: which rows have a term (store/terms.h). What commits
+-- added stands in the tail, until there is enough for a segment; see store/index.h.
+CREATE TABLE tail (
+	id INTEGER PRIMARY KEY,
+	body BLOB NOT NULL       -- documents and their terms, see store/tail.h
+);
 
-PRAGMA user_version = 1;
+CREATE TABLE segment (
+	id INTEGER PRIMARY KEY,
+	live INTEGER NOT NULL DEFAULT 0,   -- 0: it is being made, or was merged into another
+	low INTEGER NOT NULL,              -- smallest event.id
+	high INTEGER NOT NULL,             -- greatest event.id
+	docs INTEGER NOT NULL,             -- number of events
+	pieces INTEGER NOT NULL DEFAULT 0, -- that it is made of
+	dead INTEGER NOT NULL DEFAULT 0    -- events that are not in it any more
+);
+
+-- The bytes of segments, see store/segment.c and store/piece.h.
+CREATE TABLE piece (
+	id INTEGER PRIMARY KEY,  -- segment.id << 24 | number of the piece
+	body BLOB NOT NULL
+);
+
+-- With what a piece starts: a row (below 2^48) or a term.
+CREATE TABLE fence (
+	segment INTEGER NOT NULL,
+	key INTEGER NOT NULL,
+	piece INTEGER NOT NULL,
+	PRIMARY KEY (segment, key)
+) WITHOUT ROWID;
+
+-- Events that a segment holds no more: their terms changed, or they were erased.
+CREATE TABLE dead (
+	segment INTEGER NOT NULL,
+	doc INTEGER NOT NULL,    -- number of the event in the segment
+	PRIMARY KEY (segment, doc)
+) WITHOUT ROWID;
+
+PRAGMA user_version = 2;

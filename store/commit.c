@@ -30,7 +30,7 @@ struct committing {
 	uint64_t too_old, bad_time;
 	GArray *placed; /* of the day at work */
 	GByteArray *body;
-	GString *terms;
+	GArray *terms; /* guint64, of the event at work */
 	struct rollup rollup;
 	struct error *err;
 };
@@ -123,7 +123,7 @@ static int64_t put_message(
 
 	if (!row_has_message(event))
 		return 0;
-	uint64_t hash = row_message_hash(event, writer->day->key);
+	uint64_t hash = row_message_hash(event, writer);
 	int64_t id = cache_get(&writer->message, hash);
 	if (id > 0)
 		return id;
@@ -159,9 +159,9 @@ static int put_index(
 	                text_id(c, writer, event, FIELD_RAW_REASON, DICT_REASON,
 	                        &texts.raw_reason) < 0))
 		return -1;
-	g_string_truncate(c->terms, 0);
+	g_array_set_size(c->terms, 0);
 	terms_of(c->terms, event, &texts, writer->day->key);
-	return index_add(writer, row, c->terms, c->err);
+	return index_add(writer->tail, &writer->sql, row, c->terms, c->err);
 }
 
 static int put_event(struct committing *c, struct day_writer *writer, const struct placed *placed)
@@ -200,10 +200,10 @@ static int put_commit(struct committing *c, struct day_writer *writer)
 	return sql_run(&writer->sql, stmt, c->err);
 }
 
-/* Within the transaction. Rows enter the index in ascending order: it costs half as much. */
+/* Within the transaction. Rows ascend as arrival numbers do. */
 static int write_day(struct committing *c, struct day_writer *writer)
 {
-	if (place_all(c, writer) < 0)
+	if (index_tail_load(writer->tail, &writer->sql, c->err) < 0 || place_all(c, writer) < 0)
 		return -1;
 	g_array_sort(c->placed, compare_rows);
 	rollup_start(&c->rollup);
@@ -213,6 +213,7 @@ static int write_day(struct committing *c, struct day_writer *writer)
 	if (c->placed->len == 0)
 		return 0;
 	return rollup_end(&c->rollup, writer, c->err) < 0 || put_commit(c, writer) < 0 ||
+	                       index_flush(writer->tail, &writer->sql, c->err) < 0 ||
 	                       store_fault_at(c->store, "day", c->err) < 0
 	               ? -1
 	               : 0;
@@ -232,6 +233,8 @@ static int commit_day(struct committing *c, int64_t number)
 		day_writer_drop(c->store, number);
 		return -1;
 	}
+	if (writer->tail->merge_due)
+		day_merge(writer);
 	for (guint i = 0; i < c->placed->len; i++)
 		c->fresh[g_array_index(c->placed, struct placed, i).event] = true;
 	if (c->placed->len > 0) {
@@ -324,7 +327,7 @@ int store_commit(struct store *store, const struct store_batch *batch, int64_t o
 	        .fresh = g_new0(bool, batch->events->len + 1),
 	        .placed = g_array_new(FALSE, FALSE, sizeof(struct placed)),
 	        .body = g_byte_array_new(),
-	        .terms = g_string_new(NULL),
+	        .terms = g_array_new(FALSE, FALSE, sizeof(guint64)),
 	        .err = err,
 	};
 	int done = -1;
@@ -345,7 +348,7 @@ int store_commit(struct store *store, const struct store_batch *batch, int64_t o
 	rollup_clear(&c.rollup);
 	g_array_unref(c.placed);
 	g_byte_array_unref(c.body);
-	g_string_free(c.terms, TRUE);
+	g_array_unref(c.terms);
 	g_free(c.fresh);
 	return done;
 }

@@ -19,26 +19,23 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_WORD_TEXT] = "SELECT value FROM word WHERE id = ?1",
         [DAY_REASON_TEXT] = "SELECT value FROM reason WHERE id = ?1",
         [DAY_SUBJECT_TEXT] = "SELECT value FROM subject WHERE id = ?1",
+        [DAY_SHAPE_TEXT] = "SELECT value FROM shape WHERE id = ?1",
         [DAY_WORD_ALL] = "SELECT id, value FROM word",
         [DAY_REASON_ALL] = "SELECT id, value FROM reason",
         [DAY_SUBJECT_ALL] = "SELECT id, value FROM subject",
         [DAY_EVENT_BY_ID] = ROW "FROM " ROW_FROM "WHERE e.id = ?1",
-        /* Parameters of pages: expression, low, high, as_of, limit, offset. */
-        [DAY_EVENT_PAGE] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?2 AND ?3 AND e.arrival <= ?4 "
-                               "ORDER BY e.id DESC LIMIT ?5 OFFSET ?6",
-        [DAY_MATCH_PAGE] = ROW "FROM ix CROSS JOIN " ROW_FROM
-                               "WHERE ix MATCH ?1 AND ix.rowid BETWEEN ?2 AND ?3 "
-                               "AND e.id = ix.rowid AND e.arrival <= ?4 "
-                               "ORDER BY ix.rowid DESC LIMIT ?5 OFFSET ?6",
-        [DAY_MATCH_IDS] = "SELECT rowid FROM ix WHERE ix MATCH ?1 AND rowid BETWEEN ?2 AND ?3 "
-                          "ORDER BY rowid DESC LIMIT ?4",
-        [DAY_MATCH_COUNT] = "SELECT count(*) FROM ix WHERE ix MATCH ?1 AND rowid BETWEEN ?2 AND ?3",
-        [DAY_EVENT_COUNT] = "SELECT count(*) FROM event WHERE id BETWEEN ?2 AND ?3",
-        [DAY_MATCH_LATE] = "SELECT count(*) FROM ix CROSS JOIN event e ON e.id = ix.rowid "
-                           "WHERE ix MATCH ?1 AND ix.rowid BETWEEN ?2 AND ?3 AND e.arrival > ?4",
-        [DAY_EVENT_LATE] = "SELECT count(*) FROM event WHERE id BETWEEN ?2 AND ?3 AND arrival > ?4",
-        [DAY_ROLLUP] = "SELECT type, class, sum(count) FROM rollup WHERE minute BETWEEN ?1 AND ?2 "
-                       "GROUP BY type, class",
+        [DAY_EVENT_ARRIVAL] = "SELECT arrival FROM event WHERE id = ?1",
+        /* Parameters of pages: low, high, as_of, limit, offset. */
+        [DAY_EVENT_PAGE] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?1 AND ?2 AND e.arrival <= ?3 "
+                               "ORDER BY e.id DESC LIMIT ?4 OFFSET ?5",
+        [DAY_EVENT_LATE] = "SELECT count(*) FROM event WHERE id BETWEEN ?1 AND ?2 AND arrival > ?3",
+        [DAY_TAIL] = "SELECT body FROM tail ORDER BY id",
+        [DAY_SEGMENTS] = "SELECT id, low, high, pieces, docs, dead FROM segment "
+                         "WHERE live ORDER BY id",
+        [DAY_PIECE] = "SELECT body FROM piece WHERE id = ?1",
+        [DAY_FENCE] = "SELECT piece FROM fence WHERE segment = ?1 AND key BETWEEN ?2 AND ?3 "
+                      "ORDER BY key DESC LIMIT 1",
+        [DAY_DEAD] = "SELECT doc FROM dead WHERE segment = ?1 ORDER BY doc",
         [DAY_COMMITS] = "SELECT first, last, low, high FROM commits WHERE last > ?1 ORDER BY last",
         [DAY_ARRIVED] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?1 AND ?2 "
                             "AND e.arrival BETWEEN ?3 AND ?4 ORDER BY e.id",
@@ -46,14 +43,32 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_WORD_FIND] = "SELECT id, value FROM word WHERE hash = ?1",
         [DAY_REASON_FIND] = "SELECT id, value FROM reason WHERE hash = ?1",
         [DAY_SUBJECT_FIND] = "SELECT id, value FROM subject WHERE hash = ?1",
+        [DAY_SHAPE_FIND] = "SELECT id, value FROM shape WHERE hash = ?1",
         [DAY_WORD_ADD] = "INSERT INTO word (hash, value) VALUES (?1, ?2)",
         [DAY_REASON_ADD] = "INSERT INTO reason (hash, value) VALUES (?1, ?2)",
         [DAY_SUBJECT_ADD] = "INSERT INTO subject (hash, value) VALUES (?1, ?2)",
+        [DAY_SHAPE_ADD] = "INSERT INTO shape (hash, value) VALUES (?1, ?2)",
         [DAY_MESSAGE_ADD] = "INSERT INTO message (body) VALUES (?1)",
         [DAY_EVENT_ADD] = "INSERT INTO event (id, arrival, message, body) VALUES (?1, ?2, ?3, ?4)",
         [DAY_EVENT_SET] = "UPDATE event SET body = ?2 WHERE id = ?1",
-        [DAY_INDEX_DROP] = "INSERT INTO ix (ix, rowid, t) VALUES ('delete', ?1, ?2)",
-        [DAY_INDEX_ADD] = "INSERT INTO ix (rowid, t) VALUES (?1, ?2)",
+        [DAY_TAIL_LAST] = "SELECT max(id) FROM tail",
+        [DAY_TAIL_ADD] = "INSERT INTO tail (body) VALUES (?1)",
+        [DAY_TAIL_CUT] = "DELETE FROM tail WHERE id >= ?1",
+        [DAY_TAIL_EMPTY] = "DELETE FROM tail",
+        [DAY_SEGMENT_SMALL] = "SELECT count(*) FROM segment WHERE live AND docs < ?1",
+        [DAY_SEGMENT_ADD] = "INSERT INTO segment (low, high, docs) VALUES (?1, ?2, ?3)",
+        [DAY_SEGMENT_LIVE] = "UPDATE segment SET live = 1, pieces = ?2 WHERE id = ?1",
+        [DAY_SEGMENT_DEAD] = "UPDATE segment SET dead = dead + 1 WHERE id = ?1",
+        [DAY_SEGMENT_RETIRE] = "UPDATE segment SET live = 0 WHERE id = ?1",
+        [DAY_SEGMENT_LEFT] = "SELECT id FROM segment WHERE NOT live LIMIT 1",
+        [DAY_SEGMENT_DROP] = "DELETE FROM segment WHERE id = ?1",
+        [DAY_PIECE_ADD] = "INSERT INTO piece (id, body) VALUES (?1, ?2)",
+        [DAY_PIECE_FIRST] = "SELECT id FROM piece WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1",
+        [DAY_PIECE_DROP] = "DELETE FROM piece WHERE id >= ?1 AND id < ?2",
+        [DAY_FENCE_ADD] = "INSERT INTO fence (segment, key, piece) VALUES (?1, ?2, ?3)",
+        [DAY_FENCE_DROP] = "DELETE FROM fence WHERE segment = ?1",
+        [DAY_DEAD_ADD] = "INSERT OR IGNORE INTO dead (segment, doc) VALUES (?1, ?2)",
+        [DAY_DEAD_DROP] = "DELETE FROM dead WHERE segment = ?1",
         [DAY_ROLLUP_ADD] =
                 "INSERT INTO rollup (minute, type, class, count) VALUES (?1, ?2, ?3, ?4) "
                 "ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -62,12 +77,28 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_SECOND] = "SELECT id, body FROM event WHERE id BETWEEN ?1 AND ?2",
 };
 
+/* There was no release that made older ones. */
+static int check_form(struct sql *sql, struct error *err)
+{
+	int64_t version;
+
+	if (sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0)
+		return -1;
+	if (version >= DAY_VERSION)
+		return 0;
+	return error_errno(err, ENOTSUP,
+	        "store file %s has version %d, which an unreleased postwake made: move it away and "
+	        "import the logs of that day again",
+	        sql->path, (int)version);
+}
+
 static int open_writer(
         struct day_writer *writer, const char *path, bool fast, int cache_kb, struct error *err)
 {
 	return sql_open(&writer->sql, path, SQLITE_OPEN_READWRITE, err) < 0 ||
 	                       day_writer_pragmas(&writer->sql, fast, cache_kb, err) < 0 ||
-	                       sql_version(&writer->sql, DAY_VERSION, NULL, err) < 0
+	                       sql_version(&writer->sql, DAY_VERSION, NULL, err) < 0 ||
+	                       check_form(&writer->sql, err) < 0
 	               ? -1
 	               : 0;
 }
@@ -81,7 +112,7 @@ static int open_reader(struct day_reader *reader, const char *path, int cache_kb
 	if (result <= 0)
 		return result;
 	g_snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%d", cache_kb);
-	if (sql_exec(&reader->sql, pragma, err) == 0 &&
+	if (check_form(&reader->sql, err) == 0 && sql_exec(&reader->sql, pragma, err) == 0 &&
 	        sql_prepare(&reader->sql, statements, DAY_READ_STATEMENTS, err) == 0)
 		return 1;
 	sql_close(&reader->sql);
@@ -351,12 +382,17 @@ int day_mark(struct day_reader *reader, uint64_t *mark, struct error *err)
 	return result < 0 ? -1 : 0;
 }
 
+int day_prepare(struct sql *sql, struct error *err)
+{
+	return sql_prepare(sql, statements, DAY_STATEMENTS, err);
+}
+
 int day_writer_open(struct day_writer *writer, struct day *day, struct error *err)
 {
 	struct store *store = day->store;
 
 	if (open_writer(writer, day->path, store->fast_import, store->writer_cache_kb, err) < 0 ||
-	        sql_prepare(&writer->sql, statements, DAY_STATEMENTS, err) < 0) {
+	        day_prepare(&writer->sql, err) < 0) {
 		sql_close(&writer->sql);
 		return -1;
 	}

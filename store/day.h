@@ -13,7 +13,7 @@
 #include "store/sql.h"
 #include "store/store.h"
 
-#define DAY_VERSION 1
+#define DAY_VERSION 2
 
 /* Row ids in the file: milliseconds of the day << 15 | order. The bit less than in absolute row ids
  * (ms << 16 | order) makes them 42 bits: a byte less in each posting of the index. */
@@ -26,18 +26,19 @@ enum day_statement {
 	DAY_WORD_TEXT, /* in the order of enum dict_kind */
 	DAY_REASON_TEXT,
 	DAY_SUBJECT_TEXT,
+	DAY_SHAPE_TEXT,
 	DAY_WORD_ALL, /* in the order of enum dict_kind */
 	DAY_REASON_ALL,
 	DAY_SUBJECT_ALL,
 	DAY_EVENT_BY_ID,
+	DAY_EVENT_ARRIVAL,
 	DAY_EVENT_PAGE,
-	DAY_MATCH_PAGE,
-	DAY_MATCH_IDS,
-	DAY_MATCH_COUNT,
-	DAY_EVENT_COUNT,
-	DAY_MATCH_LATE,
 	DAY_EVENT_LATE,
-	DAY_ROLLUP,
+	DAY_TAIL,
+	DAY_SEGMENTS,
+	DAY_PIECE,
+	DAY_FENCE,
+	DAY_DEAD,
 	DAY_COMMITS,
 	DAY_ARRIVED,
 	DAY_MARK,
@@ -45,14 +46,32 @@ enum day_statement {
 	DAY_WORD_FIND = DAY_READ_STATEMENTS, /* in the order of enum dict_kind */
 	DAY_REASON_FIND,
 	DAY_SUBJECT_FIND,
+	DAY_SHAPE_FIND,
 	DAY_WORD_ADD, /* in the order of enum dict_kind */
 	DAY_REASON_ADD,
 	DAY_SUBJECT_ADD,
+	DAY_SHAPE_ADD,
 	DAY_MESSAGE_ADD,
 	DAY_EVENT_ADD,
 	DAY_EVENT_SET,
-	DAY_INDEX_ADD,
-	DAY_INDEX_DROP,
+	DAY_TAIL_LAST,
+	DAY_TAIL_ADD,
+	DAY_TAIL_CUT,
+	DAY_TAIL_EMPTY,
+	DAY_SEGMENT_SMALL,
+	DAY_SEGMENT_ADD,
+	DAY_SEGMENT_LIVE,
+	DAY_SEGMENT_DEAD,
+	DAY_SEGMENT_RETIRE,
+	DAY_SEGMENT_LEFT,
+	DAY_SEGMENT_DROP,
+	DAY_PIECE_ADD,
+	DAY_PIECE_FIRST,
+	DAY_PIECE_DROP,
+	DAY_FENCE_ADD,
+	DAY_FENCE_DROP,
+	DAY_DEAD_ADD,
+	DAY_DEAD_DROP,
 	DAY_ROLLUP_ADD,
 	DAY_COMMIT_ADD,
 	DAY_LAST_ROW,
@@ -66,6 +85,8 @@ struct day_reader {
 	struct dict_reader dict;
 };
 
+struct index_tail;
+
 /* The connection that writes; of the committing thread. */
 struct day_writer {
 	struct sql sql;
@@ -73,6 +94,9 @@ struct day_writer {
 	struct cache dict[DICT_KINDS]; /* hash of the string -> id */
 	struct cache message;          /* hash of the fields -> id */
 	struct seconds seconds;
+	struct index_tail *tail;
+	GByteArray *scratch, *shape; /* of the row at work */
+	GString *frame;
 	int64_t used; /* ms of the wall clock */
 };
 
@@ -94,6 +118,7 @@ struct day {
 	char *path;
 	ino_t inode;
 	uint8_t key[DAY_KEY_BYTES];
+	_Atomic bool merging; /* the helper merges its index, or is about to */
 	struct wal wal;
 	struct day_writer *writer; /* of the committing thread */
 
@@ -151,6 +176,12 @@ void day_writers_close(struct store *store);
  * day in steps and makes its file a plain one without WAL. A day that somebody reads or writes
  * meanwhile is left for another time. */
 void day_finish_ended(struct store *store, int64_t today);
+
+/* Has the helper thread merge what the writer's commits left. */
+void day_merge(struct day_writer *writer);
+
+/* Prepares all statements on a connection. */
+int day_prepare(struct sql *sql, struct error *err);
 
 /* Opens the connection of a writer. */
 int day_writer_open(struct day_writer *writer, struct day *day, struct error *err);

@@ -6,8 +6,9 @@
 
 #define MAX_WRITERS 4               /* days that an import may jump between */
 #define IDLE_MS (10 * CLOCK_MINUTE) /* after which the writer of an ended day is closed */
-#define DICT_CACHE 4096             /* strings of a dictionary */
+#define DICT_CACHE 16384            /* strings of a dictionary */
 #define MESSAGE_CACHE 65536         /* messages that may get events still */
+#define HELPER_CACHE_KB 4096        /* of a merge */
 #define WAL_CHECKPOINT_PAGES 512    /* 4 MiB: the helper copies them into the file */
 #define WAL_RESTART_PAGES 8192      /* 64 MiB: the writer itself starts the log again */
 #define WAL_RESTART_MS 100          /* and waits that long for readers */
@@ -109,6 +110,11 @@ static void close_writer(void *arg)
 		cache_free(&writer->dict[i]);
 	cache_free(&writer->message);
 	seconds_free(&writer->seconds);
+	index_tail_free(writer->tail);
+	g_free(writer->tail);
+	g_byte_array_unref(writer->scratch);
+	g_byte_array_unref(writer->shape);
+	g_string_free(writer->frame, TRUE);
 	day_release(writer->day);
 	g_free(writer);
 }
@@ -130,6 +136,11 @@ static struct day_writer *open_day(struct store *store, int64_t number, struct e
 		cache_init(&writer->dict[i], DICT_CACHE);
 	cache_init(&writer->message, MESSAGE_CACHE);
 	seconds_init(&writer->seconds);
+	writer->tail = g_new(struct index_tail, 1);
+	index_tail_init(writer->tail);
+	writer->scratch = g_byte_array_new();
+	writer->shape = g_byte_array_new();
+	writer->frame = g_string_new(NULL);
 	wal_watch(&day->wal, &writer->sql);
 	return writer;
 }
@@ -185,19 +196,59 @@ void day_writers_close(struct store *store)
 		helper_do(store->helper, close_writer, take(store, 0));
 }
 
-/* Merges in steps, each a transaction of its own between which commits get in. */
-static int merge(struct sql *sql, const struct helper *helper)
+static bool in_hurry(void *ctx)
 {
-	int more = index_merge(sql, true, NULL);
+	return helper_in_hurry(ctx);
+}
 
-	while (more == 1 || more == 0) {
-		if (helper_in_hurry(helper))
-			return -1;
-		more = index_merge(sql, false, NULL);
-		if (more == 0)
-			return 0;
-	}
+/* A connection of the helper's own. What it writes is no news: it need not be on the disk before
+ * the next commit. */
+static int open_helper(struct day *day, struct sql *sql)
+{
+	if (sql_open(sql, day->path, SQLITE_OPEN_READWRITE, NULL) < 0)
+		return -1;
+	if (day_writer_pragmas(sql, true, HELPER_CACHE_KB, NULL) == 0 &&
+	        day_prepare(sql, NULL) == 0)
+		return 0;
+	sql_close(sql);
 	return -1;
+}
+
+/* Helper thread. What fails is tried again when more is due. */
+static void merge(void *arg)
+{
+	struct day *day = arg;
+	struct helper *helper = day->store->helper;
+	struct sql sql;
+
+	if (!helper_in_hurry(helper) && day_in_place(day) && open_helper(day, &sql) == 0) {
+		index_merge(&sql, false, in_hurry, helper, NULL);
+		sql_close(&sql);
+	}
+	day->merging = false;
+	day_release(day);
+}
+
+void day_merge(struct day_writer *writer)
+{
+	writer->tail->merge_due = false;
+	if (!atomic_exchange(&writer->day->merging, true))
+		helper_do(writer->day->store->helper, merge, day_ref(writer->day));
+}
+
+/* What stands in the tail would cost each search of the day. */
+static int seal(struct sql *sql)
+{
+	struct index_tail tail;
+
+	index_tail_init(&tail);
+	int result = sql_begin(sql, NULL) < 0 || index_tail_load(&tail, sql, NULL) < 0 ||
+	                             index_seal(&tail, sql, NULL) < 0 || sql_commit(sql, NULL) < 0
+	                     ? -1
+	                     : 0;
+	sql_rollback(sql);
+	index_tail_free(&tail);
+	return result;
 }
 
 /* Helper thread. What fails here is done when the store is opened the next time. */
@@ -207,10 +258,9 @@ static void finish(void *arg)
 	struct helper *helper = day->store->helper;
 	struct sql sql;
 
-	if (!helper_in_hurry(helper) &&
-	        sql_open(&sql, day->path, SQLITE_OPEN_READWRITE, NULL) == 0) {
-		sql_exec(&sql, "PRAGMA secure_delete = OFF", NULL);
-		if (merge(&sql, helper) == 0) {
+	if (!helper_in_hurry(helper) && day_in_place(day) && open_helper(day, &sql) == 0) {
+		if (seal(&sql) == 0 && index_merge(&sql, true, in_hurry, helper, NULL) == 0 &&
+		        file_shrink(&sql, in_hurry, helper, NULL) == 0) {
 			wal_close(&day->wal);
 			day_close_idle(day);
 			/* Without waiting: somebody who reads keeps the WAL for now. */

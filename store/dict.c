@@ -5,10 +5,13 @@
 
 #include "store/day.h"
 
+#define SEEN_ONCE (-1) /* in the cache instead of an id */
+
 void dict_reader_clear(struct dict_reader *reader)
 {
 	for (unsigned i = 0; i < DICT_READER_SLOTS; i++)
-		g_free(reader->slot[i].p);
+		for (unsigned k = 0; k < 2; k++)
+			g_free(reader->slot[k][i].p);
 	memset(reader, 0, sizeof(*reader));
 }
 
@@ -36,7 +39,8 @@ int dict_text(struct day_reader *reader, enum dict_kind kind, int64_t id, struct
         struct error *err)
 {
 	int64_t tag = id * DICT_KINDS + kind;
-	struct dict_slot *slot = &reader->dict.slot[(uint64_t)tag % DICT_READER_SLOTS];
+	struct dict_slot *slot =
+	        &reader->dict.slot[kind == DICT_SHAPE][(uint64_t)tag % DICT_READER_SLOTS];
 
 	if (slot->p == NULL || slot->id != tag) {
 		slot->id = 0;
@@ -79,19 +83,33 @@ static int64_t add(struct day_writer *writer, enum dict_kind kind, int64_t hash,
 	return sqlite3_last_insert_rowid(writer->sql.db);
 }
 
-int64_t dict_id(
-        struct day_writer *writer, enum dict_kind kind, struct slice text, struct error *err)
+static int64_t look_up(struct day_writer *writer, enum dict_kind kind, struct slice text, bool once,
+        struct error *err)
 {
+	struct cache *cache = &writer->dict[kind];
 	uint64_t key = 0;
 
 	crypto_shorthash((uint8_t *)&key, (const uint8_t *)text.p, text.n, writer->day->key);
-	int64_t id = cache_get(&writer->dict[kind], key);
+	int64_t id = cache_get(cache, key);
 	if (id > 0)
 		return id;
+	bool seen = !once || id == SEEN_ONCE;
 	id = find(writer, kind, (int64_t)(key >> 33), text, err);
-	if (id == 0)
+	if (id == 0 && seen)
 		id = add(writer, kind, (int64_t)(key >> 33), text, err);
-	if (id > 0)
-		cache_put(&writer->dict[kind], key, id);
+	if (id >= 0)
+		cache_put(cache, key, id > 0 ? id : SEEN_ONCE);
 	return id;
+}
+
+int64_t dict_id(
+        struct day_writer *writer, enum dict_kind kind, struct slice text, struct error *err)
+{
+	return look_up(writer, kind, text, false, err);
+}
+
+int64_t dict_again(
+        struct day_writer *writer, enum dict_kind kind, struct slice text, struct error *err)
+{
+	return look_up(writer, kind, text, true, err);
 }

@@ -5,10 +5,8 @@
 #include "store/index.h"
 #include "store/plan.h"
 #include "store/record.h"
-#include "store/rollup.h"
 #include "store/row.h"
 
-#define MINUTE_ROWS ((int64_t)CLOCK_MINUTE << DAY_ORDER_BITS)
 #define MAX_RESULTS (1 << 30) /* bytes of one answer */
 #define LOOK_EVERY 256        /* rows of a scan between two looks at the clock */
 
@@ -68,27 +66,15 @@ int results_take(struct results *results, struct day *day, struct day_reader *re
 	return 0;
 }
 
-static void drop_last(struct results *results)
-{
-	guint last = results->at->len - 1;
-
-	g_byte_array_set_size(results->bytes, (guint)g_array_index(results->at, size_t, last));
-	g_array_set_size(results->at, last);
-}
-
 /* A day at work: what day_search_run and its parts share. */
 struct run {
 	struct day_search *search;
 	struct day_reader *reader;
 	struct plan plan;
+	struct index_hits *hits; /* of the window, where the index is asked */
 	GArray *late; /* ranges of rows that hold what arrived after as_of; gint64 low, high, … */
 	struct error *err;
 };
-
-static const char *expression_of(const struct run *run)
-{
-	return run->plan.expression->len > 0 ? run->plan.expression->str : NULL;
-}
 
 /* The ranges of commits that came after as_of, put together where they meet. Commits are mostly
  * later and higher, so that one comparison with the last range joins most. */
@@ -115,34 +101,72 @@ static int find_late(struct run *run)
 	return result;
 }
 
-static int count_plain(
-        struct run *run, enum day_statement statement, int64_t low, int64_t high, uint64_t *count)
+/* All rows of a range that arrived after as_of. */
+static int count_all_late(struct run *run, int64_t low, int64_t high, uint64_t *count)
 {
-	sqlite3_stmt *stmt = run->reader->sql.stmt[statement];
+	sqlite3_stmt *stmt = run->reader->sql.stmt[DAY_EVENT_LATE];
 
-	sqlite3_bind_int64(stmt, 2, low);
-	sqlite3_bind_int64(stmt, 3, high);
-	if (statement == DAY_EVENT_LATE)
-		sqlite3_bind_int64(stmt, 4, (int64_t)run->search->as_of);
+	sqlite3_bind_int64(stmt, 1, low);
+	sqlite3_bind_int64(stmt, 2, high);
+	sqlite3_bind_int64(stmt, 3, (int64_t)run->search->as_of);
 	int result = sql_step(&run->reader->sql, stmt, run->err);
 	*count = result == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
 	sqlite3_reset(stmt);
 	return result < 0 ? -1 : 0;
 }
 
-/* Adds the matches between two rows, whenever they arrived. */
-static int add_range(struct run *run, int64_t low, int64_t high, uint64_t *total)
+/* Lets `hits` be those of a range of the window. */
+static int find_between(struct run *run, int64_t low, int64_t high, struct index_hits **hits)
 {
-	uint64_t count = 0;
+	*hits = index_find(&run->reader->sql, run->plan.query, low, high, run->err);
+	return *hits != NULL ? 0 : -1;
+}
 
-	if (low > high)
-		return 0;
-	int result =
-	        expression_of(run) != NULL
-	                ? index_count(run->reader, expression_of(run), low, high, &count, run->err)
-	                : count_plain(run, DAY_EVENT_COUNT, low, high, &count);
-	*total += count;
+/* Whenever they arrived. */
+static int count_hits(struct run *run, int64_t low, int64_t high, uint64_t *count)
+{
+	struct index_hits *hits = run->hits;
+	bool window = hits != NULL && low == run->search->low && high == run->search->high;
+
+	if (!window && find_between(run, low, high, &hits) < 0)
+		return -1;
+	int result = index_count(hits, count);
+	if (!window)
+		index_hits_free(&hits);
 	return result;
+}
+
+/* 1 when a row arrived after as_of, or is not there. */
+static int arrived_late(struct run *run, int64_t row)
+{
+	sqlite3_stmt *stmt = run->reader->sql.stmt[DAY_EVENT_ARRIVAL];
+
+	sqlite3_bind_int64(stmt, 1, row);
+	int result = sql_step(&run->reader->sql, stmt, run->err);
+	bool late = result != 1 || (uint64_t)sqlite3_column_int64(stmt, 0) > run->search->as_of;
+	sqlite3_reset(stmt);
+	return result < 0 ? -1 : late;
+}
+
+/* The matches of a range that arrived after as_of. */
+static int count_late(struct run *run, int64_t low, int64_t high, uint64_t *count)
+{
+	struct index_hits *hits;
+	int64_t row;
+	int more, late = 0;
+
+	if (run->plan.kind != PLAN_MATCH)
+		return count_all_late(run, low, high, count);
+	if (find_between(run, low, high, &hits) < 0)
+		return -1;
+	more = index_start(hits, high);
+	while (more == 0 && late >= 0 && (more = index_next(hits, &row)) == 1) {
+		late = arrived_late(run, row);
+		*count += late == 1;
+		more = 0;
+	}
+	index_hits_free(&hits);
+	return more < 0 || late < 0 ? -1 : 0;
 }
 
 static int subtract_late(struct run *run, int64_t low, int64_t high, uint64_t *total)
@@ -153,96 +177,22 @@ static int subtract_late(struct run *run, int64_t low, int64_t high, uint64_t *t
 		uint64_t count = 0;
 		if (from > to)
 			continue;
-		int result = expression_of(run) != NULL
-		                     ? index_count_late(run->reader, expression_of(run), from, to,
-		                               run->search->as_of, &count, run->err)
-		                     : count_plain(run, DAY_EVENT_LATE, from, to, &count);
-		if (result < 0)
+		if (count_late(run, from, to, &count) < 0)
 			return -1;
 		*total -= count;
 	}
 	return 0;
 }
 
-/* Number of matches between two rows: whole minutes by the roll-up where it knows them. */
+/* Number of matches between two rows, as of the snapshot. */
 static int count_matches(struct run *run, int64_t low, int64_t high, uint64_t *total)
 {
-	int64_t first = (low + MINUTE_ROWS - 1) / MINUTE_ROWS, end = (high + 1) / MINUTE_ROWS;
-
 	*total = 0;
 	if (low > high)
 		return 0;
-	if (!rollup_knows(run->search->match) || first >= end)
-		return add_range(run, low, high, total) < 0 ? -1
-		                                            : subtract_late(run, low, high, total);
-	if (rollup_count(run->reader, run->search->match, first, end - 1, total, run->err) < 0 ||
-	        add_range(run, low, first * MINUTE_ROWS - 1, total) < 0 ||
-	        add_range(run, end * MINUTE_ROWS, high, total) < 0)
-		return -1;
-	return subtract_late(run, low, high, total);
-}
-
-static sqlite3_stmt *page_statement(struct run *run, int64_t high, int64_t limit, int64_t offset)
-{
-	const char *expression = expression_of(run);
-	sqlite3_stmt *stmt =
-	        run->reader->sql.stmt[expression != NULL ? DAY_MATCH_PAGE : DAY_EVENT_PAGE];
-
-	if (expression != NULL)
-		sqlite3_bind_text(stmt, 1, expression, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(stmt, 2, run->search->low);
-	sqlite3_bind_int64(stmt, 3, high);
-	sqlite3_bind_int64(stmt, 4, (int64_t)run->search->as_of);
-	sqlite3_bind_int64(stmt, 5, limit);
-	sqlite3_bind_int64(stmt, 6, offset);
-	return stmt;
-}
-
-/* *read_r: rows that the index gave, before their values were verified. */
-static int fetch_page(struct run *run, uint64_t offset, uint64_t *read)
-{
-	struct day_search *search = run->search;
-	sqlite3_stmt *stmt =
-	        page_statement(run, search->page_high, (int64_t)search->want, (int64_t)offset);
-	int result;
-
-	*read = 0;
-	while ((result = sql_step(&run->reader->sql, stmt, run->err)) == 1) {
-		int taken = results_take(search->results, search->day, run->reader, stmt,
-		        search->match, false, run->err);
-		if (taken < 0) {
-			result = -1;
-			break;
-		}
-		search->found += (uint64_t)taken;
-		++*read;
-	}
-	sqlite3_reset(stmt);
-	return result;
-}
-
-/* PLAN_ALL and PLAN_MATCH. */
-static int run_match(struct run *run)
-{
-	struct day_search *search = run->search;
-	bool cut = search->page_high < search->high;
-	uint64_t reach = 0, read = 0;
-
-	if (search->skip > 0) {
-		if (count_matches(run, search->low, search->page_high, &reach) < 0)
-			return -1;
-		search->skipped = MIN(reach, search->skip);
-	}
-	bool page = search->want > 0 && (search->skip == 0 || reach > search->skip);
-	if (page && fetch_page(run, search->skip, &read) < 0)
-		return -1;
-	if (search->skip > 0 && !cut)
-		search->count = reach;
-	else if (!search->need_count || (page && !cut && read < search->want))
-		search->count = search->skipped + search->found;
-	else
-		return count_matches(run, search->low, search->high, &search->count);
-	return 0;
+	return count_hits(run, low, high, total) < 0 || subtract_late(run, low, high, total) < 0
+	               ? -1
+	               : 0;
 }
 
 static bool is_late(const struct run *run, gint64 row)
@@ -254,8 +204,16 @@ static bool is_late(const struct run *run, gint64 row)
 	return false;
 }
 
+static void drop_last(struct results *results)
+{
+	guint last = results->at->len - 1;
+
+	g_byte_array_set_size(results->bytes, (guint)g_array_index(results->at, size_t, last));
+	g_array_set_size(results->at, last);
+}
+
 /* Fetches one row: 1 taken, 0 it does not match or came after as_of, -1. */
-static int fetch_row(struct run *run, gint64 row)
+static int fetch_row(struct run *run, int64_t row, bool patterns)
 {
 	struct day_search *search = run->search;
 	sqlite3_stmt *stmt = run->reader->sql.stmt[DAY_EVENT_BY_ID];
@@ -266,38 +224,102 @@ static int fetch_row(struct run *run, gint64 row)
 		result = 0;
 	else if (result == 1)
 		result = results_take(search->results, search->day, run->reader, stmt,
-		        search->match, true, run->err);
+		        search->match, patterns, run->err);
 	sqlite3_reset(stmt);
 	return result;
 }
 
-/* PLAN_ROWS. A row is read when it is part of the page, or when its match is in doubt. */
-static int run_rows(struct run *run)
+/* Fills the page from the index. Rows that are skipped are looked at only where they may have come
+ * after as_of: their values stand for themselves. *end_r: the matches went out. */
+static int page_of_hits(struct run *run, bool *end)
 {
 	struct day_search *search = run->search;
+	int64_t row;
+	int more;
 
-	for (guint i = 0; i < run->plan.rows->len; i++) {
-		gint64 row = g_array_index(run->plan.rows, gint64, i);
-		bool in_page = row <= search->page_high && search->found < search->want;
-		bool skip = in_page && search->skipped < search->skip;
-		bool doubt = run->plan.verify || is_late(run, row);
-		if (in_page && !skip)
-			doubt = true;
-		int result = doubt ? fetch_row(run, row) : 1;
-		if (result < 0)
+	*end = false;
+	if (index_start(run->hits, search->page_high) < 0)
+		return -1;
+	while (search->found < search->want) {
+		more = index_next(run->hits, &row);
+		if (more <= 0) {
+			*end = true;
+			return more;
+		}
+		bool skip = search->skipped < search->skip;
+		int counts = skip ? !is_late(run, row) || arrived_late(run, row) == 0
+		                  : fetch_row(run, row, false);
+		if (counts < 0)
 			return -1;
-		if (result == 0)
-			continue;
-		search->count++;
-		search->skipped += skip;
-		if (in_page && !skip)
-			search->found++;
-		else if (doubt)
-			drop_last(search->results);
-		if (!search->need_count && search->found == search->want)
-			break;
+		*(skip ? &search->skipped : &search->found) += counts == 1;
 	}
 	return 0;
+}
+
+static sqlite3_stmt *page_statement(struct run *run, int64_t high, int64_t limit, int64_t offset)
+{
+	sqlite3_stmt *stmt = run->reader->sql.stmt[DAY_EVENT_PAGE];
+
+	sqlite3_bind_int64(stmt, 1, run->search->low);
+	sqlite3_bind_int64(stmt, 2, high);
+	sqlite3_bind_int64(stmt, 3, (int64_t)run->search->as_of);
+	sqlite3_bind_int64(stmt, 4, limit);
+	sqlite3_bind_int64(stmt, 5, offset);
+	return stmt;
+}
+
+/* Fills the page from all rows. */
+static int page_of_rows(struct run *run, uint64_t offset, bool *end)
+{
+	struct day_search *search = run->search;
+	sqlite3_stmt *stmt =
+	        page_statement(run, search->page_high, (int64_t)search->want, (int64_t)offset);
+	int result;
+
+	while ((result = sql_step(&run->reader->sql, stmt, run->err)) == 1) {
+		int taken = results_take(search->results, search->day, run->reader, stmt,
+		        search->match, false, run->err);
+		if (taken < 0) {
+			result = -1;
+			break;
+		}
+		search->found += taken == 1;
+	}
+	sqlite3_reset(stmt);
+	*end = search->found < search->want;
+	return result < 0 ? -1 : 0;
+}
+
+/* PLAN_ALL: what is skipped as a whole is counted as a whole. */
+static int run_all(struct run *run, bool *end)
+{
+	struct day_search *search = run->search;
+	uint64_t reach = 0;
+
+	if (search->skip > 0 && count_matches(run, search->low, search->page_high, &reach) < 0)
+		return -1;
+	search->skipped = MIN(search->skip, reach);
+	*end = true;
+	if (search->skip > 0 && reach <= search->skip)
+		return 0;
+	return page_of_rows(run, search->skip, end);
+}
+
+/* PLAN_MATCH and PLAN_ALL: a page, and how many there are. A page that the matches did not fill is
+ * its own count. */
+static int run_match(struct run *run)
+{
+	struct day_search *search = run->search;
+	bool page = search->want > 0 && search->page_high >= search->low, end = false;
+	bool whole = page && search->page_high == search->high;
+
+	if (page &&
+	        (run->plan.kind == PLAN_MATCH ? page_of_hits(run, &end) : run_all(run, &end)) < 0)
+		return -1;
+	search->count = search->skipped + search->found;
+	if (!search->need_count || (whole && end))
+		return 0;
+	return count_matches(run, search->low, search->high, &search->count);
 }
 
 static int too_long(struct run *run)
@@ -306,34 +328,53 @@ static int too_long(struct run *run)
 	        "the filter is too broad to be answered in time: narrow the window");
 }
 
+/* Puts a row that matches where it belongs: on the page, or to those that are only counted. */
+static void place(struct run *run, int64_t row)
+{
+	struct day_search *search = run->search;
+	bool in_page = row <= search->page_high && search->found < search->want;
+	bool skip = in_page && search->skipped < search->skip;
+
+	search->count++;
+	search->skipped += skip;
+	if (in_page && !skip)
+		search->found++;
+	else
+		drop_last(search->results);
+}
+
+/* The next row that may match, taken if it does: 1 taken, 0 not, 2 there is none, -1. */
+static int scan_next(struct run *run, sqlite3_stmt *rows, int64_t *row)
+{
+	int more = run->hits != NULL ? index_next(run->hits, row)
+	                             : sql_step(&run->reader->sql, rows, run->err);
+
+	if (more <= 0)
+		return more < 0 ? -1 : 2;
+	if (run->hits != NULL)
+		return fetch_row(run, *row, true);
+	*row = sqlite3_column_int64(rows, 0);
+	return results_take(run->search->results, run->search->day, run->reader, rows,
+	        run->search->match, true, run->err);
+}
+
 /* PLAN_SCAN. */
 static int run_scan(struct run *run)
 {
 	struct day_search *search = run->search;
 	sqlite3_stmt *stmt = page_statement(run, search->high, -1, 0);
 	unsigned rows = 0;
-	int result;
+	int64_t row = 0;
+	int result = run->hits != NULL ? index_start(run->hits, search->high) : 0;
 
-	while ((result = sql_step(&run->reader->sql, stmt, run->err)) == 1) {
+	while (result == 0 || result == 1) {
 		if (++rows % LOOK_EVERY == 0 && g_get_monotonic_time() > search->deadline) {
 			result = too_long(run);
 			break;
 		}
-		result = results_take(search->results, search->day, run->reader, stmt,
-		        search->match, true, run->err);
-		if (result < 0)
-			break;
-		if (result == 0)
-			continue;
-		bool in_page = sqlite3_column_int64(stmt, 0) <= search->page_high &&
-		               search->found < search->want;
-		bool skip = in_page && search->skipped < search->skip;
-		search->count++;
-		search->skipped += skip;
-		if (in_page && !skip)
-			search->found++;
-		else
-			drop_last(search->results);
+		result = scan_next(run, stmt, &row);
+		if (result == 1)
+			place(run, row);
 		if (!search->need_count && search->found == search->want)
 			break;
 	}
@@ -343,24 +384,20 @@ static int run_scan(struct run *run)
 
 static int run_plan(struct run *run)
 {
+	struct day_search *search = run->search;
 	uint64_t mark;
 
 	if (day_mark(run->reader, &mark, run->err) < 0 ||
-	        plan_make(&run->plan, run->search->day, run->reader, run->search->match,
-	                run->search->low, run->search->high, run->err) < 0)
+	        plan_make(&run->plan, search->day, run->reader, search->match, run->err) < 0)
 		return -1;
 	if (run->plan.kind == PLAN_NOTHING)
 		return 0;
-	if (mark > run->search->as_of && find_late(run) < 0)
+	if (run->plan.query->groups->len > 0 &&
+	        find_between(run, search->low, search->high, &run->hits) < 0)
 		return -1;
-	switch (run->plan.kind) {
-	case PLAN_ROWS:
-		return run_rows(run);
-	case PLAN_SCAN:
-		return run_scan(run);
-	default:
-		return run_match(run);
-	}
+	if (mark > search->as_of && find_late(run) < 0)
+		return -1;
+	return run->plan.kind == PLAN_SCAN ? run_scan(run) : run_match(run);
 }
 
 int day_search_run(struct day_search *search, struct error *err)
@@ -378,6 +415,7 @@ int day_search_run(struct day_search *search, struct error *err)
 		result = run_plan(&run);
 		sql_rollback(&run.reader->sql);
 	}
+	index_hits_free(&run.hits);
 	plan_clear(&run.plan);
 	g_array_unref(run.late);
 	day_reader_put(search->day, run.reader);

@@ -12,6 +12,7 @@
 #define MAKING ".new" /* end of the name of a file that is being made */
 #define HEADER 100    /* bytes of a database header, sqlite.org/fileformat2.html 1.3 */
 #define HEADER_USER_VERSION 60
+#define STEP_PAGES "100" /* moved by one transaction */
 
 static const char *const beside[] = {"-wal", "-shm", "-journal"};
 
@@ -64,6 +65,20 @@ int file_use_no_wal(struct sql *sql, struct error *err)
 	return sql_exec(sql, "PRAGMA journal_mode = MEMORY", err);
 }
 
+int file_shrink(struct sql *sql, bool (*stop)(void *ctx), void *ctx, struct error *err)
+{
+	int64_t before = INT64_MAX, left = 0;
+
+	while (sql_number(sql, "SELECT freelist_count FROM pragma_freelist_count", 0, &left, err) ==
+	                0 &&
+	        left > 0 && left < before && !stop(ctx)) {
+		before = left;
+		if (sql_exec(sql, "PRAGMA incremental_vacuum(" STEP_PAGES ")", err) < 0)
+			return -1;
+	}
+	return left == 0 ? 0 : -1;
+}
+
 /* Without syncs: the file counts only when it has its name. */
 static int fill(const char *path, int version, const char *schema, struct error *err)
 {
@@ -72,6 +87,7 @@ static int fill(const char *path, int version, const char *schema, struct error 
 	if (sql_open(&sql, path, SQLITE_OPEN_READWRITE, err) < 0)
 		return -1;
 	int result = sql_exec(&sql, "PRAGMA page_size = 8192", err) < 0 ||
+	                             sql_exec(&sql, "PRAGMA auto_vacuum = INCREMENTAL", err) < 0 ||
 	                             sql_exec(&sql, "PRAGMA synchronous = OFF", err) < 0 ||
 	                             sql_exec(&sql, "PRAGMA journal_mode = MEMORY", err) < 0 ||
 	                             sql_version(&sql, version, schema, err) < 0 ||

@@ -25,6 +25,10 @@ int file_use_wal(struct sql *sql, struct error *err);
 /* And by none again: the file is a plain one afterwards, unless somebody reads it. */
 int file_use_no_wal(struct sql *sql, struct error *err);
 
+/* Gives the file system back what a file does not use, in transactions of some milliseconds each.
+ * 0, or -1 also when stopped. */
+int file_shrink(struct sql *sql, bool (*stop)(void *ctx), void *ctx, struct error *err);
+
 /* At the start of a writer, before anything is open: removes files that were being made or
  * dropped, rolls back what has a hot journal, and removes files in which nothing was yet. */
 void file_mend_all(struct store *store);

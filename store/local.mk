@@ -3,6 +3,7 @@ libstore_a_SOURCES = \
 	store/arrivals.c \
 	store/batch.c store/batch.h store/batch-private.h \
 	store/birth.c \
+	store/bits.h \
 	store/cache.c store/cache.h \
 	store/commit.c \
 	store/control.c store/control.h \
@@ -13,12 +14,14 @@ libstore_a_SOURCES = \
 	store/fetch.c store/fetch.h \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
-	store/index.c store/index.h \
+	store/index.c store/index.h store/index_merge.c store/index_write.c \
 	store/ingest.c store/ingest.h store/ingest-private.h \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
 	store/outbox.c store/outbox.h \
 	store/outbox_file.c \
+	store/pack.c store/pack.h \
+	store/piece.c store/piece.h \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
@@ -28,9 +31,11 @@ libstore_a_SOURCES = \
 	store/row.c store/row.h \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
+	store/segment.c store/segment.h \
 	store/spool.c store/spool.h \
 	store/sql.c store/sql.h \
 	store/store.c store/store.h \
+	store/tail.h \
 	store/terms.c store/terms.h \
 	store/words.c store/words.h \
 	store/writer.c store/writer.h
@@ -55,6 +60,8 @@ store/control.$(OBJEXT): schema/control_sql.inc schema/control-2_sql.inc
 
 if HAVE_CHECK
 store_tests = \
+	tests/unit/test_index \
+	tests/unit/test_row \
 	tests/unit/test_store \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
@@ -65,6 +72,10 @@ check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
 store_test_support = tests/support/unit.h tests/unit/store_support.c tests/unit/store_support.h
 store_test_libs = libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_index_SOURCES = tests/unit/test_index.c $(store_test_support)
+tests_unit_test_index_LDADD = $(store_test_libs)
+tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)
+tests_unit_test_row_LDADD = $(store_test_libs)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)

@@ -4,53 +4,30 @@
 #include "store/index.h"
 #include "store/terms.h"
 
-#define SMALL_GROUP 10    /* terms that the index is asked for at once; longer lists are merged */
-#define MAX_TEXT_IDS 2000 /* strings that match a pattern; more are looked for in the rows */
-#define RARE 1000         /* rows that are cheaper to verify than to intersect with a long list */
-
-struct term {
-	char text[TERM_MAX];
-};
-
-struct group {
-	GArray *terms; /* struct term */
-	bool broad;    /* not worth a look whether it is rare */
-};
+#define MAX_TEXT_IDS 100000 /* strings that match a pattern; more are looked for in the rows */
 
 struct planning {
 	struct plan *plan;
 	struct day *day;
 	struct day_reader *reader;
 	const struct match *match;
-	int64_t low, high;
-	GArray *groups; /* struct group */
 	struct error *err;
 };
 
-static void clear_group(gpointer p)
+static GArray *add_group(struct planning *p)
 {
-	g_array_unref(((struct group *)p)->terms);
+	return index_query_group(p->plan->query);
 }
 
-static struct group *add_group(struct planning *p, bool broad)
+static void add_term(struct planning *p, GArray *group, enum search_key key, struct slice value)
 {
-	struct group group = {g_array_new(FALSE, FALSE, sizeof(struct term)), broad};
+	guint64 term = terms_term(key, value, p->day->key);
 
-	g_array_append_val(p->groups, group);
-	return &g_array_index(p->groups, struct group, p->groups->len - 1);
-}
-
-static void add_term(
-        struct planning *p, struct group *group, enum search_key key, struct slice value)
-{
-	struct term term;
-
-	terms_term(key, value, p->day->key, term.text);
-	g_array_append_val(group->terms, term);
+	g_array_append_val(group, term);
 }
 
 /* The values of a set of GString under a key. */
-static void add_set(struct planning *p, struct group *group, enum search_key key, GHashTable *set)
+static void add_set(struct planning *p, GArray *group, enum search_key key, GHashTable *set)
 {
 	GHashTableIter iter;
 	const GString *value;
@@ -66,18 +43,16 @@ static void add_values(struct planning *p, enum search_key key)
 
 	if (list == NULL)
 		return;
-	struct group *group = add_group(
-	        p, key == SEARCH_EVENT || key == SEARCH_BOUNCE_CLASS || key == SEARCH_SUBACCOUNT);
-	add_set(p, group, key, list);
+	add_set(p, add_group(p), key, list);
 }
 
 static void add_scope(struct planning *p)
 {
 	if (match_subaccounts(p->match) != NULL)
-		add_set(p, add_group(p, true), SEARCH_SUBACCOUNT, match_subaccounts(p->match));
+		add_set(p, add_group(p), SEARCH_SUBACCOUNT, match_subaccounts(p->match));
 	if (match_domains(p->match) == NULL)
 		return;
-	struct group *group = add_group(p, true);
+	GArray *group = add_group(p);
 	add_set(p, group, SEARCH_SENDING_DOMAIN, match_domains(p->match));
 	add_set(p, group, SEARCH_RECIPIENT_DOMAIN, match_domains(p->match));
 }
@@ -92,7 +67,7 @@ static void add_tags(struct planning *p)
 		return;
 	g_hash_table_iter_init(&iter, match_tags(p->match));
 	while (g_hash_table_iter_next(&iter, (gpointer *)&tag, NULL))
-		add_term(p, add_group(p, false), SEARCH_TAG, slice_make(tag->str, tag->len));
+		add_term(p, add_group(p), SEARCH_TAG, slice_make(tag->str, tag->len));
 }
 
 /* A filter that looks into the strings of a dictionary, and the group that it becomes. */
@@ -100,10 +75,10 @@ struct texts {
 	enum day_statement all;
 	const struct like *like; /* one of the two */
 	const struct words *words;
-	void (*term_of)(int64_t id, char term[TERM_MAX]); /* NULL: a term of `key` */
+	uint64_t (*term_of)(int64_t id); /* NULL: a term of `key` */
 	enum search_key key;
 	struct slice (*worked_out)(const struct event *event); /* of a mailbox, or NULL */
-	struct group *group;
+	GArray *group;
 	GString *scratch;
 };
 
@@ -128,15 +103,14 @@ static bool mailbox_matches(const struct texts *texts, struct slice domain)
 
 static void look_at(struct planning *p, struct texts *texts, int64_t id, struct slice text)
 {
-	struct term term;
 	bool match = texts->like != NULL ? like_match(texts->like, text, texts->scratch)
 	                                 : words_match(texts->words, text, texts->scratch);
 
 	if (match && texts->term_of == NULL) {
 		add_value_term(p, texts, texts->key, text);
 	} else if (match) {
-		texts->term_of(id, term.text);
-		g_array_append_val(texts->group->terms, term);
+		guint64 term = texts->term_of(id);
+		g_array_append_val(texts->group, term);
 	}
 	if (texts->worked_out != NULL && mailbox_matches(texts, text))
 		add_value_term(p, texts, SEARCH_RECIPIENT_DOMAIN, text);
@@ -155,7 +129,7 @@ static enum outcome read_texts(struct planning *p, struct texts *texts)
 	texts->scratch = scratch;
 	while ((result = sql_step(&p->reader->sql, stmt, p->err)) == 1) {
 		look_at(p, texts, sqlite3_column_int64(stmt, 0), sql_column(stmt, 1));
-		if (texts->group->terms->len > MAX_TEXT_IDS)
+		if (texts->group->len > MAX_TEXT_IDS)
 			break;
 	}
 	sqlite3_reset(stmt);
@@ -163,7 +137,7 @@ static enum outcome read_texts(struct planning *p, struct texts *texts)
 		return OUTCOME_TOO_MANY;
 	if (result < 0)
 		return OUTCOME_FAILED;
-	return texts->group->terms->len > 0 ? OUTCOME_SOME : OUTCOME_NONE;
+	return texts->group->len > 0 ? OUTCOME_SOME : OUTCOME_NONE;
 }
 
 /* Ids of mails without template are made of the transmission's (design, 8) and need stand in no
@@ -186,7 +160,7 @@ static enum outcome add_made_templates(struct planning *p, struct texts *texts)
 
 static enum outcome add_texts(struct planning *p, struct texts *texts)
 {
-	texts->group = add_group(p, true);
+	texts->group = add_group(p);
 	enum outcome outcome = OUTCOME_SOME;
 
 	if (texts->words != NULL && texts->key == SEARCH_TEMPLATE)
@@ -194,7 +168,7 @@ static enum outcome add_texts(struct planning *p, struct texts *texts)
 	if (outcome == OUTCOME_SOME)
 		outcome = read_texts(p, texts);
 	if (outcome == OUTCOME_TOO_MANY)
-		g_array_set_size(p->groups, p->groups->len - 1);
+		g_ptr_array_remove(p->plan->query->groups, texts->group);
 	return outcome;
 }
 
@@ -202,16 +176,20 @@ static enum outcome add_texts(struct planning *p, struct texts *texts)
  * domain says is a guess, and each row is looked at. */
 static enum outcome check_mailbox(struct planning *p, enum search_key key)
 {
-	g_autoptr(GString) expression = g_string_new(NULL);
-	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(gint64));
-	struct term term;
-	const char *text = term.text;
+	struct index_query *query = index_query_new();
+	guint64 term = terms_present(key);
+	int64_t row;
+	int some = -1;
 
-	terms_present(key, term.text);
-	index_group(expression, &text, 1);
-	if (index_rows(p->reader, expression->str, p->low, p->high, 1, rows, p->err) < 0)
+	g_array_append_val(index_query_group(query), term);
+	struct index_hits *hits = index_find(&p->reader->sql, query, 0, DAY_ROWS - 1, p->err);
+	if (hits != NULL && index_start(hits, DAY_ROWS - 1) == 0)
+		some = index_next(hits, &row);
+	index_hits_free(&hits);
+	index_query_free(&query);
+	if (some < 0)
 		return OUTCOME_FAILED;
-	if (rows->len > 0)
+	if (some > 0)
 		p->plan->kind = PLAN_SCAN;
 	return OUTCOME_SOME;
 }
@@ -220,7 +198,7 @@ static enum outcome add_words(struct planning *p, enum search_words which)
 {
 	static const struct {
 		enum day_statement all;
-		void (*term_of)(int64_t id, char term[TERM_MAX]);
+		uint64_t (*term_of)(int64_t id);
 	} places[] = {
 	        [WORDS_REASON] = {DAY_REASON_ALL, terms_reason},
 	        [WORDS_SUBJECT] = {DAY_SUBJECT_ALL, terms_subject},
@@ -247,7 +225,7 @@ static enum outcome add_words(struct planning *p, enum search_words which)
 }
 
 static enum outcome add_pattern(struct planning *p, const struct like *like, enum day_statement all,
-        void (*term_of)(int64_t id, char term[TERM_MAX]))
+        uint64_t (*term_of)(int64_t id))
 {
 	struct texts texts = {.all = all, .like = like, .term_of = term_of};
 
@@ -279,162 +257,24 @@ static int add_patterns(struct planning *p)
 	return 0;
 }
 
-static void append_group(GString *expression, const struct group *group)
-{
-	g_autoptr(GPtrArray) terms = g_ptr_array_sized_new(group->terms->len);
-
-	for (guint i = 0; i < group->terms->len; i++)
-		g_ptr_array_add(terms, g_array_index(group->terms, struct term, i).text);
-	index_group(expression, (const char *const *)terms->pdata, terms->len);
-}
-
-static gint newest_first(gconstpointer a, gconstpointer b)
-{
-	gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
-
-	return (x < y) - (x > y);
-}
-
-/* All rows of a long list of terms, one statement a term. */
-static int group_rows(struct planning *p, const struct group *group, GArray *rows)
-{
-	g_autoptr(GString) expression = g_string_new(NULL);
-	guint kept = 0;
-
-	for (guint i = 0; i < group->terms->len; i++) {
-		const char *term = g_array_index(group->terms, struct term, i).text;
-		g_string_truncate(expression, 0);
-		index_group(expression, &term, 1);
-		if (index_rows(p->reader, expression->str, p->low, p->high, -1, rows, p->err) < 0)
-			return -1;
-	}
-	g_array_sort(rows, newest_first);
-	for (guint i = 0; i < rows->len; i++) {
-		gint64 row = g_array_index(rows, gint64, i);
-		if (kept == 0 || g_array_index(rows, gint64, kept - 1) != row)
-			g_array_index(rows, gint64, kept++) = row;
-	}
-	g_array_set_size(rows, kept);
-	return 0;
-}
-
-/* Leaves in `rows` what is in both; both newest first. */
-static void intersect(GArray *rows, const GArray *others)
-{
-	guint kept = 0, k = 0;
-
-	for (guint i = 0; i < rows->len; i++) {
-		gint64 row = g_array_index(rows, gint64, i);
-		while (k < others->len && g_array_index(others, gint64, k) > row)
-			k++;
-		if (k < others->len && g_array_index(others, gint64, k) == row)
-			g_array_index(rows, gint64, kept++) = row;
-	}
-	g_array_set_size(rows, kept);
-}
-
-static GArray *new_rows(void)
-{
-	return g_array_new(FALSE, FALSE, sizeof(gint64));
-}
-
-/* Long lists: each one's rows are put together, then all of them are intersected. */
-static int merge_long(struct planning *p)
-{
-	struct plan *plan = p->plan;
-
-	for (guint i = 0; i < p->groups->len; i++) {
-		const struct group *group = &g_array_index(p->groups, struct group, i);
-		if (group->terms->len <= SMALL_GROUP)
-			continue;
-		g_autoptr(GArray) rows = new_rows();
-		if (group_rows(p, group, rows) < 0)
-			return -1;
-		if (plan->rows == NULL)
-			plan->rows = g_steal_pointer(&rows);
-		else
-			intersect(plan->rows, rows);
-	}
-	if (plan->rows == NULL || plan->expression->len == 0)
-		return 0;
-	plan->verify = plan->rows->len <= RARE;
-	if (plan->verify)
-		return 0;
-	g_autoptr(GArray) others = new_rows();
-	if (index_rows(p->reader, plan->expression->str, p->low, p->high, -1, others, p->err) < 0)
-		return -1;
-	intersect(plan->rows, others);
-	return 0;
-}
-
-/* Of several short lists one may be so rare that its rows are better looked at themselves. */
-static int find_rare(struct planning *p)
-{
-	if (p->groups->len < 2)
-		return 0;
-	for (guint i = 0; i < p->groups->len; i++) {
-		const struct group *group = &g_array_index(p->groups, struct group, i);
-		g_autoptr(GString) expression = g_string_new(NULL);
-		g_autoptr(GArray) rows = new_rows();
-		if (group->broad)
-			continue;
-		append_group(expression, group);
-		if (index_rows(p->reader, expression->str, p->low, p->high, RARE + 1, rows,
-		            p->err) < 0)
-			return -1;
-		if (rows->len > RARE)
-			continue;
-		p->plan->rows = g_steal_pointer(&rows);
-		p->plan->verify = true;
-		return 0;
-	}
-	return 0;
-}
-
-static int decide(struct planning *p)
-{
-	struct plan *plan = p->plan;
-
-	for (guint i = 0; i < p->groups->len; i++) {
-		const struct group *group = &g_array_index(p->groups, struct group, i);
-		if (group->terms->len <= SMALL_GROUP)
-			append_group(plan->expression, group);
-	}
-	if (plan->kind == PLAN_SCAN)
-		return 0;
-	if (p->groups->len == 0) {
-		plan->kind = PLAN_ALL;
-		return 0;
-	}
-	if (merge_long(p) < 0 || (plan->rows == NULL && find_rare(p) < 0))
-		return -1;
-	plan->kind = plan->rows != NULL ? PLAN_ROWS : PLAN_MATCH;
-	return 0;
-}
-
 int plan_make(struct plan *plan, struct day *day, struct day_reader *reader,
-        const struct match *match, int64_t low, int64_t high, struct error *err)
+        const struct match *match, struct error *err)
 {
-	struct planning p = {plan, day, reader, match, low, high, NULL, err};
+	struct planning p = {plan, day, reader, match, err};
 
-	*plan = (struct plan){.kind = PLAN_MATCH, .expression = g_string_new(NULL)};
-	p.groups = g_array_new(FALSE, FALSE, sizeof(struct group));
-	g_array_set_clear_func(p.groups, clear_group);
+	*plan = (struct plan){.kind = PLAN_MATCH, .query = index_query_new()};
 	for (unsigned key = 0; key < SEARCH_KEYS; key++)
 		add_values(&p, (enum search_key)key);
 	add_scope(&p);
 	add_tags(&p);
-	int result = add_patterns(&p);
-	if (result == 0 && plan->kind != PLAN_NOTHING)
-		result = decide(&p);
-	g_array_unref(p.groups);
-	return result;
+	if (add_patterns(&p) < 0)
+		return -1;
+	if (plan->kind == PLAN_MATCH && plan->query->groups->len == 0)
+		plan->kind = PLAN_ALL;
+	return 0;
 }
 
 void plan_clear(struct plan *plan)
 {
-	if (plan->expression != NULL)
-		g_string_free(plan->expression, TRUE);
-	g_clear_pointer(&plan->rows, g_array_unref);
-	*plan = (struct plan){0};
+	index_query_free(&plan->query);
 }

@@ -5,26 +5,25 @@
 #include <glib.h>
 
 #include "store/day.h"
+#include "store/index.h"
 #include "store/match.h"
 
 enum plan_kind {
 	PLAN_NOTHING, /* no event of this day can match */
 	PLAN_ALL,     /* no filters */
-	PLAN_MATCH,   /* the index answers an expression */
-	PLAN_ROWS,    /* a list of rows; `verify`: they passed only some of the filters */
-	PLAN_SCAN,    /* rows are read and looked at: those of an expression where there is one */
+	PLAN_MATCH,   /* the index answers a question */
+	PLAN_SCAN, /* rows are read and looked at: those that the index gives where it can be asked
+	            */
 };
 
 struct plan {
 	enum plan_kind kind;
-	GString *expression; /* of the index, may be empty */
-	GArray *rows;        /* of gint64, newest first */
-	bool verify;
+	struct index_query *query; /* may be without groups */
 };
 
-/* Rows from `low` to `high` of the file. The plan is cleared by plan_clear, also after -1. */
+/* The plan is cleared by plan_clear, also after -1. */
 int plan_make(struct plan *plan, struct day *day, struct day_reader *reader,
-        const struct match *match, int64_t low, int64_t high, struct error *err);
+        const struct match *match, struct error *err);
 void plan_clear(struct plan *plan);
 
 #endif

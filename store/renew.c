@@ -14,7 +14,7 @@ struct renewing {
 	struct store_renewed *result;
 	uint64_t changed; /* of the day at work */
 	GByteArray *record, *body;
-	GString *terms;
+	GArray *terms; /* guint64 */
 	struct error *err;
 };
 
@@ -41,22 +41,18 @@ static int put_row(
 	return sql_run(&writer->sql, stmt, r->err);
 }
 
-/* FTS5 forgets a document only by exactly the terms that it was added with: both are derived from
- * the event as it is stored. */
 static int put_index(struct renewing *r, struct day_writer *writer, int64_t row,
-        const struct event *before, const struct row_texts *old, const struct event *after)
+        const struct row_texts *old, const struct event *after)
 {
 	struct row_texts texts = *old;
 
-	g_string_truncate(r->terms, 0);
-	terms_of(r->terms, before, old, writer->day->key);
-	if (index_drop(writer, row, r->terms, r->err) < 0 ||
+	if (index_drop(writer->tail, &writer->sql, row, r->err) < 0 ||
 	        reason_id(r, writer, after, FIELD_REASON, &texts.reason) < 0 ||
 	        reason_id(r, writer, after, FIELD_RAW_REASON, &texts.raw_reason) < 0)
 		return -1;
-	g_string_truncate(r->terms, 0);
+	g_array_set_size(r->terms, 0);
 	terms_of(r->terms, after, &texts, writer->day->key);
-	return index_add(writer, row, r->terms, r->err);
+	return index_add(writer->tail, &writer->sql, row, r->terms, r->err);
 }
 
 static int renew_row(struct renewing *r, struct day_writer *writer, struct day_reader *reader,
@@ -75,7 +71,7 @@ static int renew_row(struct renewing *r, struct day_writer *writer, struct day_r
 		return 0;
 	r->changed++;
 	return put_row(r, writer, row->id, &after) < 0 ||
-	                       put_index(r, writer, row->id, &before, &texts, &after) < 0 ||
+	                       put_index(r, writer, row->id, &texts, &after) < 0 ||
 	                       rollup_move(writer, row->id, &before, &after, r->err) < 0
 	               ? -1
 	               : 0;
@@ -109,8 +105,11 @@ static int renew_rows(struct renewing *r, struct day_writer *writer, struct day_
 
 static int renew_open_day(struct renewing *r, struct day_writer *writer, struct day_reader *reader)
 {
-	if (sql_begin(&writer->sql, r->err) < 0 || renew_rows(r, writer, reader) < 0 ||
-	        rollup_tidy(writer, r->err) < 0 || store_fault_at(r->store, "renew", r->err) < 0)
+	if (sql_begin(&writer->sql, r->err) < 0 ||
+	        index_tail_load(writer->tail, &writer->sql, r->err) < 0 ||
+	        renew_rows(r, writer, reader) < 0 || rollup_tidy(writer, r->err) < 0 ||
+	        index_flush(writer->tail, &writer->sql, r->err) < 0 ||
+	        store_fault_at(r->store, "renew", r->err) < 0)
 		return -1;
 	if (r->changed > 0)
 		return sql_commit(&writer->sql, r->err);
@@ -148,7 +147,7 @@ int store_renew(struct store *store, store_renewer *renew, void *ctx, struct sto
 	        .result = result,
 	        .record = g_byte_array_new(),
 	        .body = g_byte_array_new(),
-	        .terms = g_string_new(NULL),
+	        .terms = g_array_new(FALSE, FALSE, sizeof(guint64)),
 	        .err = err};
 	g_autoptr(GArray) days = NULL;
 	int done = 0;
@@ -162,6 +161,6 @@ int store_renew(struct store *store, store_renewer *renew, void *ctx, struct sto
 		done = renew_day(&r, g_array_index(days, gint64, i));
 	g_byte_array_unref(r.record);
 	g_byte_array_unref(r.body);
-	g_string_free(r.terms, TRUE);
+	g_array_unref(r.terms);
 	return days != NULL ? done : -1;
 }

@@ -49,7 +49,7 @@ int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *e
 static int64_t class_of(const struct event *event)
 {
 	struct slice text = event->field[FIELD_BOUNCE_CLASS], value;
-	char digits[TERM_MAX];
+	char digits[24];
 
 	if (text.p == NULL || !terms_value(VALUE_NUMBER, text, NULL, &value))
 		return NO_CLASS;
@@ -91,43 +91,4 @@ int rollup_move(struct day_writer *writer, int64_t row, const struct event *befo
 int rollup_tidy(struct day_writer *writer, struct error *err)
 {
 	return sql_exec(&writer->sql, "DELETE FROM rollup WHERE count = 0", err);
-}
-
-bool rollup_knows(const struct match *match)
-{
-	for (unsigned key = 0; key < SEARCH_KEYS; key++)
-		if (key != SEARCH_EVENT && key != SEARCH_BOUNCE_CLASS &&
-		        match_list(match, (enum search_key)key) != NULL)
-			return false;
-	return !match_more(match);
-}
-
-static bool allows(const struct match *match, enum search_key key, int64_t number)
-{
-	GHashTable *list = match_list(match, key);
-	g_autoptr(GString) text = g_string_new(NULL);
-
-	if (list == NULL)
-		return true;
-	if (key == SEARCH_BOUNCE_CLASS && number == NO_CLASS)
-		return false;
-	g_string_printf(text, "%" G_GUINT64_FORMAT, (guint64)number);
-	return g_hash_table_contains(list, text);
-}
-
-int rollup_count(struct day_reader *reader, const struct match *match, int64_t first, int64_t last,
-        uint64_t *count, struct error *err)
-{
-	sqlite3_stmt *stmt = reader->sql.stmt[DAY_ROLLUP];
-	int result;
-
-	*count = 0;
-	sqlite3_bind_int64(stmt, 1, first);
-	sqlite3_bind_int64(stmt, 2, last);
-	while ((result = sql_step(&reader->sql, stmt, err)) == 1)
-		if (allows(match, SEARCH_EVENT, sqlite3_column_int64(stmt, 0)) &&
-		        allows(match, SEARCH_BOUNCE_CLASS, sqlite3_column_int64(stmt, 1)))
-			*count += (uint64_t)sqlite3_column_int64(stmt, 2);
-	sqlite3_reset(stmt);
-	return result;
 }

@@ -15,7 +15,7 @@ bool row_is_failure(enum event_type type);
 bool row_has_message(const struct event *event);
 
 /* Hash of all that the event tells of its message: the same for the same content. */
-uint64_t row_message_hash(const struct event *event, const uint8_t *key);
+uint64_t row_message_hash(const struct event *event, struct day_writer *writer);
 
 /* Appends the packed form. Strings that come often enter the dictionaries of the day. */
 int row_pack_message(

@@ -1,12 +1,12 @@
 /* A term is the letter of the key (schema/search.def) and then
  *
- *	TYPE, NUMBER            the number in base 36
+ *	TYPE, NUMBER            the number, mixed; of more than 48 bits its hash
  *	TEXT, CASELESS, ID, TAGS
- *	                        the keyed 64-bit hash of the value in base 36
+ *	                        the keyed hash of the value
  *	'g', 'n' alone          0: the event says itself whose mailbox it is
- *	'x', 'u'                the id of a reason or subject in base 36
+ *	'x', 'u'                the id of a reason or subject, mixed
  *
- * so that any term is one token of letters and digits, for the tokenizer as for a query. */
+ * in 48 bits each. Numbers are mixed since the index counts on terms that lie anywhere. */
 #include "store/terms.h"
 
 #include <sodium.h>
@@ -16,6 +16,9 @@
 
 #define LETTER_REASON 'x'
 #define LETTER_SUBJECT 'u'
+#define VALUE_BITS 48
+#define VALUE_MASK ((UINT64_C(1) << VALUE_BITS) - 1)
+#define NUMBER_MAX 24 /* digits of a number, and more */
 
 const struct search_def search_defs[SEARCH_KEYS] = {
 #define SEARCH(ID, LETTER, NAME, FORM, ...) \
@@ -33,25 +36,40 @@ int search_key_by_name(struct slice name)
 	return -1;
 }
 
-static bool is_ascii(struct slice text)
+#define EACH_BYTE(N) (UINT64_C(0x0101010101010101) * (N))
+
+/* Eight bytes in lower case: those from 'A' to 'Z' get the bit 0x20, found by carries into the top
+ * bits of the bytes. */
+static uint64_t lower_eight(uint64_t bytes)
 {
-	for (size_t i = 0; i < text.n; i++)
-		if ((unsigned char)text.p[i] >= 0x80)
-			return false;
-	return true;
+	uint64_t low = bytes & EACH_BYTE(0x7f);
+	uint64_t from_a = low + EACH_BYTE(0x80 - 'A'), behind_z = low + EACH_BYTE(0x7f - 'Z');
+
+	return bytes | (~bytes & (from_a ^ behind_z) & EACH_BYTE(0x80)) >> 2;
 }
 
+/* Each string of a dictionary comes here when one is looked for. */
 struct slice terms_fold(struct slice text, GString *scratch)
 {
-	if (!is_ascii(text) && g_utf8_validate(text.p, (gssize)text.n, NULL)) {
+	uint64_t all = 0, bytes;
+	size_t i = 0;
+
+	g_string_set_size(scratch, text.n);
+	for (; i + sizeof(bytes) <= text.n; i += sizeof(bytes)) {
+		memcpy(&bytes, text.p + i, sizeof(bytes));
+		all |= bytes;
+		bytes = lower_eight(bytes);
+		memcpy(scratch->str + i, &bytes, sizeof(bytes));
+	}
+	for (; i < text.n; i++) {
+		all |= (unsigned char)text.p[i];
+		scratch->str[i] = g_ascii_tolower(text.p[i]);
+	}
+	if ((all & EACH_BYTE(0x80)) != 0 && g_utf8_validate(text.p, (gssize)text.n, NULL)) {
 		g_autofree char *folded = g_utf8_casefold(text.p, (gssize)text.n);
 		g_string_assign(scratch, folded);
-		return slice_make(scratch->str, scratch->len);
 	}
-	g_string_set_size(scratch, text.n);
-	for (size_t i = 0; i < text.n; i++)
-		scratch->str[i] = g_ascii_tolower(text.p[i]);
-	return slice_make(scratch->str, text.n);
+	return slice_make(scratch->str, scratch->len);
 }
 
 /* Digits only, of a number that 64 bits hold, without leading zeros. */
@@ -70,7 +88,7 @@ static bool plain_digits(struct slice *value, uint64_t *number)
 /* Decimal digits; not by printf, since every event comes here twice. */
 static struct slice number_text(uint64_t number, GString *scratch)
 {
-	char digits[TERM_MAX], *p = digits + sizeof(digits);
+	char digits[NUMBER_MAX], *p = digits + sizeof(digits);
 
 	do
 		*--p = (char)('0' + number % 10);
@@ -158,91 +176,108 @@ bool terms_event_value(const struct event *event, enum search_key key, unsigned 
 	}
 }
 
-static void base36(char letter, uint64_t value, char term[TERM_MAX])
+/* One to one: two numbers never become the same. */
+static uint64_t mix(uint64_t number)
 {
-	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-	char *p = term;
-
-	*p++ = letter;
-	do
-		*p++ = digits[value % 36];
-	while ((value /= 36) != 0);
-	*p = '\0';
+	number = number * UINT64_C(0x9e3779b97f4b) & VALUE_MASK;
+	number ^= number >> VALUE_BITS / 2;
+	return number * UINT64_C(0xbf58476d1ce5) & VALUE_MASK;
 }
 
-void terms_term(
-        enum search_key key, struct slice value, const uint8_t *hash_key, char term[TERM_MAX])
+static uint64_t make_term(char letter, uint64_t value)
 {
-	const struct search_def *def = &search_defs[key];
+	return (uint64_t)(uint8_t)letter << VALUE_BITS | (value & VALUE_MASK);
+}
+
+static uint64_t hash_of(const void *p, size_t n, const uint8_t *hash_key)
+{
 	uint64_t hash = 0;
 
-	if (def->form == VALUE_TYPE || def->form == VALUE_NUMBER)
-		plain_digits(&value, &hash);
+	crypto_shorthash((uint8_t *)&hash, p, n, hash_key);
+	return GUINT64_FROM_LE(hash);
+}
+
+static uint64_t number_term(char letter, uint64_t number, const uint8_t *hash_key)
+{
+	uint64_t bytes = GUINT64_TO_LE(number);
+
+	return make_term(letter,
+	        number <= VALUE_MASK ? mix(number) : hash_of(&bytes, sizeof(bytes), hash_key));
+}
+
+uint64_t terms_term(enum search_key key, struct slice value, const uint8_t *hash_key)
+{
+	const struct search_def *def = &search_defs[key];
+	uint64_t number;
+
+	if (def->form != VALUE_TYPE && def->form != VALUE_NUMBER)
+		return make_term(def->letter, hash_of(value.p, value.n, hash_key));
+	plain_digits(&value, &number);
+	return number_term(def->letter, number, hash_key);
+}
+
+uint64_t terms_reason(int64_t id)
+{
+	return make_term(LETTER_REASON, mix((uint64_t)id));
+}
+
+uint64_t terms_subject(int64_t id)
+{
+	return make_term(LETTER_SUBJECT, mix((uint64_t)id));
+}
+
+static void append(GArray *out, guint64 term)
+{
+	g_array_append_val(out, term);
+}
+
+/* Numbers that the event has as numbers: no need to write and read them. */
+static bool append_number(GArray *out, const struct event *event, const struct search_def *def,
+        const uint8_t *hash_key)
+{
+	if (def->field[0] == FIELD_TYPE)
+		append(out,
+		        number_term(def->letter, event_catalogue[event->type].number, hash_key));
+	else if (def->field[0] == FIELD_EVENT_ID)
+		append(out, number_term(def->letter, event->id, hash_key));
 	else
-		crypto_shorthash((uint8_t *)&hash, (const uint8_t *)value.p, value.n, hash_key);
-	base36(def->letter, hash, term);
+		return false;
+	return true;
 }
 
-void terms_present(enum search_key key, char term[TERM_MAX])
+uint64_t terms_present(enum search_key key)
 {
-	base36(search_defs[key].letter, 0, term);
+	return make_term(search_defs[key].letter, 0);
 }
 
-void terms_reason(int64_t id, char term[TERM_MAX])
+static void append_present(GArray *out, const struct event *event, enum search_key key)
 {
-	base36(LETTER_REASON, (uint64_t)id, term);
+	if (event_has(event, search_defs[key].field[0]))
+		append(out, terms_present(key));
 }
 
-void terms_subject(int64_t id, char term[TERM_MAX])
-{
-	base36(LETTER_SUBJECT, (uint64_t)id, term);
-}
-
-static void append(GString *out, const char *term)
-{
-	if (out->len > 0)
-		g_string_append_c(out, ' ');
-	g_string_append(out, term);
-}
-
-static void append_present(GString *out, const struct event *event, enum search_key key)
-{
-	char term[TERM_MAX];
-
-	if (!event_has(event, search_defs[key].field[0]))
-		return;
-	terms_present(key, term);
-	append(out, term);
-}
-
-void terms_of(GString *out, const struct event *event, const struct row_texts *texts,
+void terms_of(GArray *out, const struct event *event, const struct row_texts *texts,
         const uint8_t *hash_key)
 {
 	/* Reused for each value of each event of a commit: allocated once a thread would be a leak
 	 * at its end, once a call is cheap enough beside the hashes. */
 	g_autoptr(GString) scratch = g_string_sized_new(128);
-	char term[TERM_MAX];
 	struct slice value;
 
 	for (unsigned key = 0; key < SEARCH_KEYS; key++) {
-		for (unsigned i = 0, n = terms_values(event, (enum search_key)key); i < n; i++) {
-			if (!terms_event_value(event, (enum search_key)key, i, scratch, &value))
-				continue;
-			terms_term((enum search_key)key, value, hash_key, term);
-			append(out, term);
-		}
+		const struct search_def *def = &search_defs[key];
+		if (append_number(out, event, def, hash_key))
+			continue;
+		for (unsigned i = 0, n = terms_values(event, (enum search_key)key); i < n; i++)
+			if (terms_event_value(event, (enum search_key)key, i, scratch, &value))
+				append(out, terms_term((enum search_key)key, value, hash_key));
 	}
 	append_present(out, event, SEARCH_MAILBOX_PROVIDER);
 	append_present(out, event, SEARCH_MAILBOX_REGION);
 	const int64_t reasons[] = {texts->reason, texts->raw_reason};
-	for (unsigned i = 0; i < 2; i++) {
-		if (reasons[i] == 0)
-			continue;
-		terms_reason(reasons[i], term);
-		append(out, term);
-	}
-	if (texts->subject != 0) {
-		terms_subject(texts->subject, term);
-		append(out, term);
-	}
+	for (unsigned i = 0; i < 2; i++)
+		if (reasons[i] != 0)
+			append(out, terms_reason(reasons[i]));
+	if (texts->subject != 0)
+		append(out, terms_subject(texts->subject));
 }

@@ -21,8 +21,6 @@ struct search_def {
 };
 extern const struct search_def search_defs[SEARCH_KEYS];
 
-#define TERM_MAX 24
-
 /* The value in the form in which it is compared; false: nothing can be equal to it. The result may
  * live in scratch. */
 bool terms_value(enum value_form form, struct slice value, GString *scratch, struct slice *value_r);
@@ -35,17 +33,17 @@ unsigned terms_values(const struct event *event, enum search_key key);
 bool terms_event_value(const struct event *event, enum search_key key, unsigned i, GString *scratch,
         struct slice *value_r);
 
-/* The index term of a value (as terms_value gave it); of a reason, of a subject. */
-void terms_term(
-        enum search_key key, struct slice value, const uint8_t *hash_key, char term[TERM_MAX]);
+/* The index term of a value (as terms_value gave it); of a reason, of a subject: the letter and 48
+ * bits, so that a term tells its key. */
+uint64_t terms_term(enum search_key key, struct slice value, const uint8_t *hash_key);
+uint64_t terms_reason(int64_t id);
+uint64_t terms_subject(int64_t id);
 /* The index term of all events that have a value under a key: MAILBOX_PROVIDER and MAILBOX_REGION
  * only. */
-void terms_present(enum search_key key, char term[TERM_MAX]);
-void terms_reason(int64_t id, char term[TERM_MAX]);
-void terms_subject(int64_t id, char term[TERM_MAX]);
+uint64_t terms_present(enum search_key key);
 
-/* All terms of an event, separated by blanks, appended. */
-void terms_of(GString *out, const struct event *event, const struct row_texts *texts,
+/* All terms of an event, appended to an array of guint64; one may come twice. */
+void terms_of(GArray *out, const struct event *event, const struct row_texts *texts,
         const uint8_t *hash_key);
 
 /* Text with upper and lower case made equal; the result may live in scratch. */

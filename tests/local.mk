@@ -13,7 +13,7 @@ TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.
 
 EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/golden/replies \
 	tests/golden/reports tests/flow \
-	tests/bench/README.md tests/bench/run.py tests/bench/frame.py tests/bench/bench_daemon.py \
+	tests/bench/README.md tests/bench/store.md tests/bench/run.py tests/bench/frame.py tests/bench/bench_daemon.py \
 	tests/bench/bench_log.py tests/bench/bench_milter.py tests/bench/bench_programs.py \
 	tests/bench/upload tests/fault \
 	tests/golden/check_classify.py \

@@ -1,22 +1,37 @@
-/* What the store costs: events a second, CPU and bytes an event, and what searches take.
+/* What the store costs: events a second against the same rows without an index, CPU, bytes, and
+ *what searches take.
  *
- *	bench_store [EVENTS [BATCH [fast]]]
+ *	bench_store [EVENTS [DAYS [ROUNDS]]]
  *
  * Mails as a busy server has them: each is injected and delivered, one in ten delayed first, one in
- * twenty bounced; the store is in a directory of its own under TMPDIR. */
+ * twenty bounced; EVENTS (default 1000000) over DAYS (default 1), with 100,000 subjects a day. The
+ * store is in a directory of its own under TMPDIR. Prints a table, and the same as JSON in the last
+ * line. Nothing of it is cold: what is measured is the store, not the disk. */
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/clock.h"
+#include "event/json.h"
 #include "store/batch.h"
+#include "store/private.h"
+#include "store/record.h"
+#include "store/row.h"
 #include "store/search.h"
 
 #define START (INT64_C(19783) * CLOCK_DAY)
-#define RATE 1000 /* events a second of the simulated clock */
+#define BATCH 1000
+#define RATIO_EVENTS 200000 /* of one round of the comparison with rows alone */
+#define QUERIES 200         /* of a kind */
+#define SUBJECTS 100000     /* of a day */
+
+static uint64_t all_events; /* of the simulated days */
+static int all_days;
+static GString *json;
 
 static double seconds(void)
 {
@@ -30,6 +45,25 @@ static double cpu(void)
 	getrusage(RUSAGE_SELF, &usage);
 	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* Of this thread: what a search takes where nobody else wants the processor. */
+static double thread_cpu(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* A line of the table and a member of the JSON. */
+static void row(const char *name, double value, const char *unit)
+{
+	g_autofree char *key = g_strdelimit(g_strdup(name), " ,:/", '_');
+
+	printf("%-52s %10.2f %s\n", name, value, unit);
+	fflush(stdout);
+	g_string_append_printf(json, "%s\"%s\": %.4g", json->len > 1 ? ", " : "", key, value);
 }
 
 static void set(struct event *event, enum field field, char *buffer, const char *format, ...)
@@ -51,6 +85,11 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
+static int64_t time_of(uint64_t n)
+{
+	return START + (int64_t)((double)n / (double)all_events * all_days * (double)CLOCK_DAY);
+}
+
 static void fill_message(struct event *event, uint64_t n, char text[][128])
 {
 	uint64_t r = mix(n);
@@ -61,7 +100,8 @@ static void fill_message(struct event *event, uint64_t n, char text[][128])
 	set(event, FIELD_SUBACCOUNT_ID, text[3], "0");
 	set(event, FIELD_FRIENDLY_FROM, text[4], "news@shop%d.example", (int)(r % 200));
 	set(event, FIELD_MSG_FROM, text[5], "bounce@shop%d.example", (int)(r % 200));
-	set(event, FIELD_SUBJECT, text[6], "Offer number %d of the week", (int)(r % 5000));
+	set(event, FIELD_SUBJECT, text[6], "Offer number %d of the week",
+	        (int)(r % SUBJECTS + time_of(2 * n) / CLOCK_DAY % 10 * SUBJECTS));
 	set(event, FIELD_MSG_SIZE, text[7], "%d", 2000 + (int)(r % 50000));
 	set(event, FIELD_CAMPAIGN_ID, text[8], "campaign %d", (int)(r % 300));
 	set(event, FIELD_NODE_NAME, text[9], "mx1");
@@ -101,17 +141,17 @@ static void fill_attempt(struct event *event, uint64_t n, char text[][128])
 	set(event, FIELD_REASON, text[28], "554 5.7.%d refused by black list", (int)(r % 9));
 }
 
-/* The n-th event of the simulated server. */
-static void add_event(struct store_batch *batch, uint64_t n)
+/* The n-th event of the simulated server. Its attempt comes some thousand events behind its
+ * injection. The texts are valid until the next call. */
+static struct event make_event(uint64_t n)
 {
 	static char text[32][128];
-	struct event event = {.time = START + (int64_t)(n * 1000 / RATE), .id = (mix(n) >> 1) + 1};
+	struct event event = {.time = time_of(n), .id = (mix(n) >> 1) + 1};
 	uint64_t message = n / 2, r = mix(message);
 
-	/* Its attempt comes some thousand events behind its injection. */
 	if (n % 2 == 1)
 		message = message > 2000 ? message - r % 2000 : message;
-	event.injected = START + (int64_t)(message * 2 * 1000 / RATE);
+	event.injected = time_of(2 * message);
 	event.type = EVENT_INJECTION;
 	if (n % 2 == 1)
 		event.type = r % 20 == 0   ? EVENT_BOUNCE
@@ -120,64 +160,24 @@ static void add_event(struct store_batch *batch, uint64_t n)
 	fill_message(&event, message, text);
 	if (event.type != EVENT_INJECTION)
 		fill_attempt(&event, message, text);
-	store_batch_event(batch, &event);
-	store_batch_line(batch, SLICE("bench"), LEDGER_EVENT);
+	return event;
 }
 
-static void ignore(void *ctx, const struct event *event)
+static void fail(const struct error *err)
 {
-	(void)event;
-	++*(uint64_t *)ctx;
+	fprintf(stderr, "%s\n", err->text);
+	exit(EXIT_FAILURE);
 }
 
-static void time_search(struct store *store, const char *name, struct search *search)
+static struct store *open_or_fail(const char *dir, enum store_mode mode, bool fast)
 {
-	uint64_t total = 0, found = 0;
+	struct store_options options = {.fast_import = fast};
+	struct store *store = NULL;
 	struct error err = {0};
-	double best = 1e9;
 
-	for (int i = 0; i < 5; i++) {
-		double start = seconds();
-		found = 0;
-		if (store_search(store, search, ignore, &found, &total, &err) < 0)
-			printf("%s: %s\n", name, err.text);
-		best = MIN(best, seconds() - start);
-	}
-	printf("  %-38s %8.2f ms  %5d of %d\n", name, best * 1e3, (int)found, (int)total);
-}
-
-static void time_searches(struct store *store)
-{
-	g_autofree char *recipient = g_strdup_printf("customer%lu@domain%d.example",
-	        (unsigned long)(mix(5 + 7) % 300000), (int)(mix(5) % 3000));
-	const char *const recipients[] = {recipient, NULL};
-	const char *const domains[] = {"domain77.example", NULL};
-	const char *const deliveries[] = {"delivery", NULL}, *const bounces[] = {"bounce", NULL};
-	const char *const froms[] = {"news@shop5.example", NULL};
-	const char *const reasons[] = {"%black list 55%", NULL};
-	const char *const subjects[] = {"%number 77%", NULL};
-	struct search all = {.from = 0, .to = INT64_MAX, .limit = 1000}, search;
-
-	time_search(store, "everything", &all);
-	search = all;
-	search.values[SEARCH_RECIPIENT] = recipients;
-	time_search(store, "recipient", &search);
-	search = all;
-	search.values[SEARCH_RECIPIENT_DOMAIN] = domains;
-	time_search(store, "recipient domain", &search);
-	search = all;
-	search.values[SEARCH_EVENT] = deliveries;
-	time_search(store, "deliveries", &search);
-	search = all;
-	search.values[SEARCH_EVENT] = bounces;
-	search.values[SEARCH_FRIENDLY_FROM] = froms;
-	time_search(store, "bounces of a sender", &search);
-	search = all;
-	search.reasons = reasons;
-	time_search(store, "reason", &search);
-	search = all;
-	search.subjects = subjects;
-	time_search(store, "subject", &search);
+	if (store_open(&store, dir, mode, &options, &err) < 0)
+		fail(&err);
+	return store;
 }
 
 static uint64_t bytes_of(const char *dir, bool remove)
@@ -206,68 +206,417 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int insert(struct store *store, uint64_t events, uint64_t batch_size)
+static double percentile(GArray *values, double p)
+{
+	g_array_sort(values, compare);
+	return g_array_index(values, double, (guint)((double)(values->len - 1) * p));
+}
+
+/* --- rows alone against all --- */
+
+struct cost {
+	double wall, cpu;
+};
+
+static void fill_batch(struct store_batch *batch, uint64_t from, uint64_t n)
+{
+	store_batch_reset(batch);
+	for (uint64_t i = from; i < from + n; i++) {
+		struct event event = make_event(i);
+		store_batch_event(batch, &event);
+		store_batch_line(batch, SLICE("bench"), LEDGER_EVENT);
+	}
+}
+
+/* What the store would do if it were a table of rows: no index, no known events, no roll-up. */
+static int put_rows(struct day_writer *writer, const GByteArray *records, uint64_t from, uint64_t n)
+{
+	g_autoptr(GByteArray) body = g_byte_array_new();
+	sqlite3_stmt *event_add = writer->sql.stmt[DAY_EVENT_ADD];
+	sqlite3_stmt *message_add = writer->sql.stmt[DAY_MESSAGE_ADD];
+	struct event event;
+	size_t at = 0;
+
+	if (sql_begin(&writer->sql, NULL) < 0)
+		return -1;
+	for (uint64_t i = from; i < from + n; i++) {
+		at = record_get(records, at, &event);
+		uint64_t hash = row_message_hash(&event, writer);
+		int64_t id = cache_get(&writer->message, hash);
+		g_byte_array_set_size(body, 0);
+		if (id == 0) {
+			row_pack_message(body, writer, &event, NULL);
+			sql_bind_slice(message_add, 1, slice_make((char *)body->data, body->len));
+			if (sql_run(&writer->sql, message_add, NULL) < 0)
+				return -1;
+			id = sqlite3_last_insert_rowid(writer->sql.db);
+			cache_put(&writer->message, hash, id);
+			g_byte_array_set_size(body, 0);
+		}
+		row_pack_event(body, writer, &event, NULL);
+		sqlite3_bind_int64(event_add, 1, (int64_t)i);
+		sqlite3_bind_int64(event_add, 2, (int64_t)i);
+		sqlite3_bind_int64(event_add, 3, id);
+		sql_bind_slice(event_add, 4, slice_make((char *)body->data, body->len));
+		if (sql_run(&writer->sql, event_add, NULL) < 0)
+			return -1;
+	}
+	return sql_commit(&writer->sql, NULL);
+}
+
+static struct cost write_rows(const char *dir)
+{
+	struct store *store = open_or_fail(dir, STORE_WRITE, false);
+	struct day_writer *writer = day_writer_get(store, START / CLOCK_DAY, NULL);
+	g_autoptr(GByteArray) records = g_byte_array_new();
+	struct cost cost = {0, 0};
+
+	for (uint64_t n = 0; n < RATIO_EVENTS; n += BATCH) {
+		g_byte_array_set_size(records, 0);
+		for (uint64_t i = n; i < n + BATCH; i++) {
+			struct event event = make_event(i);
+			record_put(records, &event);
+		}
+		struct cost start = {seconds(), cpu()};
+		if (put_rows(writer, records, n, BATCH) < 0)
+			exit(EXIT_FAILURE);
+		cost.wall += seconds() - start.wall;
+		cost.cpu += cpu() - start.cpu;
+	}
+	store_close(&store);
+	return cost;
+}
+
+/* Commits events; adds what each commit took. */
+static struct cost write_events(struct store *store, uint64_t from, uint64_t to, GArray *commits)
 {
 	struct store_batch *batch = store_batch_new();
 	struct store_commit_result result;
 	struct error err = {0};
-	g_autoptr(GArray) commits = g_array_new(FALSE, FALSE, sizeof(double));
-	double wall = 0, processor = 0, start, used;
+	struct cost cost = {0, 0};
 
-	for (uint64_t n = 0; n < events; n += batch_size) {
-		store_batch_reset(batch);
-		/* The making of the events is not what is measured, their way into a batch is
-		 * small beside it. */
-		for (uint64_t i = n; i < MIN(events, n + batch_size); i++)
-			add_event(batch, i);
-		start = seconds();
-		used = cpu();
-		if (store_commit(store, batch, 0, &result, &err) < 0) {
-			fprintf(stderr, "%s\n", err.text);
-			return -1;
-		}
-		double took = seconds() - start;
-		wall += took;
-		processor += cpu() - used;
+	for (uint64_t n = from; n < to; n += BATCH) {
+		fill_batch(batch, n, MIN(BATCH, to - n));
+		struct cost start = {seconds(), cpu()};
+		if (store_commit(store, batch, 0, &result, &err) < 0)
+			fail(&err);
+		double took = seconds() - start.wall;
+		cost.wall += took;
+		cost.cpu += cpu() - start.cpu;
 		g_array_append_val(commits, took);
 	}
-	g_array_sort(commits, compare);
-	printf("%.0f events/s, %.1f us CPU/event; commit p50 %.1f p99 %.1f max %.1f ms\n",
-	        (double)events / wall, processor * 1e6 / (double)events,
-	        g_array_index(commits, double, commits->len / 2) * 1e3,
-	        g_array_index(commits, double, commits->len * 99 / 100) * 1e3,
-	        g_array_index(commits, double, commits->len - 1) * 1e3);
 	store_batch_free(&batch);
-	return 0;
+	return cost;
+}
+
+static struct cost write_all(const char *dir)
+{
+	g_autoptr(GArray) commits = g_array_new(FALSE, FALSE, sizeof(double));
+	struct store *store = open_or_fail(dir, STORE_WRITE, false);
+	struct cost cost = write_events(store, 0, RATIO_EVENTS, commits);
+
+	store_close(&store);
+	return cost;
+}
+
+static void compare_with_rows(const char *dir, int rounds)
+{
+	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autoptr(GArray) ratios = g_array_new(FALSE, FALSE, sizeof(double));
+
+	for (int i = 0; i < rounds; i++) {
+		double a = write_rows(dir).cpu;
+		bytes_of(dir, true);
+		double b = write_all(dir).cpu, ratio = a / b;
+		bytes_of(dir, true);
+		g_array_append_val(rows, a);
+		g_array_append_val(all, b);
+		g_array_append_val(ratios, ratio);
+	}
+	row("rows alone, CPU an event", percentile(rows, 0.5) * 1e6 / RATIO_EVENTS, "us");
+	row("store, CPU an event", percentile(all, 0.5) * 1e6 / RATIO_EVENTS, "us");
+	row("store against rows alone", percentile(ratios, 0.5), "(must 0.25, aim 0.7)");
+}
+
+/* --- the store of the searches --- */
+
+/* Has all days merged and closed, as their end does. */
+static void finish_days(const char *dir)
+{
+	struct store *store = open_or_fail(dir, STORE_WRITE, true);
+
+	store_close(&store);
+}
+
+/* A day: the oldest is dropped before it where it is one too many. Returns its longest commit near
+ * the roll. */
+static double write_day(
+        struct store *store, int day, double part, GArray *commits, struct cost *cost)
+{
+	uint64_t events = all_events / (uint64_t)all_days, from = events * (uint64_t)day;
+	guint before = commits->len;
+	double start = seconds();
+
+	if (store_prune(store, all_days, START + day * CLOCK_DAY, NULL) < 0)
+		exit(EXIT_FAILURE);
+	double longest = seconds() - start;
+	*cost = write_events(store, from, from + (uint64_t)((double)events * part), commits);
+	for (guint i = before; i < MIN(before + 500, commits->len); i++)
+		longest = MAX(longest, g_array_index(commits, double, i));
+	return longest;
+}
+
+/* One day more than is kept, and the beginning of another one. */
+static void fill_store(const char *dir)
+{
+	g_autoptr(GArray) commits = g_array_new(FALSE, FALSE, sizeof(double));
+	struct store *store = open_or_fail(dir, STORE_WRITE, false);
+	double events = (double)all_events / all_days, kept = (double)all_events + events / 10;
+	struct cost first = {0, 0}, last = {0, 0}, begun;
+	double stall = 0;
+
+	write_day(store, 0, 1, commits, &first);
+	for (int day = 1; day <= all_days + 1; day++) {
+		bool kept_day = day <= all_days;
+		double longest = write_day(
+		        store, day, kept_day ? 1 : 0.1, commits, kept_day ? &last : &begun);
+		stall = MAX(stall, longest);
+	}
+	row("events a second", events / last.wall, "");
+	row("CPU an event", last.cpu * 1e6 / events, "us");
+	row("CPU of the last day against the first", last.cpu / first.cpu, "(must 1.15, aim 1.05)");
+	row("longest stall at a roll", stall * 1e3, "ms (must 100, aim 20)");
+	row("commit of 1000 p50", percentile(commits, 0.5) * 1e3, "ms");
+	row("commit of 1000 p99", percentile(commits, 0.99) * 1e3, "ms");
+	row("commit of 1000 longest", percentile(commits, 1) * 1e3, "ms");
+	store_close(&store);
+	row("bytes an event, days open", (double)bytes_of(dir, false) / kept, "");
+	finish_days(dir);
+	row("bytes an event", (double)bytes_of(dir, false) / kept, "(must 200, aim 130)");
+}
+
+/* --- searches --- */
+
+struct answer {
+	GString *json;
+	uint64_t found;
+};
+
+static void take(void *ctx, const struct event *event)
+{
+	struct answer *answer = ctx;
+
+	json_event(answer->json, event, API_V1);
+	answer->found++;
+}
+
+/* The i-th question of a kind: sets filters; `text` is room for a value. */
+struct kind {
+	const char *name, *goal;
+	void (*ask)(struct search *search, uint64_t i, char text[128], const char **list);
+	int queries;
+};
+
+static void ask_for(
+        struct search *search, enum search_key key, const char **list, const char *value)
+{
+	list[0] = value;
+	search->values[key] = list;
+}
+
+/* A message that is in the store whatever was dropped. */
+static uint64_t some_message(uint64_t i)
+{
+	uint64_t a_day = all_events / (uint64_t)all_days / 2;
+
+	return a_day + mix(i) % (a_day * (uint64_t)all_days);
+}
+
+static void ask_recipient(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	uint64_t n = some_message(i);
+
+	g_snprintf(text, 128, "customer%lu@domain%d.example", (unsigned long)(mix(n + 7) % 300000),
+	        (int)(mix(n) % 3000));
+	ask_for(search, SEARCH_RECIPIENT, list, text);
+}
+
+static void ask_message(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	g_snprintf(text, 128, "0000%016lx", (unsigned long)mix(some_message(i)));
+	ask_for(search, SEARCH_MESSAGE, list, text);
+}
+
+static void ask_domain(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	g_snprintf(text, 128, "domain%d.example", (int)(mix(i) % 3000));
+	ask_for(search, SEARCH_RECIPIENT_DOMAIN, list, text);
+}
+
+static void ask_campaign(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	g_snprintf(text, 128, "campaign %d", (int)(mix(i) % 300));
+	ask_for(search, SEARCH_CAMPAIGN, list, text);
+}
+
+static void ask_delay(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	(void)i;
+	(void)text;
+	ask_for(search, SEARCH_EVENT, list, "delay");
+}
+
+static void ask_campaign_delivery(
+        struct search *search, uint64_t i, char text[128], const char **list)
+{
+	ask_campaign(search, i, text, list);
+	ask_for(search, SEARCH_EVENT, list + 2, "delivery");
+}
+
+static void ask_from_bounce(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	g_snprintf(text, 128, "news@shop%d.example", (int)(mix(i) % 200));
+	ask_for(search, SEARCH_FRIENDLY_FROM, list, text);
+	ask_for(search, SEARCH_EVENT, list + 2, "bounce");
+}
+
+static void ask_broad_and(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	(void)i;
+	(void)text;
+	ask_for(search, SEARCH_SUBACCOUNT, list, "0");
+	ask_for(search, SEARCH_EVENT, list + 2, "delivery");
+}
+
+static void ask_type(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	(void)i;
+	(void)text;
+	ask_for(search, SEARCH_EVENT, list, "delivery");
+}
+
+static void ask_reason(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	g_snprintf(text, 128, "%%black list %d%%", (int)(mix(i) % 70));
+	list[0] = text;
+	search->reasons = list;
+}
+
+static void ask_subject(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	g_snprintf(text, 128, "%%number %d%%", (int)(mix(i) % 90) + 10);
+	list[0] = text;
+	search->subjects = list;
+}
+
+static void ask_hour(struct search *search, uint64_t i, char text[128], const char **list)
+{
+	(void)text;
+	(void)list;
+	search->from =
+	        START + CLOCK_DAY + (int64_t)(mix(i) % (uint64_t)(all_days * 24)) * CLOCK_HOUR;
+	search->to = search->from + CLOCK_HOUR;
+}
+
+static const struct kind kinds[] = {
+        {"one recipient", "(must 2 / 8, aim 0.5 / 3)", ask_recipient, QUERIES},
+        {"message id", "(must 1 / 4, aim 0.3 / 1)", ask_message, QUERIES},
+        {"recipient domain", "(must 80, aim 20)", ask_domain, QUERIES},
+        {"campaign", "(must 80, aim 20)", ask_campaign, QUERIES},
+        {"delays", "(must 80, aim 20)", ask_delay, 20},
+        {"campaign and deliveries", "(must 80, aim 20)", ask_campaign_delivery, QUERIES},
+        {"sender and bounces", "(must 80, aim 20)", ask_from_bounce, QUERIES},
+        {"subaccount and deliveries", "(must 100 ns a hit)", ask_broad_and, 20},
+        {"deliveries", "(must 30, aim 10)", ask_type, 20},
+        {"reason substring", "(must 150, aim 30)", ask_reason, 50},
+        {"subject substring", "(must 150, aim 30)", ask_subject, 50},
+        {"one hour", "(must 30, aim 10)", ask_hour, 50},
+};
+
+static void time_kind(struct store *store, const struct kind *kind)
+{
+	g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autofree char *p50 = g_strdup_printf("%s p50", kind->name);
+	g_autofree char *p99 = g_strdup_printf("%s p99", kind->name);
+	g_autofree char *busy = g_strdup_printf("%s p99, CPU alone", kind->name);
+	g_autoptr(GArray) cpus = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autofree char *hits = g_strdup_printf("%s hits", kind->name);
+	struct answer answer = {.json = g_string_new(NULL)};
+	uint64_t total = 0, all = 0;
+
+	for (int i = 0; i < kind->queries; i++) {
+		struct search search = {.from = 0, .to = INT64_MAX, .limit = 1000};
+		const char *list[4] = {NULL};
+		struct error err = {0};
+		char text[128];
+		kind->ask(&search, (uint64_t)i, text, list);
+		g_string_truncate(answer.json, 0);
+		double start = seconds(), used = thread_cpu();
+		if (store_search(store, &search, take, &answer, &total, &err) < 0)
+			fail(&err);
+		double took = (seconds() - start) * 1e3;
+		used = (thread_cpu() - used) * 1e3;
+		g_array_append_val(times, took);
+		g_array_append_val(cpus, used);
+		all += total;
+	}
+	g_string_free(answer.json, TRUE);
+	row(p50, percentile(times, 0.5), "ms");
+	row(p99, percentile(times, 0.99), kind->goal);
+	row(busy, percentile(cpus, 0.99), "ms");
+	row(hits, (double)all / kind->queries, "on average");
+}
+
+/* kB of the process that no file backs. */
+static double private_memory(void)
+{
+	g_autofree char *status = NULL;
+
+	if (!g_file_get_contents("/proc/self/status", &status, NULL, NULL))
+		return 0;
+	const char *line = strstr(status, "RssAnon:");
+	return line != NULL ? g_ascii_strtod(line + strlen("RssAnon:"), NULL) : 0;
+}
+
+static void time_searches(const char *dir)
+{
+	struct search search = {.from = 0, .to = INT64_MAX, .limit = 1};
+	struct answer answer = {.json = g_string_new(NULL)};
+	double start = seconds();
+	struct store *store = open_or_fail(dir, STORE_WRITE, false);
+
+	if (store_search(store, &search, take, &answer, NULL, NULL) < 0)
+		exit(EXIT_FAILURE);
+	row("start-up to the first answer", (seconds() - start) * 1e3, "ms (must 1000, aim 100)");
+	g_string_free(answer.json, TRUE);
+	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
+		time_kind(store, &kinds[i]);
+	row("private memory after the searches", private_memory() / 1024, "MB (must 96, aim 48)");
+	store_close(&store);
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t events = argc > 1 ? strtoull(argv[1], NULL, 10) : 300000;
-	uint64_t batch = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000;
-	struct store_options options = {.fast_import = argc > 3};
 	g_autofree char *dir = g_dir_make_tmp("postwake-bench-XXXXXX", NULL);
-	struct store *store = NULL;
-	struct error err = {0};
+	int rounds = argc > 3 ? atoi(argv[3]) : 3;
 
-	if (dir == NULL || store_open(&store, dir, STORE_WRITE, &options, &err) < 0 ||
-	        insert(store, events, MAX(batch, 1)) < 0) {
-		fprintf(stderr, "%s\n", err.text);
+	all_events = argc > 1 ? g_ascii_strtoull(argv[1], NULL, 10) : 1000000;
+	all_days = argc > 2 ? MAX(atoi(argv[2]), 1) : 1;
+	if (dir == NULL || all_events < RATIO_EVENTS) {
+		fprintf(stderr, "a directory for temporary files and %d events are needed\n",
+		        RATIO_EVENTS);
 		return EXIT_FAILURE;
 	}
-	time_searches(store);
-	store_close(&store);
-	printf("%.1f bytes/event\n", (double)bytes_of(dir, false) / (double)events);
-	/* Again, to have the ended day merged. */
-	options.fast_import = true;
-	if (store_open(&store, dir, STORE_WRITE, &options, &err) == 0) {
-		store_close(&store);
-		printf("%.1f bytes/event, merged\n", (double)bytes_of(dir, false) / (double)events);
-		if (store_open(&store, dir, STORE_READ, NULL, &err) == 0)
-			time_searches(store);
-		store_close(&store);
-	}
+	json = g_string_new("{");
+	row("events", (double)all_events, "");
+	row("days", all_days, "");
+	compare_with_rows(dir, MAX(rounds, 1));
+	fill_store(dir);
+	time_searches(dir);
 	bytes_of(dir, true);
 	g_rmdir(dir);
+	printf("%s}\n", json->str);
+	g_string_free(json, TRUE);
 	return EXIT_SUCCESS;
 }

@@ -563,6 +563,9 @@ START_TEST(patterns_know_only_the_percent_sign)
 }
 END_TEST
 
+/* Each with two strings: more than store/plan.c looks up in the index. */
+#define MANY 50010
+
 START_TEST(a_pattern_that_matches_too_many_strings_scans_and_stops_in_time)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -573,23 +576,25 @@ START_TEST(a_pattern_that_matches_too_many_strings_scans_and_stops_in_time)
 	struct error err = {0};
 	uint64_t total;
 
-	for (uint64_t i = 1; i <= 9000; i++) {
+	for (uint64_t i = 1; i <= MANY; i++) {
 		g_autofree char *text = g_strdup_printf("550 number %d", (int)i);
+		g_autofree char *raw = g_strdup_printf("550 raw number %d", (int)i);
 		struct event event = make_event(i % 2 ? EVENT_BOUNCE : EVENT_DELAY,
 		        DAY1 + (int64_t)i * 1000, i, "m", "a@b");
-		set_field(&event, FIELD_RAW_REASON, text);
+		set_field(&event, FIELD_REASON, text);
+		set_field(&event, FIELD_RAW_REASON, raw);
 		store_batch_event(batch, &event);
 	}
 	ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), 0);
 	search.reasons = reasons;
 	search.limit = 10;
 	g_autoptr(GArray) ids = search_ids(store, &search, &total);
-	ck_assert_uint_eq(total, 9000);
+	ck_assert_uint_eq(total, MANY);
 	ck_assert_uint_eq(ids->len, 10);
-	ck_assert_uint_eq(g_array_index(ids, uint64_t, 0), 9000);
+	ck_assert_uint_eq(g_array_index(ids, uint64_t, 0), MANY);
 	search.values[SEARCH_EVENT] = events;
 	g_array_unref(search_ids(store, &search, &total));
-	ck_assert_uint_eq(total, 4500);
+	ck_assert_uint_eq(total, MANY / 2);
 	/* A deadline of 0 would be the default; what the scan looks at is the clock. */
 	struct day_search day = {.low = 0,
 	        .high = DAY_ROWS - 1,
