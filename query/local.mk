@@ -2,18 +2,23 @@ noinst_LIBRARIES += libquery.a
 libquery_a_SOURCES = \
 	query/access.c query/access.h \
 	query/answer.c \
+	query/authorization.c query/authorization.h \
 	query/connections.c query/connections.h \
 	query/fault.c query/fault.h \
 	query/import.c \
+	query/keys.c query/keys.h \
+	query/keys_api.c \
 	query/message_events.c \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
 	query/routes.c \
 	query/server.c query/server.h query/server-private.h \
-	query/server_exchange.c query/server_jobs.c \
+	query/server_exchange.c query/server_jobs.c query/server_who.c \
 	query/socket.c query/socket.h \
 	query/status.c \
 	query/streams.c query/streams.h \
+	query/tcp.c \
+	query/tls.c query/tls.h \
 	query/uri.c query/uri.h \
 	query/window.c query/window.h \
 	query/workers.c query/workers.h \

@@ -23,6 +23,7 @@ struct query_budget {
 };
 
 struct ingest_service;
+struct keyring;
 
 struct query_config {
 	int64_t default_window; /* ms before `to` when `from` is absent; 0 = 24 h */
@@ -37,6 +38,7 @@ struct query_config {
 	bool escape_colons;
 	struct query_budget *budget;         /* NULL = no limit */
 	const struct ingest_service *ingest; /* NULL = not served here */
+	struct keyring *keyring;             /* NULL = no keys are known */
 };
 
 /* One request, as far as an answer depends on it. */

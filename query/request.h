@@ -24,6 +24,7 @@ query_handler message_events_search;
 query_handler message_events_documentation;
 query_handler message_events_samples;
 query_handler status_report;
+query_handler keys_list, keys_add, keys_revoke;
 
 /* Makes a 405; `allow` lists the methods that would do. */
 void query_answer_method(struct query_answer *answer_r, const char *allow);

@@ -2,6 +2,9 @@
 
 #include "base/clock.h"
 
+/* Bytes of a wish for a key: its lists may be long. */
+#define KEYS_BODY_MAX ((size_t)256 * 1024)
+
 enum method {
 	METHOD_GET = 1, /* and HEAD */
 	METHOD_POST = 2,
@@ -33,6 +36,9 @@ static const struct route {
                 message_events_documentation},
         {METHOD_GET, "api/v1/message-events/events/samples", 0, 0, message_events_samples},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
+        {METHOD_GET, "api/v1/keys", GRANT_ADMIN, 0, keys_list},
+        {METHOD_POST, "api/v1/keys", GRANT_ADMIN, KEYS_BODY_MAX, keys_add},
+        {METHOD_DELETE, "api/v1/keys/*", GRANT_ADMIN, 0, keys_revoke},
 };
 
 static unsigned method_by_name(const char *name)

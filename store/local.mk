@@ -14,6 +14,7 @@ libstore_a_SOURCES = \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
 	store/index.c store/index.h \
+	store/keys.c store/keys.h \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
 	store/plan.c store/plan.h \
