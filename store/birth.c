@@ -82,12 +82,14 @@ static void look(void *ctx, const struct event *event)
 		note(life, event->field[FIELD_ORIG_RCPT_TO]);
 }
 
-/* Whole seconds count: the stamps of logs have no more. */
+/* Whole seconds count: the stamps of logs have no more. Where a clock was set back, what came first
+ * is stamped before the birth. */
 static bool contains(const struct life *life, int64_t time)
 {
+	int64_t begin = MIN(life->birth, life->first);
 	int64_t end = life->last + (life->open ? QUEUE_DAYS * CLOCK_DAY : AFTER_END);
 
-	return life->birth / CLOCK_SECOND <= time / CLOCK_SECOND && time <= end;
+	return begin / CLOCK_SECOND <= time / CLOCK_SECOND && time <= end;
 }
 
 static int64_t best(const struct looking *looking)

@@ -618,6 +618,26 @@ START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
 }
 END_TEST
 
+/* Its delivery is stamped seven seconds before its birth. */
+START_TEST(a_message_is_found_by_stamps_of_a_clock_that_was_set_back)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	const struct slice node = SLICE("mx1"), id = SLICE("A1B2C3");
+	struct event events[2] = {make_event(EVENT_INJECTION, DAY1 + 9000, 1, "m1", "r@e"),
+	        make_event(EVENT_DELIVERY, DAY1 + 2000, 2, "m1", "r@e")};
+
+	for (int i = 0; i < 2; i++) {
+		events[i].injected = DAY1 + 9000;
+		set_field(&events[i], FIELD_QUEUE_ID, "A1B2C3");
+		set_field(&events[i], FIELD_NODE_NAME, "mx1");
+	}
+	commit_events(store, events, 2);
+	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 2000), DAY1 + 9000);
+	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 1000), 0);
+	store_close(&store);
+}
+END_TEST
+
 static struct event alias_event(
         uint64_t id, enum event_type type, int64_t time, const char *rcpt, const char *orig)
 {
@@ -673,6 +693,7 @@ int main(void)
 {
 	const TTest *const list[] = {an_event_comes_back_as_it_was, a_second_process_cannot_write,
 	        a_reader_needs_a_store, a_newer_store_is_refused_and_told_by_name,
+	        a_message_is_found_by_stamps_of_a_clock_that_was_set_back,
 	        an_older_control_file_is_brought_up_to_date_and_keeps_what_it_holds,
 	        pragmas_are_what_was_asked_for, files_are_not_for_everybody,
 	        positions_state_counters_gaps_and_unparsed_lines_are_kept,
