@@ -294,6 +294,13 @@ static bool key_id(struct slice text, char id_r[ID_TEXT + 1])
 	return true;
 }
 
+char *keyring_id(const char *text)
+{
+	char id[ID_TEXT + 1];
+
+	return g_strdup(key_id(slice_str(text), id) ? id : text);
+}
+
 struct key *keyring_find(struct keyring *keyring, struct slice text)
 {
 	unsigned char hash[STORE_KEY_HASH];

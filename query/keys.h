@@ -38,6 +38,9 @@ char *keyring_add(struct keyring *keyring, const char *name, const struct access
  */
 int keyring_revoke(struct keyring *keyring, const char *id, struct error *err);
 
+/* The id in the text of a key; any other text as it is. The caller's, g_free. */
+char *keyring_id(const char *text);
+
 /* Calls `fact` for each key, oldest first. */
 void keyring_each(
         struct keyring *keyring, void (*fact)(void *ctx, const struct key_facts *facts), void *ctx);

@@ -116,7 +116,9 @@ static bool who_for_subaccount(struct exchange *exchange)
 
 	if (header == NULL || exchange->access->scope.subaccounts != NULL)
 		return true;
-	struct access *chosen = access_new(&words, exchange->access->who, &err);
+	struct access *chosen = NULL;
+	if (strspn(header, "0123456789") == strlen(header))
+		chosen = access_new(&words, exchange->access->who, &err);
 	if (chosen == NULL) {
 		query_answer_error(&exchange->answer, 400,
 		        "X-MSYS-SUBACCOUNT must be a number from 0 to 2147483647");

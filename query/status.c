@@ -156,7 +156,12 @@ void status_report(const struct query_request *request, struct query_answer *ans
 	struct error err = {0};
 
 	answer_r->body = out;
+	answer_r->status = 200;
 	json_member_int(out, "mark", (gint64)store_mark(store));
+	if (!access_sees_all(request->access)) { /* counts and lines are of everybody's mail */
+		g_string_append(out, "}}");
+		return;
+	}
 	if (status_days(store, out, &err) < 0 || status_ledger(store, out, &err) < 0 ||
 	        status_counters(store, out, &err) < 0 || status_gaps(store, out, &err) < 0 ||
 	        status_unparsed(store, out, &err) < 0) {
@@ -167,5 +172,4 @@ void status_report(const struct query_request *request, struct query_answer *ans
 	if (request->config->status != NULL)
 		request->config->status(request->config->ctx, out);
 	g_string_append(out, "}}");
-	answer_r->status = 200;
 }
