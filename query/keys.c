@@ -337,7 +337,7 @@ int keyring_count(struct keyring *keyring, struct key *key)
 	if (key->allowance >= 1)
 		key->allowance -= 1;
 	else
-		wait = 1 + (int)((1 - key->allowance) / per_ms / 1000);
+		wait = 1 + ((int)((1 - key->allowance) / per_ms) - 1) / 1000;
 	pthread_mutex_unlock(&keyring->lock);
 	return wait;
 }

@@ -25,7 +25,8 @@ libquery_a_SOURCES = \
 	query/zone.c query/zone.h
 
 if HAVE_CHECK
-QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params tests/unit/test_streams
+QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params \
+	tests/unit/test_streams tests/unit/test_access tests/unit/test_authorization
 check_PROGRAMS += $(QUERY_TESTS)
 TESTS += $(QUERY_TESTS)
 # These need no store.
@@ -36,10 +37,15 @@ tests_unit_test_zone_SOURCES = tests/unit/test_zone.c tests/support/unit.h
 tests_unit_test_zone_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_params_SOURCES = tests/unit/test_params.c tests/support/unit.h
 tests_unit_test_params_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_access_SOURCES = tests/unit/test_access.c tests/support/unit.h
+tests_unit_test_access_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_authorization_SOURCES = tests/unit/test_authorization.c tests/support/unit.h
+tests_unit_test_authorization_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h
 tests_unit_test_streams_LDADD = $(QUERY_TEST_LDADD)
 
-QUERY_STORE_TESTS = tests/unit/test_query tests/unit/test_server
+QUERY_STORE_TESTS = tests/unit/test_query tests/unit/test_server tests/unit/test_keys \
+	tests/unit/test_server_access
 check_PROGRAMS += $(QUERY_STORE_TESTS)
 TESTS += $(QUERY_STORE_TESTS)
 QUERY_STORE_TEST_LDADD = libquery.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
@@ -47,6 +53,12 @@ tests_unit_test_query_SOURCES = tests/unit/test_query.c tests/support/unit.h
 tests_unit_test_query_LDADD = $(QUERY_STORE_TEST_LDADD)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c tests/support/unit.h
 tests_unit_test_server_LDADD = $(QUERY_STORE_TEST_LDADD)
+tests_unit_test_keys_SOURCES = tests/unit/test_keys.c tests/unit/store_support.c \
+	tests/unit/store_support.h tests/support/unit.h
+tests_unit_test_keys_LDADD = $(QUERY_STORE_TEST_LDADD)
+tests_unit_test_server_access_SOURCES = tests/unit/test_server_access.c \
+	tests/unit/store_support.c tests/unit/store_support.h tests/support/unit.h
+tests_unit_test_server_access_LDADD = $(QUERY_STORE_TEST_LDADD)
 endif
 
 # See event/local.mk for FUZZ_CC and how to run.
