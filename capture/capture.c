@@ -352,8 +352,6 @@ void capture_tick(struct capture *capture, int64_t now)
 	store_batch_no_line(capture->batch);
 	struct trace_counts counts = trace_counts(capture->live->trace);
 	capture_tell(
-	        capture->batch, "milter_missed", counts.milter_missed, capture->told.milter_missed);
-	capture_tell(
 	        capture->batch, "envelope_ambiguous", counts.ambiguous, capture->told.ambiguous);
 	capture_tell(
 	        capture->batch, "envelope_cancelled", counts.cancelled, capture->told.cancelled);

@@ -84,6 +84,7 @@ static void status_troubles(const json_t *results)
 	size_t i;
 
 	status_text("TROUBLE", client_text(results, "store_trouble"));
+	status_text("TROUBLE", client_text(results, "read_trouble"));
 	json_array_foreach(json_object_get(results, "following"), i, source)
 	{
 		g_autofree char *text = g_strdup_printf(

@@ -101,7 +101,8 @@ static int daemon_open_capture(struct daemon *d, struct error *err)
 	                                              .subaccount_id = c->subaccount_id,
 	                                              .sending_ips = c->sending_ips,
 	                                              .classifier = d->classifier,
-	                                              .log_followed = c->sources->len > 0},
+	                                              .log_followed = c->sources->len > 0,
+	                                              .milter = c->milter},
 	        .keep_days = c->keep_days,
 	        .trouble = daemon_trouble,
 	        .ctx = d};

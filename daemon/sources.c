@@ -95,8 +95,12 @@ static void source_trouble(struct source *source, const struct error *err)
 	g_mutex_lock(&source->lock);
 	source->trouble = *err;
 	g_mutex_unlock(&source->lock);
-	if (err->set && log_damper_pass(&source->damper, 60, &suppressed))
+	if (!err->set || !log_damper_pass(&source->damper, 60, &suppressed))
+		return;
+	if (suppressed > 0)
 		log_error(source->name, "%s (%u more suppressed)", err->text, suppressed);
+	else
+		log_error(source->name, "%s", err->text);
 }
 
 static int source_read(struct source *source, struct error *err)

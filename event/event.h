@@ -39,6 +39,9 @@ struct event {
 	int64_t injected; /* ms; when the message entered the MTA; 0 = unknown */
 	uint64_t row;     /* row id of the store: ms << 16 | order; 0 outside the store */
 	uint64_t arrival; /* arrival number of the store; 0 outside the store */
+	/* The first injection of a mail whose envelope the milter should have had and had not: the
+	 * store counts it as milter_missed when it is new, and does not keep this. */
+	bool missed;
 	struct slice field[FIELDS];
 };
 

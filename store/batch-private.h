@@ -19,6 +19,7 @@ struct batch_event {
 	int64_t time;
 	uint64_t id;
 	uint32_t line; /* index in `lines`, BATCH_NO_LINE */
+	bool missed;
 };
 
 /* A line that made events. Others are only counted. */

@@ -94,6 +94,7 @@ void store_batch_event(struct store_batch *batch, const struct event *event)
 	        .time = event->time,
 	        .id = event->id,
 	        .line = BATCH_NO_LINE,
+	        .missed = event->missed,
 	};
 
 	g_array_append_val(batch->events, entry);

@@ -282,11 +282,21 @@ static void remember_uncounted(const struct committing *c)
 			        g_memdup2(&event_at(c, i)->id, sizeof(uint64_t)));
 }
 
+static uint64_t missed(const struct committing *c)
+{
+	uint64_t n = 0;
+
+	for (guint i = 0; i < c->batch->events->len; i++)
+		n += c->fresh[i] && event_at(c, i)->missed;
+	return n;
+}
+
 static int commit_control(struct committing *c)
 {
 	GHashTable *uncounted = still_uncounted(c);
 	struct control_news news = {
 	        .new_event = c->fresh,
+	        .missed = missed(c),
 	        .too_old = c->too_old,
 	        .bad_time = c->bad_time,
 	        .mark = c->store->mark,

@@ -225,6 +225,8 @@ static int add_counters(struct run *run, const struct control_news *news)
 	}
 	if (news->too_old > 0 && add_counter(run, SLICE("too_old"), (int64_t)news->too_old) < 0)
 		return -1;
+	if (news->missed > 0 && add_counter(run, SLICE("milter_missed"), (int64_t)news->missed) < 0)
+		return -1;
 	return news->bad_time > 0 ? add_counter(run, SLICE("bad_time"), (int64_t)news->bad_time)
 	                          : 0;
 }

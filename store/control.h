@@ -38,7 +38,7 @@ int control_uncounted(struct control *control, GHashTable *ids, struct error *er
 /* What commits have found out about the events of a batch: for each, whether it was new. */
 struct control_news {
 	const bool *new_event;
-	uint64_t too_old, bad_time;
+	uint64_t too_old, bad_time, missed;
 	uint64_t mark;
 	GHashTable *uncounted; /* ids that stay uncounted; NULL: as they are in the file */
 };

@@ -3,7 +3,7 @@
 /* One injection event for a recipient of a story, unless it had one. The event_id hangs on message
  * and recipient only, so that it is the same whichever source saw the mail first. */
 static void inject(struct trace *trace, struct stream *stream, struct slice queue_id,
-        struct story *story, struct slice address)
+        struct story *story, struct slice address, bool missed)
 {
 	struct draft draft;
 
@@ -14,6 +14,7 @@ static void inject(struct trace *trace, struct stream *stream, struct slice queu
 	draft_story(&draft, story, stream, queue_id);
 	draft_recipient(&draft, story->letter, address, SLICE_NONE);
 	draft.event.time = story->birth;
+	draft.event.missed = missed;
 	draft.event.id =
 	        identity_injection(slice_str(story->message_id), draft.event.field[FIELD_RCPT_TO]);
 	draft_emit(&draft);
@@ -23,7 +24,7 @@ static void inject_all(
         struct trace *trace, struct stream *stream, struct slice queue_id, struct story *story)
 {
 	for (unsigned i = 0; i < story->letter->n_recipients; i++)
-		inject(trace, stream, queue_id, story, story->letter->recipient[i].address);
+		inject(trace, stream, queue_id, story, story->letter->recipient[i].address, false);
 }
 
 /* The envelope of a reinjection names the recipients as the filter wrote them; those of the mail
@@ -46,6 +47,15 @@ void inject_letter(struct trace *trace, struct message *message)
 	message_changed(trace, message);
 }
 
+/* Whether this would be the first injection of a mail that should have come with an envelope. */
+static bool is_missed(const struct trace *trace, const struct message *message)
+{
+	const struct story *story = message->story;
+
+	return trace->config.milter && message->key.stream->has_milter && message->client &&
+	       !message->joined && story->letter == NULL && roster_size(&story->injected) == 0;
+}
+
 void inject_recipient(
         struct trace *trace, struct message *message, struct slice to, struct slice orig_to)
 {
@@ -56,7 +66,8 @@ void inject_recipient(
 		return;
 	if (story->letter_done && roster_find(&story->injected, to, SLICE_NONE) != NULL)
 		return;
-	inject(trace, message->key.stream, message->key.queue_id, story, address);
+	inject(trace, message->key.stream, message->key.queue_id, story, address,
+	        is_missed(trace, message));
 }
 
 void inject_blank(struct trace *trace, struct message *message)
@@ -69,6 +80,7 @@ void inject_blank(struct trace *trace, struct message *message)
 		return;
 	story->injected_blank = true;
 	draft_begin(&draft, trace, EVENT_INJECTION);
+	draft.event.missed = is_missed(trace, message);
 	draft_story(&draft, story, message->key.stream, message->key.queue_id);
 	draft.event.time = story->birth;
 	draft.event.id = identity_injection(slice_str(story->message_id), SLICE(""));

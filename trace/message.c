@@ -24,7 +24,7 @@ struct message *message_insert(struct trace *trace, struct stream *stream, struc
 	memcpy(message->id, queue_id.p, queue_id.n);
 	message->key.stream = stream;
 	message->key.queue_id = slice_make(message->id, queue_id.n);
-	message->life.data = message->wait.data = message->dirt.data = message;
+	message->life.data = message->dirt.data = message;
 	g_hash_table_add(trace->messages, message);
 	g_queue_push_head_link(&trace->open, &message->life);
 	trace->counts.open++;
@@ -64,14 +64,6 @@ void message_touch(struct trace *trace, struct message *message, int64_t time)
 		g_queue_push_head_link(&trace->open, &message->life);
 	}
 	message_changed(trace, message);
-}
-
-static void message_stop_waiting(struct trace *trace, struct message *message)
-{
-	if (message->waiting) {
-		message->waiting = false;
-		g_queue_unlink(&trace->missing, &message->wait);
-	}
 }
 
 void message_end(struct trace *trace, struct message *message, int64_t time)
@@ -134,7 +126,6 @@ void message_retell(struct trace *trace, struct message *message, struct story *
 void message_drop(struct trace *trace, struct message *message, bool keep)
 {
 	hop_unindex(trace, message);
-	message_stop_waiting(trace, message);
 	if (message->dirty)
 		g_queue_unlink(&trace->dirty, &message->dirt);
 	if (message->ended_at == 0) {
@@ -280,17 +271,6 @@ static void sweep_old(struct trace *trace)
 	}
 }
 
-static void sweep_missing(struct trace *trace)
-{
-	while (trace->missing.head != NULL) {
-		struct message *message = trace->missing.head->data;
-		if (message->deadline >= trace->clock)
-			return;
-		message_stop_waiting(trace, message);
-		trace->counts.milter_missed += message->story->letter == NULL;
-	}
-}
-
 static gint by_end(gconstpointer a, gconstpointer b, gpointer unused)
 {
 	const struct message *x = a, *y = b;
@@ -317,7 +297,6 @@ void messages_sweep(struct trace *trace)
 {
 	sweep_ended(trace);
 	sweep_old(trace);
-	sweep_missing(trace);
 }
 
 /* Only what the state store holds as it is may leave the memory: what a save before the last one

@@ -26,26 +26,25 @@ struct message {
 	struct message_key key; /* first member: the table looks up by it */
 	struct story *story;
 	struct roster tried;
-	int64_t first;          /* time of the first line (or of what made us know of it) */
-	int64_t active_at;      /* first "queue active"; 0 = not yet */
-	int64_t touched;        /* time of the last line */
-	int64_t ended_at;       /* 0 = open */
-	int64_t deadline;       /* when a missing envelope counts as missed */
-	unsigned expected;      /* recipients, where the MTA does not log the end; 0 = not told */
-	unsigned round;         /* of the save that wrote it */
-	GList life, wait, dirt; /* nodes in trace->open or ->ended, ->missing, ->dirty */
-	unsigned own : 1;       /* a line of its own was seen */
-	unsigned born : 1;      /* its birth line was seen */
-	unsigned client : 1;    /* the birth line was smtpd's or pickup's */
-	unsigned internal : 1;  /* its client is a content filter, perhaps */
-	unsigned joined : 1;    /* its story is that of the message that it continues */
-	unsigned hop : 1;       /* it is a reinjection: injects nobody */
-	unsigned hopped : 1;    /* a filter queued it again as another message */
+	int64_t first;         /* time of the first line (or of what made us know of it) */
+	int64_t active_at;     /* first "queue active"; 0 = not yet */
+	int64_t touched;       /* time of the last line */
+	int64_t ended_at;      /* 0 = open */
+	unsigned expected;     /* recipients, where the MTA does not log the end; 0 = not told */
+	unsigned round;        /* of the save that wrote it */
+	GList life, dirt;      /* nodes in trace->open or ->ended, ->dirty */
+	unsigned own : 1;      /* a line of its own was seen */
+	unsigned born : 1;     /* its birth line was seen */
+	unsigned client : 1;   /* the birth line was smtpd's or pickup's */
+	unsigned internal : 1; /* its client is a content filter, perhaps */
+	unsigned joined : 1;   /* its story is that of the message that it continues */
+	unsigned hop : 1;      /* it is a reinjection: injects nobody */
+	unsigned hopped : 1;   /* a filter queued it again as another message */
 	unsigned attempted : 1;
 	unsigned probe : 1;     /* address verification, no mail */
 	unsigned cancelled : 1; /* refused or discarded after it had a queue id */
 	unsigned indexed : 1;   /* in trace->by_header */
-	unsigned waiting : 1, dirty : 1;
+	unsigned dirty : 1;
 	unsigned stored : 1;   /* the state store holds a value of it */
 	unsigned restored : 1; /* it came from there */
 	char id[];

@@ -446,16 +446,25 @@ static int restore_orphan(struct trace *trace, struct reader *key, struct reader
 	return 0;
 }
 
+/* What was learned of a stream, as it is saved. */
+enum { STREAM_FILTERED = 1, STREAM_MILTER = 2 };
+
+static unsigned learned(const struct stream *stream)
+{
+	return (stream->filtered ? STREAM_FILTERED : 0) | (stream->has_milter ? STREAM_MILTER : 0);
+}
+
 static int restore_stream(struct trace *trace, struct reader *key, struct reader *in)
 {
 	struct slice node = get_text(key), instance = get_text(key);
-	uint64_t filtered = get_number(in);
+	uint64_t saved = get_number(in);
 
 	if (key->bad || key->p != key->end || in->bad || in->p != in->end)
 		return -1;
 	struct stream *stream = stream_of(trace, node, instance);
-	stream->filtered |= filtered == 1;
-	stream->saved = true;
+	stream->filtered |= (saved & STREAM_FILTERED) != 0;
+	stream->has_milter |= (saved & STREAM_MILTER) != 0;
+	stream->saved = learned(stream);
 	return 0;
 }
 
@@ -565,22 +574,22 @@ static void save_orphans(
 	}
 }
 
-/* That filters are at work is worth knowing to those who read the next log. */
+/* That filters and a milter are at work is worth knowing to those who read the next log. */
 static void save_streams(
         struct trace *trace, GString *key, GString *value, put_function *put, void *ctx)
 {
 	for (guint i = 0; i < trace->streams->len; i++) {
 		struct stream *stream = trace->streams->pdata[i];
-		if (!stream->filtered || stream->saved)
+		if (stream->saved == learned(stream))
 			continue;
-		stream->saved = true;
+		stream->saved = learned(stream);
 		g_string_assign(key, "");
 		g_string_assign(value, "");
 		g_string_append_c(key, KEY_STREAM);
 		put_text(key, stream->node);
 		put_text(key, stream->instance);
 		put_number(value, STATE_VERSION);
-		put_number(value, stream->filtered);
+		put_number(value, stream->saved);
 		put(ctx, slice_make(key->str, key->len), slice_make(value->str, value->len));
 	}
 }

@@ -22,7 +22,7 @@ struct stream {
 	int64_t opened;  /* time of its first line, -1 = none yet */
 	bool has_milter; /* envelopes of it were joined */
 	bool filtered;   /* a relay in internal_relays took a mail of it and queued it again */
-	bool saved;      /* the state store knows of `filtered` */
+	unsigned saved;  /* what of that the state store knows: enum of trace/state.c */
 	bool began;      /* a line was noted */
 	int64_t newest;  /* second of the newest line of this pass */
 	uint64_t line;   /* hash of the last line */

@@ -51,7 +51,7 @@ struct trace {
 	GHashTable *messages;  /* struct message_key -> struct message */
 	GHashTable *stories;   /* message_id -> shared story */
 	GHashTable *by_header; /* Message-ID -> message on its way into a filter */
-	GQueue open, ended, missing, dirty;
+	GQueue open, ended, dirty;
 	GQueue orphans;           /* by deadline */
 	GHashTable *orphan_index; /* queue id -> GSList of struct orphan */
 	GHashTable *gone;         /* GString keys that the state store is to forget */

@@ -182,24 +182,12 @@ static void feed_message_id(
 	set_message_id(message_of(trace, stream, seen)->story, seen);
 }
 
-/* A message of an instance with a milter should have come with an envelope. */
-static void expect_letter(struct trace *trace, struct message *message, int64_t time)
-{
-	if (message->story->letter != NULL || message->waiting || !message->client ||
-	        message->joined || !message->key.stream->has_milter)
-		return;
-	message->waiting = true;
-	message->deadline = time + trace->config.join_timeout;
-	g_queue_push_tail_link(&trace->missing, &message->wait);
-}
-
 static void feed_active(struct trace *trace, struct stream *stream, const struct observation *seen)
 {
 	struct message *message = message_of(trace, stream, seen);
 	struct story *story = message->story;
-	bool first = message->active_at == 0;
 
-	if (first)
+	if (message->active_at == 0)
 		message->active_at = seen->line.time;
 	if (message->cancelled)
 		message_reopen(trace, message);
@@ -214,8 +202,6 @@ static void feed_active(struct trace *trace, struct stream *stream, const struct
 	}
 	if (seen->to.p != NULL)
 		inject_recipient(trace, message, seen->to, seen->orig_to);
-	if (first)
-		expect_letter(trace, message, seen->line.time);
 }
 
 static void feed_attempt(struct trace *trace, struct stream *stream, const struct observation *seen)

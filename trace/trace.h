@@ -20,6 +20,7 @@ struct trace_config {
 	const char *sending_ips;       /* "syslog_name/service=IP[,pool] …"; NULL = none */
 	struct classifier *classifier; /* of failures; NULL = the default one. Not copied. */
 	bool log_followed;             /* a log of the instance decides; false: the milter alone */
+	bool milter;                   /* a milter listens too: mails that it missed are told */
 	int64_t join_timeout;          /* ms that an envelope waits for the log; 0 = 60 s */
 	int64_t message_age;           /* ms after which an open message ends; 0 = 10 days */
 	size_t max_open; /* messages in memory, the rest in the state store; 0 = 500000 */
@@ -66,10 +67,9 @@ void trace_save(struct trace *trace, void (*put)(void *ctx, struct slice key, st
 int trace_restore(struct trace *trace, struct slice key, struct slice value, struct error *err);
 
 struct trace_counts {
-	uint64_t open;          /* messages open now */
-	uint64_t milter_missed; /* messages of a milter instance that came without an envelope */
-	uint64_t ambiguous;     /* envelopes that fitted several messages: joined to none */
-	uint64_t cancelled;     /* envelopes whose mail a later filter refused or discarded */
+	uint64_t open;      /* messages open now */
+	uint64_t ambiguous; /* envelopes that fitted several messages: joined to none */
+	uint64_t cancelled; /* envelopes whose mail a later filter refused or discarded */
 };
 struct trace_counts trace_counts(const struct trace *trace);
 

@@ -59,7 +59,16 @@ static void add(struct store_batch *batch, int64_t time, uint64_t id)
 {
 	struct event event = make_event(EVENT_DELIVERY, time, id, "m", "a@b");
 
+	event.missed = id % 4 == 3;
 	store_batch_event(batch, &event);
+}
+
+static void check_missed(struct store *store, int64_t want)
+{
+	g_autoptr(GHashTable) counters = store_counters(store, NULL);
+	const gint64 *n = g_hash_table_lookup(counters, "milter_missed");
+
+	ck_assert_int_eq(n != NULL ? *n : 0, want);
 }
 
 START_TEST(the_ledger_tells_new_from_known_lines)
@@ -288,6 +297,7 @@ START_TEST(a_batch_over_midnight_survives_death_at_any_place)
 	ck_assert_uint_eq(store_mark(store), 10);
 	commit(store, batch);
 	check_ledger(store, "10 0 0 11 0 / 10");
+	check_missed(store, 2);
 	store_batch_free(&batch);
 	store_close(&store);
 }
@@ -328,6 +338,7 @@ START_TEST(a_commit_that_failed_may_be_tried_again)
 	store = open_store(dir, STORE_WRITE);
 	commit(store, batch);
 	check_ledger(store, "10 0 0 20 0 / 10");
+	check_missed(store, 2);
 	store_batch_free(&batch);
 	store_close(&store);
 }

@@ -294,6 +294,30 @@ START_TEST(that_filters_are_at_work_is_known_after_a_restart)
 }
 END_TEST
 
+START_TEST(that_a_milter_is_at_work_is_known_after_a_restart)
+{
+	static const struct trace_config config = {.log_followed = true, .milter = true};
+	static const char *const runs[][8] = {
+	        {"10 A1 env rcpt=b@y.example subject=Hi", "10 A1 client ip=192.0.2.1",
+	                "10 A1 active from=s@x.example size=1", "11 A1 sent to=b@y.example"},
+	        {"900 A2 client ip=192.0.2.1", "900 A2 active from=s@x.example size=1",
+	                "901 A2 sent to=b@y.example"}};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+
+	for (unsigned run = 0; run < 2; run++) {
+		struct trace *trace = trace_new(&config, &hooks, NULL);
+		outcome_restore(o, trace);
+		for (size_t i = 0; runs[run][i] != NULL; i++)
+			script_feed(trace, runs[run][i]);
+		trace_save(trace, outcome_put, o);
+		trace_free(&trace);
+		ck_assert_uint_eq(o->missed, run);
+	}
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(a_mail_that_comes_and_goes_between_two_saves_is_never_written)
 {
 	struct outcome *o = outcome_new();
@@ -443,6 +467,7 @@ UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         messages_beyond_the_bound_wait_in_the_state_store,
         memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
         that_filters_are_at_work_is_known_after_a_restart,
+        that_a_milter_is_at_work_is_known_after_a_restart,
         a_mail_that_comes_and_goes_between_two_saves_is_never_written,
         damaged_state_is_refused_and_breaks_nothing, state_of_another_version_is_refused,
         lines_in_no_sensible_order_break_nothing)

@@ -30,6 +30,7 @@ struct outcome {
 	GPtrArray *ids;    /* "MESSAGE-ID TEXT" */
 	GArray *lives;     /* struct life, for find_birth */
 	unsigned repeated; /* events that came again */
+	unsigned missed;   /* new ones with this mark */
 	GHashTable *state; /* what trace_save gave: GBytes -> GBytes */
 	unsigned puts;
 	GString *text;
@@ -89,6 +90,7 @@ static inline void outcome_event(void *ctx, const struct event *event)
 		outcome->repeated++;
 		return;
 	}
+	outcome->missed += event->missed;
 	outcome_text(outcome->text, event, true);
 	g_hash_table_insert(
 	        outcome->known, g_memdup2(&id, sizeof(id)), g_strdup(outcome->text->str));
