@@ -73,3 +73,14 @@ tests/fuzz/fuzz_query: $(FUZZ_QUERY_FILES)
 	$(MKDIR_P) tests/fuzz
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
 		$(FUZZ_QUERY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS)
+
+FUZZ_AUTHORIZATION_FILES = tests/fuzz/fuzz_authorization.c query/access.c query/authorization.c \
+	base/error.c base/slice.c
+EXTRA_DIST += tests/fuzz/fuzz_authorization.c
+CLEANFILES += tests/fuzz/fuzz_authorization
+
+fuzz: tests/fuzz/fuzz_authorization
+tests/fuzz/fuzz_authorization: $(FUZZ_AUTHORIZATION_FILES)
+	$(MKDIR_P) tests/fuzz
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(SODIUM_CFLAGS) -o $@ \
+		$(FUZZ_AUTHORIZATION_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(SODIUM_LIBS)

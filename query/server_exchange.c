@@ -117,6 +117,14 @@ static enum MHD_Result exchange_refuse(
 	return exchange_send(exchange);
 }
 
+/* For uploads that have hooks in place of routes; as route_is_open in routes.c. */
+static enum MHD_Result exchange_forbid(struct exchange *exchange)
+{
+	if (exchange->access->who == NULL)
+		return exchange_refuse(exchange, 401, "Unauthorized.");
+	return exchange_refuse(exchange, 403, "Forbidden.");
+}
+
 /* The connection must be suspended first: the worker may be done before workers_push returns. */
 void exchange_push(struct exchange *exchange, struct workers *workers)
 {
@@ -231,7 +239,7 @@ static enum verdict exchange_judge(struct exchange *exchange, const char *versio
 static enum MHD_Result exchange_begin_import(struct exchange *exchange)
 {
 	if ((exchange->access->grants & GRANT_ADMIN) == 0)
-		return exchange_refuse(exchange, 403, "Forbidden.");
+		return exchange_forbid(exchange);
 	exchange->step = EXCHANGE_IMPORT;
 	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_UPLOAD);
 	exchange_push(exchange, exchange->server->imports);
@@ -257,7 +265,7 @@ static void exchange_keep_headers(struct exchange *exchange)
 static enum MHD_Result exchange_begin_report(struct exchange *exchange)
 {
 	if (!exchange_may_report(exchange))
-		return exchange_refuse(exchange, 403, "Forbidden.");
+		return exchange_forbid(exchange);
 	exchange->report = true;
 	exchange->body_most = exchange->server->config.report.most;
 	return exchange_begin_body(exchange);

@@ -106,6 +106,7 @@ struct asking {
 	const char *header;    /* one more; NULL = none */
 	const char *authority; /* file that the certificate is checked with */
 	bool basic;
+	const char *post; /* a body; NULL = GET */
 };
 
 static size_t take(char *bytes, size_t size, size_t n, void *out)
@@ -145,6 +146,8 @@ static long ask_with(CURL *curl, const struct asking *asking, const char *target
 	curl_easy_setopt(curl, CURLOPT_CAINFO, asking->authority);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_USERPWD, asking->basic ? user : NULL);
+	if (asking->post != NULL)
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, asking->post);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, out);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
@@ -240,6 +243,42 @@ START_TEST(a_key_opens_what_it_grants_in_both_forms)
 	check(&bare, "/api/v1/keys", 403);
 	ck_assert_int_eq(ask(&other, SEARCH, out), 403);
 	ck_assert_ptr_nonnull(strstr(out->str, "{\"errors\":[{\"message\":\"Forbidden.\"}]}"));
+}
+END_TEST
+
+/* Imports and reports are for this machine. */
+static void *never_begin(void *ctx, const char *source, int64_t not_after, struct error *err)
+{
+	(void)ctx;
+	(void)source;
+	(void)not_after;
+	error_set(err, "must not be called");
+	return NULL;
+}
+
+static int never_take(void *ctx, struct slice mail, GString *out, struct error *err)
+{
+	(void)ctx;
+	(void)mail;
+	(void)out;
+	return error_set(err, "must not be called");
+}
+
+START_TEST(no_key_lets_import_or_report_over_tcp)
+{
+	start((struct query_server_config){.listen = plain(),
+	              .import = {.begin = never_begin},
+	              .report = {.most = 100, .take = never_take}},
+	        0);
+	g_autofree char *base = g_strdup_printf("http://127.0.0.1:%u", port);
+	g_autofree char *key = make_key("read ingest upload", NULL, NULL);
+	const struct asking with = {.base = base, .key = key, .post = "x"};
+	const struct asking without = {.base = base, .post = "x"};
+
+	check(&with, "/api/v1/import?source=x", 403);
+	check(&without, "/api/v1/import?source=x", 401);
+	check(&with, "/api/v1/report", 403);
+	check(&without, "/api/v1/report", 401);
 }
 END_TEST
 
@@ -695,7 +734,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {without_a_key_tcp_gives_only_what_needs_none,
-	        a_key_opens_what_it_grants_in_both_forms,
+	        a_key_opens_what_it_grants_in_both_forms, no_key_lets_import_or_report_over_tcp,
 	        a_revoked_key_opens_nothing_on_the_same_connection,
 	        a_key_that_asks_too_often_gets_a_429, access_token_is_a_key_for_smtpeter_alone,
 	        a_key_sees_its_subaccounts_and_domains_in_results_and_totals,
