@@ -166,7 +166,10 @@ static int source_open_file(struct source *source, struct slice position, struct
 
 	source->follow =
 	        follow_new(source->config->file, position, source->config->from_start, &hooks, err);
-	return source->follow != NULL ? 0 : -1;
+	if (source->follow == NULL)
+		return -1;
+	follow_rotated(source->follow, source->config->rotated);
+	return 0;
 }
 
 static int source_open_journal(struct source *source, struct slice position, struct error *err)

@@ -35,6 +35,10 @@ static int status_days(struct store *store, GString *out, struct error *err)
 		        slice_make(text, clock_format(day->day * CLOCK_DAY, CLOCK_DATE, text)));
 		json_member_int(out, "events", (gint64)day->events);
 		json_member_int(out, "bytes", (gint64)day->bytes);
+		if (day->damaged) {
+			json_key(out, "damaged");
+			g_string_append(out, "true");
+		}
 		g_string_append_c(out, '}');
 	}
 	g_string_append_c(out, ']');
