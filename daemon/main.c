@@ -160,16 +160,16 @@ static int daemon_open(struct daemon *d, struct error *err)
 	        daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0 ||
 	        report_open(&d->report, d->config, d->classifier, d->capture, d->store, err) < 0)
 		return -1;
+	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
+	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
+	if (d->sources == NULL)
+		return -1;
 	d->handover = handover_new(d->capture, 0);
 	if (d->config->milter) {
 		d->mail = mail_start(d->config, d->handover, &d->report, err);
 		if (d->mail == NULL)
 			return -1;
 	}
-	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
-	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
-	if (d->sources == NULL)
-		return -1;
 	return daemon_open_query(d, err);
 }
 

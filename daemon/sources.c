@@ -15,6 +15,8 @@
 #define LINES_AT_ONCE 1000
 /* ms until a source is looked at without being told; a safety net under inotify. */
 #define LOOK_EVERY 1000
+/* ms that the start waits for the first positions at most; they take a commit each. */
+#define PLACED_WITHIN 5000
 
 struct source {
 	struct sources *all;
@@ -37,6 +39,9 @@ struct sources {
 	int wake; /* eventfd: readable when the threads shall end */
 	gint stop;
 	gint paused;
+	GMutex lock; /* of unplaced */
+	GCond placed;
+	unsigned unplaced; /* sources whose first look is not over */
 };
 
 /* ---- what follower and journal hand over ---- */
@@ -110,17 +115,31 @@ static int source_read(struct source *source, struct error *err)
 	return journal_run(source->journal, LINES_AT_ONCE, err);
 }
 
-static void source_commit(struct source *source, GString *position)
+/* The ticket of the commit, 0 when there is nothing to commit. */
+static uint64_t source_commit(struct source *source, GString *position)
 {
 	if (!source->locked)
-		return;
+		return 0;
 	g_string_truncate(position, 0);
 	if (source->follow != NULL)
 		follow_position(source->follow, position);
 	else
 		journal_position(source->journal, position);
-	capture_end(source->capture, slice_make(position->str, position->len));
 	source->locked = false;
+	return capture_end(source->capture, slice_make(position->str, position->len));
+}
+
+/* The first look is over, and its position on the disk. */
+static void source_placed(struct source *source, uint64_t ticket)
+{
+	struct sources *all = source->all;
+
+	if (ticket != 0)
+		capture_wait(all->capture, ticket, PLACED_WITHIN);
+	g_mutex_lock(&all->lock);
+	all->unplaced--;
+	g_cond_signal(&all->placed);
+	g_mutex_unlock(&all->lock);
 }
 
 static void source_wait(struct source *source)
@@ -139,14 +158,17 @@ static gpointer source_run(gpointer data)
 
 	/* The first position is committed even without a line: a log that is rotated before
 	 * anything else is committed is then still known. */
-	bool first = true;
+	bool first = true, placed = false;
 	while (!g_atomic_int_get(&source->all->stop)) {
 		struct error err = {0};
 		int more = g_atomic_int_get(&source->all->paused) ? 0 : source_read(source, &err);
 		if (first && more >= 0)
 			source_lock(source);
 		first = first && more < 0;
-		source_commit(source, position);
+		uint64_t ticket = source_commit(source, position);
+		if (!placed)
+			source_placed(source, ticket);
+		placed = true;
 		g_atomic_int_set(
 		        &source->at_end, more == 0 && !g_atomic_int_get(&source->all->paused));
 		source_trouble(source, &err);
@@ -238,6 +260,20 @@ static struct source *source_new(struct sources *all, const struct config_source
 	return source;
 }
 
+/* A log that is rotated, or a daemon that is killed, right after the start must not lose what was
+ * written since: nobody is told that we are ready before the first positions are kept. A log that
+ * cannot be read, and a store that cannot be written, hold the start up for a while only. */
+static void sources_wait_placed(struct sources *all)
+{
+	gint64 until = g_get_monotonic_time() + PLACED_WITHIN * G_TIME_SPAN_MILLISECOND;
+
+	g_mutex_lock(&all->lock);
+	while (all->unplaced > 0)
+		if (!g_cond_wait_until(&all->placed, &all->lock, until))
+			break;
+	g_mutex_unlock(&all->lock);
+}
+
 struct sources *sources_start(const struct config *config, struct store *store,
         struct capture *capture, bool paused, struct error *err)
 {
@@ -247,6 +283,8 @@ struct sources *sources_start(const struct config *config, struct store *store,
 	all->paused = paused;
 	all->each = g_ptr_array_new_with_free_func(source_free);
 	all->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	g_mutex_init(&all->lock);
+	g_cond_init(&all->placed);
 	for (guint i = 0; i < config->sources->len; i++) {
 		struct source *source = source_new(all, config->sources->pdata[i]);
 		g_ptr_array_add(all->each, source);
@@ -255,11 +293,13 @@ struct sources *sources_start(const struct config *config, struct store *store,
 			return NULL;
 		}
 	}
+	all->unplaced = all->each->len;
 	for (guint i = 0; i < all->each->len; i++) {
 		struct source *source = all->each->pdata[i];
 		source->thread = g_thread_new("follow", source_run, source);
 		log_info(source->name, "following");
 	}
+	sources_wait_placed(all);
 	return all;
 }
 
@@ -277,6 +317,8 @@ void sources_stop(struct sources **sources)
 			g_thread_join(source->thread);
 	}
 	g_ptr_array_free(all->each, TRUE);
+	g_mutex_clear(&all->lock);
+	g_cond_clear(&all->placed);
 	close(all->wake);
 	g_clear_pointer(sources, g_free);
 }

@@ -63,33 +63,6 @@ tests_unit_test_sources_SOURCES = tests/unit/test_sources.c tests/support/unit.h
 tests_unit_test_sources_LDADD = $(EVENT_TEST_LDADD)
 endif
 
-# `make fuzz` builds the fuzz targets (clang with libFuzzer); run them as long as you like, such as
-# tests/fuzz/fuzz_json -max_total_time=60.
-FUZZ_CC = clang
-FUZZ_FLAGS = -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_JSON_FILES = \
-	tests/fuzz/fuzz_json.c event/json.c event/catalogue.c base/clock.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_json.c
-CLEANFILES += tests/fuzz/fuzz_json
-
-.PHONY: fuzz
-fuzz: tests/fuzz/fuzz_json
-tests/fuzz/fuzz_json: $(FUZZ_JSON_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
-		$(FUZZ_JSON_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS)
-
-FUZZ_CLASSIFY_FILES = tests/fuzz/fuzz_classify.c \
-	$(filter %.c,$(libevent_a_SOURCES)) $(filter %.c,$(libbase_a_SOURCES))
-EXTRA_DIST += tests/fuzz/fuzz_classify.c
-CLEANFILES += tests/fuzz/fuzz_classify
-
-fuzz: tests/fuzz/fuzz_classify
-tests/fuzz/fuzz_classify: $(FUZZ_CLASSIFY_FILES) schema/bounce-rules.inc schema/reason-rules.inc
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) \
-		-o $@ $(FUZZ_CLASSIFY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
-
 # Not run by `make check`: a benchmark.
 check_PROGRAMS += tests/bench/bench_classify
 tests_bench_bench_classify_SOURCES = tests/bench/bench_classify.c

@@ -18,8 +18,6 @@ liblogtail_a_SOURCES = \
 
 include logtail/follow.mk
 
-EXTRA_DIST += tests/fuzz/fuzz_lines.c
-
 if HAVE_CHECK
 logtail_tests = tests/unit/test_stamp tests/unit/test_syslog tests/unit/test_postfix \
 	tests/unit/test_sendmail \

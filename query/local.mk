@@ -60,27 +60,3 @@ tests_unit_test_server_access_SOURCES = tests/unit/test_server_access.c \
 	tests/unit/store_support.c tests/unit/store_support.h tests/support/unit.h
 tests_unit_test_server_access_LDADD = $(QUERY_STORE_TEST_LDADD)
 endif
-
-# See event/local.mk for FUZZ_CC and how to run.
-FUZZ_QUERY_FILES = \
-	tests/fuzz/fuzz_query.c query/uri.c query/params.c query/window.c query/zone.c query/fault.c \
-	query/answer.c event/json.c event/catalogue.c base/clock.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_query.c
-CLEANFILES += tests/fuzz/fuzz_query
-
-fuzz: tests/fuzz/fuzz_query
-tests/fuzz/fuzz_query: $(FUZZ_QUERY_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
-		$(FUZZ_QUERY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS)
-
-FUZZ_AUTHORIZATION_FILES = tests/fuzz/fuzz_authorization.c query/access.c query/authorization.c \
-	base/error.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_authorization.c
-CLEANFILES += tests/fuzz/fuzz_authorization
-
-fuzz: tests/fuzz/fuzz_authorization
-tests/fuzz/fuzz_authorization: $(FUZZ_AUTHORIZATION_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(SODIUM_CFLAGS) -o $@ \
-		$(FUZZ_AUTHORIZATION_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(SODIUM_LIBS)

@@ -13,7 +13,7 @@ TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.
 
 EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/golden/replies \
 	tests/golden/reports tests/flow \
-	tests/bench/genlog.py tests/bench/import \
+	tests/bench/genlog.py tests/bench/import tests/fault \
 	tests/golden/check_classify.py \
 	tests/golden/check_corpora.py \
 	tests/golden/check_fields.py \
@@ -27,3 +27,12 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/support/lab.py \
 	tests/support/sendmail.py \
 	tests/support/tally.py
+
+# The long form of what contrib/test does shortly, for a build without sanitizers: hours. A seed that fails is run
+# again by tests/fault/torture.py --first SEED --seeds 1.
+TORTURE_SEEDS = 2000
+.PHONY: torture
+torture: postwake postwaked
+	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds $(TORTURE_SEEDS)
+	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds 20 --first 100000 --lines 200000
+	python3 -B $(srcdir)/tests/fault/milter_torture.py --build . --seeds 200
