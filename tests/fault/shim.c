@@ -1,10 +1,12 @@
-/* Makes the disk below a directory fail. Preloaded into a program under test (tests/flow/test_9_faults.py):
+/* Makes the disk below a directory fail. Preloaded into a program under test
+ *(tests/flow/test_9_faults.py):
  *
  *	cc -shared -fPIC -o shim.so shim.c -ldl
  *	PW_SHIM_DIR=/where/the/store/is PW_SHIM_ORDER=/file LD_PRELOAD=shim.so postwaked …
  *
- * What the file PW_SHIM_ORDER says at the moment happens to writes and syncs below PW_SHIM_DIR: a number is the errno
- * that they fail with, "slow N" makes each sync take N ms, and without the file all is well. */
+ * What the file PW_SHIM_ORDER says at the moment happens to writes and syncs below PW_SHIM_DIR: a
+ *number is the errno that they fail with, "slow N" makes each sync take N ms, and without the file
+ *all is well. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
