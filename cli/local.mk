@@ -21,6 +21,7 @@ libcli_a_SOURCES = \
 	cli/report.c \
 	cli/search.c \
 	cli/show.c \
+	cli/sse.c cli/sse.h \
 	cli/status.c \
 	cli/when.c cli/when.h
 

@@ -8,12 +8,15 @@ libevent_a_SOURCES = \
 	event/identity.c event/identity.h \
 	event/ingest_check.c event/ingest_check.h \
 	event/json.c event/json.h \
+	event/json_geo.c event/json_geo.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
+	event/mailbox.c event/mailbox.h \
 	event/observation.h \
 	event/plain.c event/plain.h \
 	event/reason_rules.c event/reason_rules.h \
-	event/rulefile.c event/rulefile.h
+	event/rulefile.c event/rulefile.h \
+	event/tags.c event/tags.h
 
 # The rules as C strings; the files themselves are installed for reading.
 dist_pkgdata_DATA += schema/bounce-rules schema/reason-rules
@@ -39,6 +42,7 @@ EVENT_TESTS = \
 	tests/unit/test_ingest_check \
 	tests/unit/test_identity \
 	tests/unit/test_json \
+	tests/unit/test_mailbox \
 	tests/unit/test_reason \
 	tests/unit/test_sources
 check_PROGRAMS += $(EVENT_TESTS)
@@ -57,6 +61,8 @@ tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c tests/support/unit.h
+tests_unit_test_mailbox_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
 tests_unit_test_reason_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_sources_SOURCES = tests/unit/test_sources.c tests/support/unit.h

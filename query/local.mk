@@ -4,6 +4,7 @@ libquery_a_SOURCES = \
 	query/answer.c \
 	query/authorization.c query/authorization.h \
 	query/connections.c query/connections.h \
+	query/events.c \
 	query/fault.c query/fault.h \
 	query/import.c \
 	query/keys.c query/keys.h \
@@ -12,10 +13,15 @@ libquery_a_SOURCES = \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
 	query/routes.c \
+	query/searching.c query/searching.h \
+	query/selfdoc.c \
 	query/server.c query/server.h query/server-private.h \
 	query/server_exchange.c query/server_jobs.c query/server_who.c \
+	query/smtpeter.c \
+	query/smtpeter_window.c query/smtpeter_window.h \
 	query/socket.c query/socket.h \
 	query/status.c \
+	query/stream.c \
 	query/streams.c query/streams.h \
 	query/tcp.c \
 	query/tls.c query/tls.h \
@@ -44,11 +50,15 @@ tests_unit_test_authorization_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h
 tests_unit_test_streams_LDADD = $(QUERY_TEST_LDADD)
 
-QUERY_STORE_TESTS = tests/unit/test_query tests/unit/test_server tests/unit/test_keys \
-	tests/unit/test_server_access
+QUERY_STORE_TESTS = tests/unit/test_events tests/unit/test_query tests/unit/test_server \
+	tests/unit/test_keys tests/unit/test_server_access
 check_PROGRAMS += $(QUERY_STORE_TESTS)
 TESTS += $(QUERY_STORE_TESTS)
 QUERY_STORE_TEST_LDADD = libquery.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_events_SOURCES = \
+	tests/unit/test_events.c tests/unit/store_support.c tests/unit/store_support.h \
+	tests/support/unit.h
+tests_unit_test_events_LDADD = $(QUERY_STORE_TEST_LDADD)
 tests_unit_test_query_SOURCES = tests/unit/test_query.c tests/support/unit.h
 tests_unit_test_query_LDADD = $(QUERY_STORE_TEST_LDADD)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c tests/support/unit.h

@@ -2,6 +2,7 @@
 #ifndef PW_QUERY_REQUEST_H
 #define PW_QUERY_REQUEST_H
 
+#include "event/catalogue.h"
 #include "query/query.h"
 #include "query/uri.h"
 
@@ -23,8 +24,21 @@ typedef void query_handler(const struct query_request *request, struct query_ans
 query_handler message_events_search;
 query_handler message_events_documentation;
 query_handler message_events_samples;
+query_handler events_search;
+query_handler events_documentation;
+query_handler events_samples;
+query_handler events_stream;
+query_handler smtpeter_messageid;
+query_handler smtpeter_email;
+query_handler smtpeter_template;
+query_handler smtpeter_tags;
 query_handler status_report;
 query_handler keys_list, keys_add, keys_revoke;
+
+/* What an API tells of its own events: the answers of …/documentation and …/samples. */
+void query_documentation(struct query_answer *answer_r, enum api_generation api);
+void query_samples(const struct query_request *request, struct query_answer *answer_r,
+        enum api_generation api);
 
 /* Makes a 405; `allow` lists the methods that would do. */
 void query_answer_method(struct query_answer *answer_r, const char *allow);

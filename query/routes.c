@@ -35,6 +35,14 @@ static const struct route {
         {METHOD_GET, "api/v1/message-events/events/documentation", 0, 0,
                 message_events_documentation},
         {METHOD_GET, "api/v1/message-events/events/samples", 0, 0, message_events_samples},
+        {METHOD_GET, "api/v1/events/message", GRANT_READ, 0, events_search},
+        {METHOD_GET, "api/v1/events/message/documentation", 0, 0, events_documentation},
+        {METHOD_GET, "api/v1/events/message/samples", 0, 0, events_samples},
+        {METHOD_GET, "api/v1/events/stream", GRANT_READ, 0, events_stream},
+        {METHOD_GET, "v1/events/messageid/*", GRANT_READ, 0, smtpeter_messageid},
+        {METHOD_GET, "v1/events/email/*", GRANT_READ, 0, smtpeter_email},
+        {METHOD_GET, "v1/events/template/*", GRANT_READ, 0, smtpeter_template},
+        {METHOD_GET, "v1/events/tags/*", GRANT_READ, 0, smtpeter_tags},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
         {METHOD_GET, "api/v1/keys", GRANT_ADMIN, 0, keys_list},
         {METHOD_POST, "api/v1/keys", GRANT_ADMIN, KEYS_BODY_MAX, keys_add},
@@ -62,7 +70,7 @@ static unsigned method_by_name(const char *name)
 /* Links are longer than what they were made of: window and snapshot come in. */
 static size_t length_limit(const struct uri *uri)
 {
-	return uri_has(uri, "as_of") ? QUERY_LINK_MAX : QUERY_URI_MAX;
+	return uri_has(uri, "as_of") || uri_has(uri, "cursor") ? QUERY_LINK_MAX : QUERY_URI_MAX;
 }
 
 /* The route of a path and method; NULL where there is none, with the methods of the path. */

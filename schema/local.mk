@@ -5,7 +5,9 @@ EXTRA_DIST += \
 	schema/events.def \
 	schema/extras.def \
 	schema/fields.def \
+	schema/mailbox-providers.def \
 	schema/ingest.def \
 	schema/samples.def \
 	schema/search.def \
-	schema/sources.def
+	schema/sources.def \
+	schema/words.def

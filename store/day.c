@@ -19,6 +19,7 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_WORD_TEXT] = "SELECT value FROM word WHERE id = ?1",
         [DAY_REASON_TEXT] = "SELECT value FROM reason WHERE id = ?1",
         [DAY_SUBJECT_TEXT] = "SELECT value FROM subject WHERE id = ?1",
+        [DAY_WORD_ALL] = "SELECT id, value FROM word",
         [DAY_REASON_ALL] = "SELECT id, value FROM reason",
         [DAY_SUBJECT_ALL] = "SELECT id, value FROM subject",
         [DAY_EVENT_BY_ID] = ROW "FROM " ROW_FROM "WHERE e.id = ?1",

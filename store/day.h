@@ -26,7 +26,8 @@ enum day_statement {
 	DAY_WORD_TEXT, /* in the order of enum dict_kind */
 	DAY_REASON_TEXT,
 	DAY_SUBJECT_TEXT,
-	DAY_REASON_ALL, /* in the order of enum dict_kind */
+	DAY_WORD_ALL, /* in the order of enum dict_kind */
+	DAY_REASON_ALL,
 	DAY_SUBJECT_ALL,
 	DAY_EVENT_BY_ID,
 	DAY_EVENT_PAGE,

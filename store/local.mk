@@ -29,6 +29,7 @@ libstore_a_SOURCES = \
 	store/sql.c store/sql.h \
 	store/store.c store/store.h \
 	store/terms.c store/terms.h \
+	store/words.c store/words.h \
 	store/writer.c store/writer.h
 
 # The schema as C strings.

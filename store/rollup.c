@@ -99,7 +99,7 @@ bool rollup_knows(const struct match *match)
 		if (key != SEARCH_EVENT && key != SEARCH_BOUNCE_CLASS &&
 		        match_list(match, (enum search_key)key) != NULL)
 			return false;
-	return match_reasons(match) == NULL && match_subjects(match) == NULL;
+	return !match_more(match);
 }
 
 static bool allows(const struct match *match, enum search_key key, int64_t number)

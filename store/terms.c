@@ -1,7 +1,9 @@
 /* A term is the letter of the key (schema/search.def) and then
  *
  *	TYPE, NUMBER            the number in base 36
- *	TEXT, CASELESS, ID      the keyed 64-bit hash of the value in base 36
+ *	TEXT, CASELESS, ID, TAGS
+ *	                        the keyed 64-bit hash of the value in base 36
+ *	'g', 'n' alone          0: the event says itself whose mailbox it is
  *	'x', 'u'                the id of a reason or subject in base 36
  *
  * so that any term is one token of letters and digits, for the tokenizer as for a query. */
@@ -10,6 +12,7 @@
 #include <sodium.h>
 
 #include "event/catalogue.h"
+#include "event/tags.h"
 
 #define LETTER_REASON 'x'
 #define LETTER_SUBJECT 'u'
@@ -25,7 +28,7 @@ const struct search_def search_defs[SEARCH_KEYS] = {
 int search_key_by_name(struct slice name)
 {
 	for (unsigned i = 0; i < SEARCH_KEYS; i++)
-		if (slice_eq(slice_str(search_defs[i].name), name))
+		if (search_defs[i].name != NULL && slice_eq(slice_str(search_defs[i].name), name))
 			return (int)i;
 	return -1;
 }
@@ -100,9 +103,37 @@ bool terms_value(enum value_form form, struct slice value, GString *scratch, str
 			*value_r = slice_make(value.p + 1, value.n - 2);
 		return true;
 	case VALUE_TEXT:
+	case VALUE_TAGS:
 		return true;
 	}
 	return false;
+}
+
+/* The i-th string of an array. */
+static bool tag_value(struct slice array, unsigned i, GString *scratch, struct slice *value)
+{
+	if (array.p == NULL)
+		return false;
+	do
+		*value = tags_next(&array, scratch);
+	while (value->p != NULL && i-- > 0);
+	return value->p != NULL;
+}
+
+unsigned terms_values(const struct event *event, enum search_key key)
+{
+	const struct search_def *def = &search_defs[key];
+	struct slice array = event->field[def->field[0]];
+	unsigned n = 0;
+
+	if (def->form != VALUE_TAGS)
+		return def->fields;
+	if (array.n <= sizeof("[]") - 1)
+		return 0;
+	g_autoptr(GString) scratch = g_string_new(NULL);
+	while (tags_next(&array, scratch).p != NULL)
+		n++;
+	return n;
 }
 
 bool terms_event_value(const struct event *event, enum search_key key, unsigned i, GString *scratch,
@@ -110,6 +141,8 @@ bool terms_event_value(const struct event *event, enum search_key key, unsigned 
 {
 	const struct search_def *def = &search_defs[key];
 
+	if (def->form == VALUE_TAGS)
+		return tag_value(event->field[def->field[0]], i, scratch, value);
 	if (i >= def->fields)
 		return false;
 	switch (def->field[i]) {
@@ -150,6 +183,11 @@ void terms_term(
 	base36(def->letter, hash, term);
 }
 
+void terms_present(enum search_key key, char term[TERM_MAX])
+{
+	base36(search_defs[key].letter, 0, term);
+}
+
 void terms_reason(int64_t id, char term[TERM_MAX])
 {
 	base36(LETTER_REASON, (uint64_t)id, term);
@@ -167,6 +205,16 @@ static void append(GString *out, const char *term)
 	g_string_append(out, term);
 }
 
+static void append_present(GString *out, const struct event *event, enum search_key key)
+{
+	char term[TERM_MAX];
+
+	if (!event_has(event, search_defs[key].field[0]))
+		return;
+	terms_present(key, term);
+	append(out, term);
+}
+
 void terms_of(GString *out, const struct event *event, const struct row_texts *texts,
         const uint8_t *hash_key)
 {
@@ -177,13 +225,15 @@ void terms_of(GString *out, const struct event *event, const struct row_texts *t
 	struct slice value;
 
 	for (unsigned key = 0; key < SEARCH_KEYS; key++) {
-		for (unsigned i = 0; i < search_defs[key].fields; i++) {
+		for (unsigned i = 0, n = terms_values(event, (enum search_key)key); i < n; i++) {
 			if (!terms_event_value(event, (enum search_key)key, i, scratch, &value))
 				continue;
 			terms_term((enum search_key)key, value, hash_key, term);
 			append(out, term);
 		}
 	}
+	append_present(out, event, SEARCH_MAILBOX_PROVIDER);
+	append_present(out, event, SEARCH_MAILBOX_REGION);
 	const int64_t reasons[] = {texts->reason, texts->raw_reason};
 	for (unsigned i = 0; i < 2; i++) {
 		if (reasons[i] == 0)

@@ -10,11 +10,11 @@
 #include "store/search.h"
 
 /* Forms of the values in schema/search.def. */
-enum value_form { VALUE_TYPE, VALUE_NUMBER, VALUE_TEXT, VALUE_CASELESS, VALUE_ID };
+enum value_form { VALUE_TYPE, VALUE_NUMBER, VALUE_TEXT, VALUE_CASELESS, VALUE_ID, VALUE_TAGS };
 
 struct search_def {
 	char letter;
-	const char *name;
+	const char *name; /* NULL: none */
 	enum value_form form;
 	enum field field[2];
 	unsigned fields;
@@ -27,6 +27,9 @@ extern const struct search_def search_defs[SEARCH_KEYS];
  * live in scratch. */
 bool terms_value(enum value_form form, struct slice value, GString *scratch, struct slice *value_r);
 
+/* How many values an event may have under a key. */
+unsigned terms_values(const struct event *event, enum search_key key);
+
 /* The i-th value of an event under a key, in the form in which it is compared; false: it has none.
  * The result may live in scratch. */
 bool terms_event_value(const struct event *event, enum search_key key, unsigned i, GString *scratch,
@@ -35,6 +38,9 @@ bool terms_event_value(const struct event *event, enum search_key key, unsigned 
 /* The index term of a value (as terms_value gave it); of a reason, of a subject. */
 void terms_term(
         enum search_key key, struct slice value, const uint8_t *hash_key, char term[TERM_MAX]);
+/* The index term of all events that have a value under a key: MAILBOX_PROVIDER and MAILBOX_REGION
+ * only. */
+void terms_present(enum search_key key, char term[TERM_MAX]);
 void terms_reason(int64_t id, char term[TERM_MAX]);
 void terms_subject(int64_t id, char term[TERM_MAX]);
 

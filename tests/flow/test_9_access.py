@@ -209,3 +209,39 @@ def refused(environment):
         daemon = environment.daemon('refused', sections=sections).start(ready=False)
         expect(f'{reason}: its status', 1, daemon.process.wait(20))
         expect_in('its log', reason, daemon.log_text())
+
+
+def stream(port, authority, key, target='/api/v1/events/stream?since=0'):
+    """An answer without end, as lines; each may take ten seconds."""
+    connection = http.client.HTTPSConnection('127.0.0.1', port, context=ssl.create_default_context(cafile=authority),
+                                             timeout=20)
+    connection.request('GET', target, headers={'Authorization': key})
+    answer = connection.getresponse()
+    expect('its status', 200, answer.status)
+    return connection, answer
+
+
+@flow('a stream over TLS gives a key only its own events, and ends when the key is revoked')
+def scoped_stream(environment):
+    daemon, base, port, authority = remote(environment, 'stream')
+    key = daemon.postwake('key', 'add', '--domain', 'green.example').stdout.strip()
+    connection, answer = stream(port, authority, key)
+    found = []
+    while not any('delivery' in line for line in found):
+        line = answer.readline().decode()
+        found += [line] if line.startswith('data:') else []
+    expect('its events', {'green.example'}, {json.loads(line[5:])['recipient_domain'] for line in found})
+    log = os.path.join(base, 'later.log')
+    lab.write(log, log_text().replace('AAAAAAAAA', 'BBBBBBBBB').replace('joe@', 'ann@'))
+    expect('an import', 0, daemon.postwake('import', log).returncode)
+    while True:
+        line = answer.readline().decode()
+        if line.startswith('data:'):
+            expect('what arrives later', 'ann@green.example', json.loads(line[5:])['rcpt_to'])
+            if '"delivery"' in line:
+                break
+    daemon.postwake('key', 'revoke', key)
+    lab.write(log, log_text().replace('AAAAAAAAA', 'CCCCCCCCC').replace('joe@', 'eve@'))
+    expect('an import', 0, daemon.postwake('import', log).returncode)
+    expect('nothing of what comes after', False, b'eve@' in answer.read())
+    connection.close()
