@@ -23,6 +23,7 @@ libcli_a_SOURCES = \
 	cli/show.c \
 	cli/sse.c cli/sse.h \
 	cli/status.c \
+	cli/upload.c \
 	cli/when.c cli/when.h
 
 bin_PROGRAMS += postwake

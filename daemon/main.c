@@ -18,10 +18,12 @@
 #include "daemon/config.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
+#include "daemon/ingest.h"
 #include "daemon/mail.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
+#include "daemon/upload.h"
 #include "event/classify.h"
 #include "event/json.h"
 #include "query/server.h"
@@ -39,10 +41,13 @@ struct daemon {
 	struct handover *handover;
 	struct sources *sources;
 	struct mail *mail;
+	struct uploads *uploads;
+	struct query_uploads upload_hooks;
 	struct query_server *server;
 	struct access_context access;
 	struct import_context import;
 	struct report_context report;
+	struct ingest_context ingest;
 	struct retention retention;
 	GThread *ticks;
 	gint stopping;
@@ -135,14 +140,17 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .threads = (unsigned)c->query_threads,
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
-	                .ctx = d}};
+	                .ctx = d,
+	                .uploads = &d->upload_hooks}};
 
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
 	import_hooks(&d->import, &config.import);
 	report_hooks(&d->report, &config.report);
-	if (access_open(&d->access, c, d->store, &config, err) < 0)
+	if (access_open(&d->access, c, d->store, &config, err) < 0 ||
+	        ingest_start(&d->ingest, c, d->capture, d->store, err) < 0)
 		return -1;
+	config.query.ingest = ingest_service(d->ingest.ingest);
 	d->server = query_server_new(d->store, &config, err);
 	if (d->server == NULL)
 		return -1;
@@ -170,6 +178,10 @@ static int daemon_open(struct daemon *d, struct error *err)
 		if (d->mail == NULL)
 			return -1;
 	}
+	d->uploads = uploads_start(
+	        d->config, d->store, capture_writer(d->capture), &d->upload_hooks, err);
+	if (d->uploads == NULL)
+		return -1;
 	return daemon_open_query(d, err);
 }
 
@@ -197,7 +209,9 @@ static int daemon_close(struct daemon *d, struct error *err)
 	handover_free(&d->handover);
 	query_server_free(&d->server);
 	access_close(&d->access);
+	uploads_stop(&d->uploads);
 	report_close(&d->report);
+	ingest_stop(&d->ingest);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);
@@ -237,6 +251,7 @@ static void daemon_tick(struct daemon *d)
 	}
 	retention_run(&d->retention, d->config, d->store, d->sources, now);
 	daemon_renew(d);
+	ingest_hold(d->ingest.ingest, d->retention.full);
 }
 
 /* The ticks have a thread of their own: where the store is stuck they wait for it, and a signal

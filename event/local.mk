@@ -7,6 +7,9 @@ libevent_a_SOURCES = \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/ingest_check.c event/ingest_check.h \
+	event/ingest_docs.c event/ingest_docs.h \
+	event/ingest_read.c event/ingest_read.h \
+	event/ingest_write.c event/ingest_write.h \
 	event/json.c event/json.h \
 	event/json_geo.c event/json_geo.h \
 	event/ledger.c event/ledger.h \
@@ -14,6 +17,7 @@ libevent_a_SOURCES = \
 	event/mailbox.c event/mailbox.h \
 	event/observation.h \
 	event/plain.c event/plain.h \
+	event/privacy.c event/privacy.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h \
 	event/tags.c event/tags.h
@@ -39,8 +43,10 @@ EVENT_TESTS = \
 	tests/unit/test_bounce_class \
 	tests/unit/test_catalogue \
 	tests/unit/test_classify \
-	tests/unit/test_ingest_check \
 	tests/unit/test_identity \
+	tests/unit/test_ingest_check \
+	tests/unit/test_ingest_read \
+	tests/unit/test_ingest_write \
 	tests/unit/test_json \
 	tests/unit/test_mailbox \
 	tests/unit/test_reason \
@@ -56,9 +62,13 @@ tests_unit_test_classify_SOURCES = tests/unit/test_classify.c tests/support/unit
 tests_unit_test_classify_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
 tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
+tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_ingest_check_SOURCES = tests/unit/test_ingest_check.c tests/support/unit.h
 tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
-tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_read_SOURCES = tests/unit/test_ingest_read.c tests/support/unit.h
+tests_unit_test_ingest_read_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_write_SOURCES = tests/unit/test_ingest_write.c tests/support/unit.h
+tests_unit_test_ingest_write_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c tests/support/unit.h

@@ -7,6 +7,8 @@ libquery_a_SOURCES = \
 	query/events.c \
 	query/fault.c query/fault.h \
 	query/import.c \
+	query/ingest.c query/ingest.h \
+	query/ingest_params.c query/ingest_params.h \
 	query/keys.c query/keys.h \
 	query/keys_api.c \
 	query/message_events.c \
@@ -25,6 +27,7 @@ libquery_a_SOURCES = \
 	query/streams.c query/streams.h \
 	query/tcp.c \
 	query/tls.c query/tls.h \
+	query/uploads.c \
 	query/uri.c query/uri.h \
 	query/window.c query/window.h \
 	query/workers.c query/workers.h \

@@ -21,6 +21,12 @@ struct query_request {
 
 typedef void query_handler(const struct query_request *request, struct query_answer *answer_r);
 
+query_handler ingest_post;
+query_handler ingest_batch;
+query_handler ingest_failures;
+query_handler ingest_docs;
+query_handler ingest_examples;
+query_handler ingest_status;
 query_handler message_events_search;
 query_handler message_events_documentation;
 query_handler message_events_samples;
@@ -33,6 +39,9 @@ query_handler smtpeter_email;
 query_handler smtpeter_template;
 query_handler smtpeter_tags;
 query_handler status_report;
+query_handler uploads_status;
+query_handler uploads_show;
+query_handler uploads_retry;
 query_handler keys_list, keys_add, keys_revoke;
 
 /* What an API tells of its own events: the answers of …/documentation and …/samples. */

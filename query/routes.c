@@ -1,6 +1,7 @@
 #include "query/request.h"
 
 #include "base/clock.h"
+#include "query/ingest.h"
 
 /* Bytes of a wish for a key: its lists may be long. */
 #define KEYS_BODY_MAX ((size_t)256 * 1024)
@@ -43,10 +44,20 @@ static const struct route {
         {METHOD_GET, "v1/events/email/*", GRANT_READ, 0, smtpeter_email},
         {METHOD_GET, "v1/events/template/*", GRANT_READ, 0, smtpeter_template},
         {METHOD_GET, "v1/events/tags/*", GRANT_READ, 0, smtpeter_tags},
-        {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
         {METHOD_GET, "api/v1/keys", GRANT_ADMIN, 0, keys_list},
         {METHOD_POST, "api/v1/keys", GRANT_ADMIN, KEYS_BODY_MAX, keys_add},
         {METHOD_DELETE, "api/v1/keys/*", GRANT_ADMIN, 0, keys_revoke},
+        {METHOD_GET, "api/v1/events/ingest", GRANT_READ | GRANT_INGEST, 0, ingest_status},
+        {METHOD_POST, "api/v1/ingest/events", GRANT_INGEST, INGEST_BODY_MAX, ingest_post},
+        {METHOD_GET, "api/v1/ingest/events/documentation", 0, 0, ingest_docs},
+        {METHOD_GET, "api/v1/ingest/events/samples", 0, 0, ingest_examples},
+        {METHOD_GET, "api/v1/ingest/events/*", GRANT_READ | GRANT_INGEST, 0, ingest_batch},
+        {METHOD_GET, "api/v1/ingest/events/failures/*", GRANT_READ | GRANT_INGEST, 0,
+                ingest_failures},
+        {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
+        {METHOD_GET, "api/v1/uploads", GRANT_READ | GRANT_UPLOAD, 0, uploads_status},
+        {METHOD_POST, "api/v1/uploads/retry", GRANT_UPLOAD, 0, uploads_retry},
+        {METHOD_GET, "api/v1/uploads/*", GRANT_READ | GRANT_UPLOAD, 0, uploads_show},
 };
 
 static unsigned method_by_name(const char *name)

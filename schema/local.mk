@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	schema/fields.def \
 	schema/mailbox-providers.def \
 	schema/ingest.def \
+	schema/privacy.def \
 	schema/samples.def \
 	schema/search.def \
 	schema/sources.def \

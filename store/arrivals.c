@@ -60,8 +60,9 @@ static int add_spans(struct arriving *a, int64_t number)
 			struct span span = {number, sqlite3_column_int64(stmt, 0),
 			        sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2),
 			        sqlite3_column_int64(stmt, 3)};
-			if (span.first <= (int64_t)a->mark)
-				g_array_append_val(a->spans, span);
+			if (span.first > (int64_t)a->mark)
+				break; /* so are those behind it */
+			g_array_append_val(a->spans, span);
 		}
 		sqlite3_reset(stmt);
 		day_reader_put(day, reader);
@@ -96,7 +97,7 @@ static int read_rows(
 	sqlite3_bind_int64(stmt, 1, span->low);
 	sqlite3_bind_int64(stmt, 2, span->high);
 	sqlite3_bind_int64(stmt, 3, MAX(span->first, (int64_t)a->since + 1));
-	sqlite3_bind_int64(stmt, 4, span->last);
+	sqlite3_bind_int64(stmt, 4, MIN(span->last, (int64_t)a->mark));
 	while ((result = sql_step(&reader->sql, stmt, a->err)) == 1) {
 		int64_t time = day->start + day_row_ms(sqlite3_column_int64(stmt, 0));
 		if (enough(a))

@@ -14,9 +14,12 @@ libstore_a_SOURCES = \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
 	store/index.c store/index.h \
+	store/ingest.c store/ingest.h store/ingest-private.h \
 	store/keys.c store/keys.h \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
+	store/outbox.c store/outbox.h \
+	store/outbox_file.c \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
@@ -26,6 +29,7 @@ libstore_a_SOURCES = \
 	store/row.c store/row.h \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
+	store/spool.c store/spool.h \
 	store/sql.c store/sql.h \
 	store/store.c store/store.h \
 	store/terms.c store/terms.h \

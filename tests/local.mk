@@ -13,7 +13,7 @@ TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.
 
 EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/golden/replies \
 	tests/golden/reports tests/flow \
-	tests/bench/genlog.py tests/bench/import tests/fault \
+	tests/bench/genlog.py tests/bench/import tests/bench/upload tests/fault \
 	tests/golden/check_classify.py \
 	tests/golden/check_corpora.py \
 	tests/golden/check_fields.py \
