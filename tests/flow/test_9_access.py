@@ -1,5 +1,6 @@
 """Who may do what: other users on the socket, keys over TLS, a certificate that is renewed."""
 
+import gzip
 import http.client
 import json
 import os
@@ -125,8 +126,10 @@ class Remote:
         self.context = ssl.create_default_context(cafile=authority)
         self.connection = http.client.HTTPSConnection('127.0.0.1', port, context=self.context, timeout=10)
 
-    def ask(self, target, key=None):
-        self.connection.request('GET', target, headers={'Authorization': key} if key else {})
+    def ask(self, target, key=None, body=None):
+        headers = {'Content-Type': 'application/x-ndjson', 'Content-Encoding': 'gzip'} if body else {}
+        self.connection.request('POST' if body else 'GET', target, body,
+                                dict(headers, **({'Authorization': key} if key else {})))
         answer = self.connection.getresponse()
         return answer.status, json.loads(answer.read())
 
@@ -164,9 +167,8 @@ def keys(environment):
     expect('revoked', 401, far.ask(SEARCH, green)[0])
     expect('the others', 200, far.ask(SEARCH, whole)[0])
     daemon.stop()
-    for path in (os.path.join(daemon.store, name) for name in os.listdir(daemon.store)):
-        with open(path, 'rb') as file:
-            expect(f'no secret in {path}', False, whole[16:].encode() in file.read())
+    search = subprocess.run(['grep', '-rlF', '-e', whole[16:], daemon.store], capture_output=True, check=False)
+    expect('files of the store with a secret in them', (1, b''), (search.returncode, search.stdout))
     direct = lab.run_postwake(environment.build, '-c', daemon.config, 'key', 'add')
     late = direct.stdout.strip()
     expect('a key without a daemon', True, re.fullmatch(r'pw_[0-9a-f]{12}_[\w-]{43}', late) is not None)
@@ -245,3 +247,28 @@ def scoped_stream(environment):
     expect('an import', 0, daemon.postwake('import', log).returncode)
     expect('nothing of what comes after', False, b'eve@' in answer.read())
     connection.close()
+
+
+@flow('a batch over TLS needs a key that may ingest, and is shown to nobody of another subaccount')
+def scoped_batches(environment):
+    daemon, _, port, authority = remote(environment, 'batches')
+    far = Remote(port, authority)
+    grants = {'mine': ('ingest', '5'), 'theirs': ('read,ingest', '6'), 'reader': ('read', '5')}
+    key = {name: daemon.postwake('key', 'add', '--grant', grant, '--subaccount', account).stdout.strip()
+           for name, (grant, account) in grants.items()}
+    event = {'type': 'delivery', 'event_id': '4711', 'message_id': '000443ee14578172be22', 'rcpt_to': 'a@red.example',
+             'timestamp': str(int(time.time()) - 5), 'delv_method': 'esmtp', 'subaccount_id': 5}
+    batch = gzip.compress(json.dumps({'msys': {'message_event': event}}).encode() + b'\n')
+    expect('who may not ingest', [401, 403], [far.ask('/api/v1/ingest/events', k, batch)[0] for k in (None, key['reader'])])
+    far = Remote(port, authority)  # a refused body ends the connection
+    status, answer = far.ask('/api/v1/ingest/events', key['mine'], batch)
+    expect('who may', 200, status)
+    number = answer['results']['id']
+
+    def listed(name):
+        return [record['batch_id'] for record in far.ask('/api/v1/events/ingest', key[name])[1]['results']]
+    lab.wait_until('the batch is validated', lambda: listed('mine') == [number])
+    expect('the others see it', [[], [number]], [listed('theirs'), listed('reader')])
+    expect('the others fetch it', 404, far.ask(f'/api/v1/ingest/events/{number}', key['theirs'])[0])
+    expect('the event', [0, 1], [far.ask(SEARCH + '&event_ids=4711', key[name])[1]['total_count']
+                                 for name in ('theirs', 'reader')])
