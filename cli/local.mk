@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
+	cli/ahead.c cli/ahead.h \
 	cli/classify.c \
 	cli/cli.h \
 	cli/client.c cli/client.h \

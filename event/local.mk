@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libevent.a
 libevent_a_SOURCES = \
+	event/base52.c event/base52.h \
 	event/bounce_class.c event/bounce_class.h \
 	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
@@ -15,7 +16,7 @@ libevent_a_SOURCES = \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
 	event/mailbox.c event/mailbox.h \
-	event/observation.h \
+	event/observation.c event/observation.h \
 	event/plain.c event/plain.h \
 	event/privacy.c event/privacy.h \
 	event/reason_rules.c event/reason_rules.h \
@@ -48,6 +49,7 @@ EVENT_TESTS = \
 	tests/unit/test_ingest_read \
 	tests/unit/test_ingest_write \
 	tests/unit/test_json \
+	tests/unit/test_observation \
 	tests/unit/test_mailbox \
 	tests/unit/test_reason \
 	tests/unit/test_sources
@@ -71,6 +73,8 @@ tests_unit_test_ingest_write_SOURCES = tests/unit/test_ingest_write.c tests/supp
 tests_unit_test_ingest_write_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_observation_SOURCES = tests/unit/test_observation.c tests/support/unit.h
+tests_unit_test_observation_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c tests/support/unit.h
 tests_unit_test_mailbox_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h

@@ -24,7 +24,7 @@ logtail_tests = tests/unit/test_stamp tests/unit/test_syslog tests/unit/test_pos
 	tests/unit/test_lines tests/unit/test_golden_postfix
 check_PROGRAMS += $(logtail_tests)
 TESTS += $(logtail_tests)
-logtail_test_libs = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+logtail_test_libs = liblogtail.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_stamp_SOURCES = tests/unit/test_stamp.c tests/support/unit.h
 tests_unit_test_stamp_LDADD = $(logtail_test_libs)
 tests_unit_test_syslog_SOURCES = tests/unit/test_syslog.c tests/support/unit.h

@@ -28,7 +28,7 @@ static void teardown(void)
 #define TEXT 64
 struct world {
 	struct event event[WORLD];
-	char text[WORLD][20][TEXT];
+	char text[WORLD][21][TEXT];
 	uint64_t arrival[WORLD], row[WORLD];
 	GRand *rand;
 };
@@ -61,7 +61,10 @@ static void put_words(struct world *world, int i, int message)
 	put(world, i, 12, FIELD_RECIPIENT_DOMAIN, domains[pick(world, 6)], pick(world, 2500));
 	if (message % 4 != 0)
 		put(world, i, 13, FIELD_SENDING_DOMAIN, domains[message % 6], message % 20);
-	put(world, i, 14, FIELD_TEMPLATE_ID, "smtp_%d", message * 1000);
+	/* Templates that are made of the transmission, whose id may have several words. */
+	put(world, i, 14, FIELD_TEMPLATE_ID, message % 9 ? "smtp_%d" : "smtp_ab-%d",
+	        message * 1000);
+	put(world, i, 20, FIELD_TRANSMISSION_ID, message % 9 ? "%d" : "ab-%d", message * 1000);
 	if (message % 5 == 0)
 		put(world, i, 15, FIELD_IP_POOL, "pool-%d shared", message % 3);
 	if (message % 3 == 0)
@@ -216,6 +219,7 @@ static const struct {
         {SEARCH_WORDS_TEMPLATE, {"9000", "11000"}},
         {SEARCH_WORDS_TEMPLATE, {"smtp"}},
         {SEARCH_WORDS_TEMPLATE, {"8001"}},
+        {SEARCH_WORDS_TEMPLATE, {"ab"}},
         {SEARCH_WORDS_IP_POOL, {"pool 1"}},
         {SEARCH_WORDS_IP_POOL, {"shared"}},
         {SEARCH_WORDS_RECIPIENT_DOMAIN, {"example.com"}},
