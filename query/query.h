@@ -24,6 +24,7 @@ struct query_budget {
 };
 
 struct ingest_service;
+struct keyring;
 
 /* Begins erasures (store/erase.h); what was begun is carried out by itself. */
 struct erase_service {
@@ -55,6 +56,7 @@ struct query_config {
 	struct query_budget *budget;         /* NULL = no limit */
 	const struct ingest_service *ingest; /* NULL = not served here */
 	const struct erase_service *erase;   /* NULL = not served here */
+	struct keyring *keyring;             /* NULL = no keys are known */
 	const struct query_uploads *uploads; /* NULL = nothing is uploaded from here */
 };
 

@@ -4,6 +4,8 @@
 #include "query/ingest.h"
 
 #define ERASURES_BODY_MAX 4096
+/* Bytes of a wish for a key: its lists may be long. */
+#define KEYS_BODY_MAX ((size_t)256 * 1024)
 
 enum method {
 	METHOD_GET = 1, /* and HEAD */
@@ -50,6 +52,9 @@ static const struct route {
         {METHOD_GET, "v1/events/email/*", GRANT_READ, 0, smtpeter_email},
         {METHOD_GET, "v1/events/template/*", GRANT_READ, 0, smtpeter_template},
         {METHOD_GET, "v1/events/tags/*", GRANT_READ, 0, smtpeter_tags},
+        {METHOD_GET, "api/v1/keys", GRANT_ADMIN, 0, keys_list},
+        {METHOD_POST, "api/v1/keys", GRANT_ADMIN, KEYS_BODY_MAX, keys_add},
+        {METHOD_DELETE, "api/v1/keys/*", GRANT_ADMIN, 0, keys_revoke},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
         {METHOD_GET, "api/v1/erasures", GRANT_ADMIN, 0, erasures_list},
         {METHOD_POST, "api/v1/erasures", GRANT_ADMIN, ERASURES_BODY_MAX, erasures_add},
