@@ -6,6 +6,8 @@
 
 /* A commit of an import may hold this many events, one of the daemon the writer's default. */
 #define BULK_EVENTS 10000
+/* Bytes kept of a notice about lost lines. */
+#define LOSS_TEXT_MAX 300
 
 struct capture {
 	struct capture_config config;
@@ -30,6 +32,7 @@ struct capture_source {
 	struct line_reader *reader;
 	/* Of the line that is being read. */
 	enum ledger_class class;
+	bool again;
 	int64_t time;
 };
 
@@ -261,11 +264,22 @@ bool capture_trouble(struct capture *capture, struct error *err)
 static const int class_weight[LEDGER_CLASSES] = {
         [LEDGER_IGNORED] = 0, [LEDGER_UNPARSED] = 1, [LEDGER_LINKED] = 2, [LEDGER_EVENT] = 3};
 
+/* Whoever writes the log says that lines were lost since the last one. */
+static void capture_loss(struct capture_source *source, const struct observation *seen)
+{
+	g_autofree char *what = g_strdup_printf("%.*s on %.*s: %.*s", SLICE_ARG(seen->line.program),
+	        SLICE_ARG(seen->line.node), SLICE_ARG(slice_head(seen->reason, LOSS_TEXT_MAX)));
+
+	capture_gap(source, source->time, seen->line.time, -1, what);
+}
+
 static void capture_observed(void *ctx, const struct observation *seen)
 {
 	struct capture_source *source = ctx;
 	enum ledger_class class = trace_feed(source->stream->trace, seen);
 
+	if (seen->kind == OBSERVATION_LOSS && !source->again)
+		capture_loss(source, seen);
 	source->time = seen->line.time;
 	if (class_weight[class] > class_weight[source->class])
 		source->class = class;
@@ -289,6 +303,7 @@ static int64_t capture_classify(
 int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again)
 {
 	source->class = LEDGER_IGNORED;
+	source->again = again;
 	line_reader_read(source->reader, line, capture_observed, source);
 	return capture_classify(source, line, offset, again);
 }
@@ -296,6 +311,7 @@ int64_t capture_line(struct capture_source *source, struct slice line, int64_t o
 int64_t capture_entry(struct capture_source *source, const struct syslog_line *entry, bool again)
 {
 	source->class = LEDGER_IGNORED;
+	source->again = again;
 	line_reader_entry(source->reader, entry, capture_observed, source);
 	return capture_classify(source, entry->text, -1, again);
 }

@@ -2,6 +2,7 @@ noinst_LIBRARIES += libcapture.a
 libcapture_a_SOURCES = \
 	capture/capture.c capture/capture.h \
 	capture/handover.c capture/handover.h \
+	capture/letterhead.c capture/letterhead.h \
 	capture/original.c capture/original.h \
 	capture/report.c capture/report.h
 

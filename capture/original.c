@@ -2,6 +2,7 @@
 
 #include <glib.h>
 
+#include "event/catalogue.h"
 #include "store/record.h"
 
 /* Events of one key that are looked at, newest first. */
@@ -25,15 +26,20 @@ static bool same(struct slice field, const char *text)
 	return text != NULL && field.n > 0 && slice_eq_case(field, slice_str(text));
 }
 
-static bool is_recipient(const struct event *event, const char *address)
+static bool is_recipient(const struct event *event, const struct original_key *key)
 {
-	return same(event->field[FIELD_RCPT_TO], address) ||
-	       same(event->field[FIELD_ORIG_RCPT_TO], address);
+	const enum field fields[] = {FIELD_RCPT_TO, FIELD_ORIG_RCPT_TO};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+		if (same(event->field[fields[i]], key->recipient) ||
+		        same(event->field[fields[i]], key->written))
+			return true;
+	return false;
 }
 
 static enum fit fit_of(const struct look *look, const struct event *event)
 {
-	bool recipient = is_recipient(event, look->key->recipient);
+	bool recipient = is_recipient(event, look->key);
 	const struct report *report = look->key->report;
 
 	if (look->needs_recipient && !recipient)
@@ -44,16 +50,19 @@ static enum fit fit_of(const struct look *look, const struct event *event)
 	                        !same(event->field[FIELD_FRIENDLY_FROM],
 	                                report->text[REPORT_ORIGINAL_FROM]))))
 		return FIT_NONE;
+	bool delivered = event_outbound(event->type) == EVENT_DELIVERY;
 	if (recipient)
-		return event->type == EVENT_DELIVERY ? FIT_DELIVERY : FIT_RECIPIENT;
-	return event->type == EVENT_DELIVERY ? FIT_SENT : FIT_MAIL;
+		return delivered ? FIT_DELIVERY : FIT_RECIPIENT;
+	return delivered ? FIT_SENT : FIT_MAIL;
 }
 
 /* Events that are reports themselves tell nothing of the mail that it did not tell. */
 static bool is_of_mail(const struct event *event)
 {
-	return event->type == EVENT_INJECTION || event->type == EVENT_DELIVERY ||
-	       event->type == EVENT_DELAY || event->type == EVENT_BOUNCE;
+	enum event_type type = event_outbound(event->type);
+
+	return type == EVENT_INJECTION || type == EVENT_DELIVERY || type == EVENT_DELAY ||
+	       type == EVENT_BOUNCE;
 }
 
 static void note_recipient(struct look *look, const struct event *event)
@@ -77,7 +86,7 @@ static void look_at(void *ctx, const struct event *event)
 	if (fit == FIT_NONE)
 		return;
 	note_recipient(look, event);
-	if (event->type == EVENT_BOUNCE && fit == FIT_RECIPIENT)
+	if (event_outbound(event->type) == EVENT_BOUNCE && fit == FIT_RECIPIENT)
 		original->bounced = true;
 	if (fit <= look->fit)
 		return;
@@ -101,6 +110,17 @@ static int look_by(struct store *store, struct look *look, enum search_key by, c
 	return store_search(store, &search, look_at, look, &total, err);
 }
 
+/* Senders give as ENVID (RFC 3461, 4.4) what they know the mail by: often one of its ids. */
+static int look_by_ids(struct store *store, struct look *look, struct error *err)
+{
+	const struct report *report = look->key->report;
+
+	if (look_by(store, look, SEARCH_MESSAGE, look->key->message_id, err) < 0 ||
+	        look_by(store, look, SEARCH_MESSAGE, report->text[REPORT_ORIGINAL_ID], err) < 0)
+		return -1;
+	return look_by(store, look, SEARCH_MESSAGE, report->text[REPORT_ENVELOPE_ID], err);
+}
+
 /* A queue id is reused, and those of other hosts stand beside ours: the recipient must fit. */
 static int look_by_queue_id(struct store *store, struct look *look, struct error *err)
 {
@@ -111,7 +131,9 @@ static int look_by_queue_id(struct store *store, struct look *look, struct error
 		if (look_by(store, look, SEARCH_QUEUE_ID, report->original_queue_ids->pdata[i],
 		            err) < 0)
 			return -1;
-	return look_by(store, look, SEARCH_QUEUE_ID, report->text[REPORT_QUEUE_ID], err);
+	if (look_by(store, look, SEARCH_QUEUE_ID, report->text[REPORT_QUEUE_ID], err) < 0)
+		return -1;
+	return look_by(store, look, SEARCH_QUEUE_ID, report->text[REPORT_ENVELOPE_ID], err);
 }
 
 /* The newest mail to that recipient with the same Subject and From. */
@@ -121,7 +143,9 @@ static int look_by_headers(struct store *store, struct look *look, struct error 
 		return 0;
 	look->needs_recipient = true;
 	look->needs_subject = true;
-	return look_by(store, look, SEARCH_RECIPIENT, look->key->recipient, err);
+	if (look_by(store, look, SEARCH_RECIPIENT, look->key->recipient, err) < 0)
+		return -1;
+	return look_by(store, look, SEARCH_RECIPIENT, look->key->written, err);
 }
 
 int original_find(struct store *store, const struct original_key *key, struct original *original_r,
@@ -131,10 +155,8 @@ int original_find(struct store *store, const struct original_key *key, struct or
 	int result = -1;
 
 	*original_r = (struct original){.bytes = g_byte_array_new()};
-	if (look_by(store, &look, SEARCH_MESSAGE, key->message_id, err) == 0 &&
-	        look_by(store, &look, SEARCH_MESSAGE, key->report->text[REPORT_ORIGINAL_ID], err) ==
-	                0 &&
-	        look_by_queue_id(store, &look, err) == 0 && look_by_headers(store, &look, err) == 0)
+	if (look_by_ids(store, &look, err) == 0 && look_by_queue_id(store, &look, err) == 0 &&
+	        look_by_headers(store, &look, err) == 0)
 		result = 0;
 	/* Of a mail to one address it is that address; of several nobody knows which. */
 	if (look.several && look.fit < FIT_RECIPIENT)

@@ -8,6 +8,7 @@
 /* What leads to the original; absent = NULL. */
 struct original_key {
 	const char *recipient;  /* as the report or the VERP address has it */
+	const char *written;    /* as the sender wrote it: Original-Recipient */
 	const char *message_id; /* ours, from a VERP address */
 	const struct report *report;
 };

@@ -3,11 +3,10 @@
 #include <glib.h>
 
 #include "base/clock.h"
+#include "capture/letterhead.h"
 #include "capture/original.h"
 #include "event/catalogue.h"
-#include "event/classify.h"
 #include "event/json.h"
-#include "event/reason.h"
 #include "mime/headers.h"
 #include "mime/report.h"
 
@@ -15,6 +14,9 @@
 #define COMMIT_TIMEOUT 10000
 /* A report's clock may be ahead of ours by this much. */
 #define CLOCK_SKEW CLOCK_MINUTE
+
+/* Events whose commit may still be under way, with a wide margin. */
+#define RECENT_MAX 10000
 
 #define CLASS_NO_RECIPIENT 30
 #define CLASS_GENERIC 40
@@ -27,8 +29,14 @@
 struct reports {
 	GPtrArray *verp;        /* of GRegex */
 	GPtrArray *unsubscribe; /* of GRegex */
-	char **wildcards;       /* unsubscribe patterns for mime/, or NULL */
+	GPtrArray *feedback;    /* of GRegex */
+	/* The patterns for mime/, or NULL. */
+	char **unsubscribe_wildcards, **feedback_wildcards;
+	struct header_map *map;
+	struct classifier *classifier;
 	char *customer_id, *subaccount_id;
+	GMutex lock;
+	GHashTable *recent; /* event_id -> ticket of the commit */
 };
 
 /* "bounce+{recipient}@example.com" as a regular expression with named groups. */
@@ -99,6 +107,8 @@ static GPtrArray *compile(const char *list, struct error *err)
 
 static char **wildcards(const char *list)
 {
+	if (list == NULL)
+		return NULL;
 	g_auto(GStrv) words = g_strsplit_set(list, " \t,", -1);
 	GPtrArray *out = g_ptr_array_new();
 
@@ -116,12 +126,19 @@ struct reports *reports_new(const struct reports_config *config, struct error *e
 	mime_init();
 	reports->verp = compile(config->verp, err);
 	reports->unsubscribe = compile(config->unsubscribe, err);
-	if (config->unsubscribe != NULL)
-		reports->wildcards = wildcards(config->unsubscribe);
+	reports->unsubscribe_wildcards = wildcards(config->unsubscribe);
+	reports->feedback = compile(config->feedback, err);
+	reports->feedback_wildcards = wildcards(config->feedback);
+	reports->map = header_map_new(config->header_map, err);
+	reports->classifier =
+	        config->classifier != NULL ? config->classifier : classifier_default();
+	g_mutex_init(&reports->lock);
+	reports->recent = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	reports->customer_id = g_strdup(config->customer_id != NULL ? config->customer_id : "1");
 	reports->subaccount_id =
 	        g_strdup(config->subaccount_id != NULL ? config->subaccount_id : "0");
-	if (reports->verp == NULL || reports->unsubscribe == NULL)
+	if (reports->verp == NULL || reports->unsubscribe == NULL || reports->feedback == NULL ||
+	        reports->map == NULL)
 		reports_free(&reports);
 	return reports;
 }
@@ -134,13 +151,37 @@ void reports_free(struct reports **reports)
 		return;
 	g_clear_pointer(&r->verp, g_ptr_array_unref);
 	g_clear_pointer(&r->unsubscribe, g_ptr_array_unref);
-	g_strfreev(r->wildcards);
+	g_clear_pointer(&r->feedback, g_ptr_array_unref);
+	g_strfreev(r->unsubscribe_wildcards);
+	g_strfreev(r->feedback_wildcards);
+	header_map_free(&r->map);
+	g_hash_table_unref(r->recent);
+	g_mutex_clear(&r->lock);
 	g_free(r->customer_id);
 	g_free(r->subaccount_id);
 	g_clear_pointer(reports, g_free);
 }
 
 /* ---- what the address tells that the report came to ---- */
+
+bool reports_address(const struct reports *reports, const char *address)
+{
+	const GPtrArray *const lists[] = {reports->verp, reports->unsubscribe, reports->feedback};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
+		for (guint k = 0; k < lists[i]->len; k++)
+			if (g_regex_match(lists[i]->pdata[k], address, 0, NULL))
+				return true;
+	return false;
+}
+
+static bool is_addressed(const struct reports *reports, const struct report *report)
+{
+	for (guint i = 0; i < report->sent_to->len; i++)
+		if (reports_address(reports, report->sent_to->pdata[i]))
+			return true;
+	return false;
+}
 
 struct returned {
 	char *recipient;
@@ -191,6 +232,7 @@ struct making {
 	const struct report_recipient *recipient;
 	struct returned returned;
 	struct original original;
+	struct letterhead head;
 	struct event event;
 	GString *reason;
 	char *rcpt_to, *domain, *friendly_domain;
@@ -254,6 +296,9 @@ static void put_recipient(struct making *making)
 	put(making, FIELD_RCPT_TO, making->rcpt_to);
 	making->event.field[FIELD_RAW_RCPT_TO] = slice_str(
 	        making->recipient->address != NULL ? making->recipient->address : address);
+	const char *written = making->recipient->original;
+	if (written != NULL && g_ascii_strcasecmp(written, making->rcpt_to) != 0)
+		put(making, FIELD_ORIG_RCPT_TO, written);
 	const char *at = strrchr(making->rcpt_to, '@');
 	making->domain = at != NULL ? g_strdup(at + 1) : NULL;
 	put(making, FIELD_RECIPIENT_DOMAIN, making->domain);
@@ -261,11 +306,28 @@ static void put_recipient(struct making *making)
 		put(making, FIELD_ROUTING_DOMAIN, making->domain);
 }
 
+/* What the milter would have told of it, had it seen the mail. */
+static void put_letterhead(struct making *making)
+{
+	const struct report_recipient *r = making->recipient;
+	const char *address = r->original != NULL ? r->original : r->address;
+
+	if (making->returned.recipient != NULL)
+		address = making->returned.recipient;
+	letterhead_read(&making->head, making->reports->map,
+	        making->report->text[REPORT_ORIGINAL_HEADERS], address);
+	for (enum field field = 0; field < FIELDS; field++)
+		if (carries(making->event.type, field) && !event_has(&making->event, field) &&
+		        making->head.field[field].n > 0)
+			making->event.field[field] = making->head.field[field];
+}
+
 /* The returned header, for mails that the store does not have. */
 static void put_returned(struct making *making)
 {
 	char *const *text = making->report->text;
 
+	put_letterhead(making);
 	put(making, FIELD_CUSTOMER_ID, making->reports->customer_id);
 	put(making, FIELD_SUBACCOUNT_ID, making->reports->subaccount_id);
 	put(making, FIELD_MSG_FROM, text[REPORT_ORIGINAL_SENDER]);
@@ -287,10 +349,12 @@ static int class_of(const struct making *making)
 		return CLASS_AUTO_REPLY;
 	if (making->report->kind == REPORT_CHALLENGE)
 		return CLASS_CHALLENGE;
+	/* What `postwake reclassify` gives, of the same fields. */
 	const struct failure failure = {.text = slice_str(r->diagnostic),
 	        .dsn = slice_str(r->status),
-	        .code = slice_str(r->code)};
-	int class = classifier_class(classifier_default(), &failure)->bounce_class;
+	        .code = slice_str(r->code),
+	        .mx = making->event.field[FIELD_MX_HOST]};
+	int class = classifier_class(making->reports->classifier, &failure)->bounce_class;
 	if (class != CLASS_UNDETERMINED)
 		return class;
 	if (!event_has(&making->event, FIELD_RCPT_TO))
@@ -304,7 +368,8 @@ static void put_failure(struct making *making)
 
 	put(making, FIELD_RAW_REASON, r->diagnostic);
 	if (r->diagnostic != NULL) {
-		reason_canonical(making->reason, slice_str(r->diagnostic));
+		classifier_reason(
+		        making->reports->classifier, making->reason, slice_str(r->diagnostic));
 		put(making, FIELD_REASON, making->reason->str);
 	}
 	put(making, FIELD_ERROR_CODE, r->code);
@@ -355,7 +420,10 @@ static uint64_t identity(const struct making *making)
 	const struct report_recipient *r = making->recipient;
 	g_autofree char *recipient = g_ascii_strdown(r->address != NULL ? r->address : "", -1);
 	g_autofree char *made = g_strdup_printf("%" G_GINT64_FORMAT, making->report->time);
-	const char *own = text[REPORT_ID] != NULL ? text[REPORT_ID] : made;
+	const char *own = text[REPORT_ID];
+
+	if (own == NULL)
+		own = text[REPORT_DATE] != NULL ? text[REPORT_DATE] : made;
 	const struct slice parts[] = {SLICE("report"), slice_str(recipient),
 	        slice_str(event_catalogue[making->event.type].name), slice_str(own),
 	        slice_str(text[REPORT_ORIGINAL_ID])};
@@ -386,6 +454,7 @@ static int find_original(struct making *making, struct store *store, struct erro
 	const struct original_key key = {
 	        .recipient = making->returned.recipient != NULL ? making->returned.recipient
 	                                                        : making->recipient->address,
+	        .written = making->recipient->original,
 	        .message_id = making->returned.message_id,
 	        .report = making->report,
 	};
@@ -396,6 +465,7 @@ static int find_original(struct making *making, struct store *store, struct erro
 static void making_clear(struct making *making)
 {
 	original_clear(&making->original);
+	letterhead_clear(&making->head);
 	g_clear_pointer(&making->rcpt_to, g_free);
 	g_clear_pointer(&making->domain, g_free);
 	g_clear_pointer(&making->friendly_domain, g_free);
@@ -429,16 +499,31 @@ static size_t kind_index(enum report_kind kind)
 	return i;
 }
 
-int reports_read(const struct reports *reports, struct slice mail, struct store *store, int64_t now,
-        void (*event)(void *ctx, const struct event *event), void *ctx, struct error *err)
+/* The kinds that count by where they came to: people's programs answer whoever wrote. */
+static bool is_for_others(const struct making *making, enum reports_way way)
+{
+	enum report_kind kind = making->report->kind;
+
+	return way == REPORTS_IN_PASSING &&
+	       (kind == REPORT_AUTO_REPLY || kind == REPORT_CHALLENGE ||
+	               kind == REPORT_UNSUBSCRIBE) &&
+	       !is_addressed(making->reports, making->report);
+}
+
+int reports_read(const struct reports *reports, struct slice mail, enum reports_way way,
+        struct store *store, int64_t now, void (*event)(void *ctx, const struct event *event),
+        void *ctx, struct error *err)
 {
 	const struct report_config config = {
-	        .unsubscribe = (const char *const *)reports->wildcards};
+	        .unsubscribe = (const char *const *)reports->unsubscribe_wildcards,
+	        .feedback = (const char *const *)reports->feedback_wildcards};
 	struct report *report = report_parse(mail, &config);
 	struct making making = {.reports = reports, .report = report, .reason = g_string_new(NULL)};
 	size_t kind = kind_index(report->kind);
 	int made = 0, found = 0;
 
+	if (is_for_others(&making, way))
+		kind = G_N_ELEMENTS(kinds);
 	returned_read(report->kind == REPORT_UNSUBSCRIBE ? reports->unsubscribe : reports->verp,
 	        report, &making.returned);
 	for (guint i = 0; kind < G_N_ELEMENTS(kinds) && i < report->recipients->len; i++) {
@@ -462,6 +547,7 @@ int reports_read(const struct reports *reports, struct slice mail, struct store 
 /* ---- into the store ---- */
 
 struct taking {
+	struct reports *reports;
 	struct capture *capture;
 	struct store *store;
 	unsigned fresh;
@@ -491,27 +577,54 @@ static bool is_known(struct taking *taking, uint64_t id)
 	return found > 0;
 }
 
+/* One that was added a moment ago may not be in the store yet: its commit is waited for too. With
+ * the lock held. */
+static bool is_recent(struct taking *taking, uint64_t id)
+{
+	const uint64_t *ticket = g_hash_table_lookup(taking->reports->recent, &id);
+
+	if (ticket != NULL && *ticket > taking->ticket)
+		taking->ticket = *ticket;
+	return ticket != NULL;
+}
+
+static void add_recent(struct taking *taking, uint64_t id)
+{
+	GHashTable *recent = taking->reports->recent;
+
+	if (g_hash_table_size(recent) >= RECENT_MAX)
+		g_hash_table_remove_all(recent);
+	g_hash_table_insert(
+	        recent, g_memdup2(&id, sizeof(id)), g_memdup2(&taking->ticket, sizeof(id)));
+}
+
 static void take_event(void *ctx, const struct event *event)
 {
 	struct taking *taking = ctx;
 
 	if (is_known(taking, event->id) || taking->err->set)
 		return;
-	taking->ticket = capture_add(taking->capture, event);
-	taking->fresh++;
+	g_mutex_lock(&taking->reports->lock);
+	if (!is_recent(taking, event->id)) {
+		taking->ticket = capture_add(taking->capture, event);
+		taking->fresh++;
+		add_recent(taking, event->id);
+	}
+	g_mutex_unlock(&taking->reports->lock);
 }
 
-int reports_take(const struct reports *reports, struct capture *capture, struct store *store,
-        struct slice mail, unsigned *found_r, unsigned *new_r, struct error *err)
+int reports_take(struct reports *reports, struct capture *capture, struct store *store,
+        struct slice mail, enum reports_way way, unsigned *found_r, unsigned *new_r,
+        struct error *err)
 {
-	struct taking taking = {.capture = capture, .store = store, .err = err};
-	int found = reports_read(reports, mail, store, clock_now(), take_event, &taking, err);
+	struct taking taking = {.reports = reports, .capture = capture, .store = store, .err = err};
+	int found = reports_read(reports, mail, way, store, clock_now(), take_event, &taking, err);
 
 	*found_r = found > 0 ? (unsigned)found : 0;
 	*new_r = taking.fresh;
 	if (found < 0 || err->set)
 		return -1;
-	if (taking.fresh > 0 && capture_wait(capture, taking.ticket, COMMIT_TIMEOUT) != 1)
+	if (taking.ticket > 0 && capture_wait(capture, taking.ticket, COMMIT_TIMEOUT) != 1)
 		return error_set(err, "the report could not be committed in time");
 	return 0;
 }

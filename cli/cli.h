@@ -24,6 +24,10 @@ const struct config *cli_config(struct cli *cli, struct error *err);
 /* The query socket: -s or the configured one. NULL with *err. */
 const char *cli_socket(struct cli *cli, struct error *err);
 
+/* Reads relay_domains (daemon/inbound.h); what is no list is told on standard error. */
+struct domains;
+int cli_inbound(const char *text, struct domains **domains_r, struct error *err);
+
 /* Parses the options of a subcommand (`usage` as for g_option_context_new). False: a message was
  * printed, end with CLI_FAILED. */
 bool cli_options(const GOptionEntry *entries, const char *usage, const char *description, int *argc,

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "daemon/inbound.h"
+
 int cli_fail(const char *format, ...)
 {
 	va_list ap;
@@ -43,4 +45,16 @@ const char *cli_socket(struct cli *cli, struct error *err)
 		return cli->socket;
 	const struct config *config = cli_config(cli, err);
 	return config != NULL ? config->query_socket : NULL;
+}
+
+int cli_inbound(const char *text, struct domains **domains_r, struct error *err)
+{
+	g_autoptr(GPtrArray) unread = g_ptr_array_new_with_free_func(g_free);
+	int result = inbound_read(text, domains_r, unread, err);
+
+	for (guint i = 0; i < unread->len; i++)
+		cli_fail("relay_domains: %s: cannot be read as a list of domains; mail for them "
+		         "counts as outbound",
+		        (const char *)unread->pdata[i]);
+	return result;
 }

@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/input.h"
 #include "event/classify.h"
+#include "trace/domains.h"
 
 /* Lines taken under one lock. */
 #define LINES_AT_ONCE 4096
@@ -27,21 +28,32 @@ struct import_options {
 struct importer {
 	const struct import_options *options;
 	struct progress *progress;
+	bool damaged; /* a file could not be read to its end */
 	/* Without a daemon. */
 	struct store *store;
 	struct classifier *classifier;
+	struct domains *inbound;
 	struct capture *capture;
 	/* With one. */
 	struct http *http;
 	json_t *sums; /* what the daemon answered, added up */
 };
 
+/* An archive that is damaged or cut off is no reason to leave the other files unread. */
+static void import_damage(struct importer *importer, const struct error *why)
+{
+	fprintf(stderr, "postwake: %s; what could be read of it has been taken\n", why->text);
+	importer->damaged = true;
+}
+
 /* ---- into a store that nobody holds ---- */
 
-static uint64_t import_lines(struct importer *importer, struct input *input,
-        struct capture_source *source, struct error *err)
+static uint64_t import_lines(
+        struct importer *importer, struct input *input, struct capture_source *source)
 {
+	struct error damage = {0};
 	uint64_t ticket = 0;
+	int64_t last = 0;
 	struct slice line;
 	gint64 offset;
 	int more = 1;
@@ -49,11 +61,15 @@ static uint64_t import_lines(struct importer *importer, struct input *input,
 	while (more == 1) {
 		capture_begin(source);
 		for (int n = 0; n < LINES_AT_ONCE; n++) {
-			more = input_line(input, &line, &offset, err);
+			more = input_line(input, &line, &offset, &damage);
 			if (more != 1)
 				break;
-			capture_line(source, line, offset, false);
+			last = capture_line(source, line, offset, false);
 			progress_line(importer->progress);
+		}
+		if (more < 0) {
+			import_damage(importer, &damage);
+			capture_gap(source, last, 0, -1, damage.text);
 		}
 		ticket = capture_end(source, SLICE_NONE);
 		progress_show(importer->progress, input);
@@ -87,7 +103,7 @@ static int import_direct(struct importer *importer, const char *path, struct err
 	struct capture_source *source =
 	        capture_source_new(capture_live(importer->capture), name, &reader, err);
 	if (source != NULL) {
-		uint64_t ticket = import_lines(importer, input, source, err);
+		uint64_t ticket = import_lines(importer, input, source);
 		done = capture_wait(importer->capture, ticket, FLUSH_TIMEOUT);
 		if (done == 0)
 			error_set(err, "%s: not committed within %d s", path, FLUSH_TIMEOUT / 1000);
@@ -177,7 +193,7 @@ static int import_hand_over(struct importer *importer, const char *path, struct 
 	                                    &status, body, err) == 0)
 		import_sum(importer, status, body, err);
 	if (upload.err.set)
-		error_set(err, "%s", upload.err.text);
+		import_damage(importer, &upload.err);
 	input_close(&upload.input);
 	g_string_free(upload.text, TRUE);
 	return err->set ? -1 : 0;
@@ -206,6 +222,9 @@ static int import_open_capture(struct importer *importer, struct cli *cli, struc
 		if (importer->classifier == NULL)
 			return -1;
 		config.trace.classifier = importer->classifier;
+		if (cli_inbound(settings->relay_domains, &importer->inbound, err) < 0)
+			return -1;
+		config.trace.inbound = importer->inbound;
 	}
 	return capture_open(&importer->capture, importer->store, &config, err);
 }
@@ -366,8 +385,11 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	progress_free(&importer.progress);
 	http_free(&importer.http);
 	classifier_free(&importer.classifier);
+	domains_free(&importer.inbound);
 	store_close(&importer.store);
 	if (err.set)
 		return cli_fail("%s", err.text);
+	if (importer.damaged)
+		return CLI_FAILED;
 	return lines > 0 ? CLI_FOUND : CLI_NOTHING;
 }

@@ -11,6 +11,7 @@
 #include "event/json.h"
 #include "cli/input.h"
 #include "logtail/lines.h"
+#include "trace/domains.h"
 #include "trace/trace.h"
 
 struct parse {
@@ -109,11 +110,12 @@ static void parse_explain(struct parse_mail *parse, struct slice mail)
 	parse->events++;
 }
 
-static int parse_mails(struct cli *cli, char **paths, bool explain, struct error *err)
+/* `config` and `classifier` may be NULL. */
+static int parse_mails(const struct config *config, struct classifier *classifier, char **paths,
+        bool explain, struct error *err)
 {
 	static const struct config none;
-	const struct config *config = cli->config_path != NULL ? cli_config(cli, err) : &none;
-	struct reports *reports = config != NULL ? report_settings(config, err) : NULL;
+	struct reports *reports = report_settings(config != NULL ? config : &none, classifier, err);
 	struct parse_mail parse = {0};
 
 	for (char **path = paths; reports != NULL && *path != NULL && !err->set; path++) {
@@ -124,8 +126,8 @@ static int parse_mails(struct cli *cli, char **paths, bool explain, struct error
 		if (explain)
 			parse_explain(&parse, slice_make(mail->str, mail->len));
 		else
-			reports_read(reports, slice_make(mail->str, mail->len), NULL, clock_now(),
-			        parse_mail_event, &parse, err);
+			reports_read(reports, slice_make(mail->str, mail->len), REPORTS_BROUGHT,
+			        NULL, clock_now(), parse_mail_event, &parse, err);
 	}
 	reports_free(&reports);
 	if (fflush(stdout) != 0)
@@ -142,6 +144,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	struct trace_config trace = {.log_followed = true};
 	gboolean attempts = FALSE, mail = FALSE, explain = FALSE;
 	g_autofree char *relays = NULL, *zone = NULL, *node = NULL, *instance = NULL;
+	g_autofree char *domains = NULL;
+	struct domains *inbound = NULL;
 	struct classifier *classifier = NULL;
 	struct error err = {0};
 	const GOptionEntry entries[] = {
@@ -149,6 +153,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	                "every attempt and refusal as logged: hops included, no injections", NULL},
 	        {"internal-relays", 0, 0, G_OPTION_ARG_STRING, &relays,
 	                "content filters whose hops join one message (IP:PORT…)", "LIST"},
+	        {"relay-domains", 0, 0, G_OPTION_ARG_STRING, &domains,
+	                "mail for these domains is inbound (as in postwake.conf)", "LIST"},
 	        {"zone", 0, 0, G_OPTION_ARG_STRING, &zone, "time zone of the stamps", "NAME"},
 	        {"node", 0, 0, G_OPTION_ARG_STRING, &node, "node name (default: host of the line)",
 	                "NAME"},
@@ -173,11 +179,16 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 		classifier = classifier_new(config->bounce_rules, config->reason_rules, &err);
 	trace.classifier = classifier;
 	trace.internal_relays = relays == NULL && config != NULL ? config->internal_relays : relays;
+	if (domains == NULL && config != NULL)
+		domains = g_strdup(config->relay_domains);
+	if (!err.set && cli_inbound(domains, &inbound, &err) == 0)
+		trace.inbound = inbound;
 	const struct line_reader_config reader = {.zone = zone, .node = node, .instance = instance};
 	int status = CLI_FAILED;
 	if (!err.set)
-		status = mail ? parse_mails(cli, argv + 1, explain, &err)
+		status = mail ? parse_mails(config, classifier, argv + 1, explain, &err)
 		              : parse_files(&trace, &reader, argv + 1, &err);
 	classifier_free(&classifier);
+	domains_free(&inbound);
 	return err.set ? cli_fail("%s", err.text) : status;
 }

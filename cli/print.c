@@ -8,6 +8,7 @@
 
 #include "cli/client.h"
 #include "cli/when.h"
+#include "event/catalogue.h"
 
 #define COLUMNS_OF_TABLE 4
 /* Width of a streamed recipient column, where the longest is not known. */
@@ -82,9 +83,17 @@ char *print_csv_field(const char *text)
 
 /* ---- the table ---- */
 
+const char *print_fact(const json_t *event)
+{
+	const char *name = client_text(event, "type");
+	enum event_type type = event_type_by_name(slice_str(name));
+
+	return type < EVENT_TYPES ? event_catalogue[event_outbound(type)].name : name;
+}
+
 char *print_detail(const json_t *event)
 {
-	const char *type = client_text(event, "type"), *mx = client_text(event, "mx_host");
+	const char *type = print_fact(event), *mx = client_text(event, "mx_host");
 	const char *reason = client_text(event, "raw_reason");
 
 	if (strcmp(type, "injection") == 0)

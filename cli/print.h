@@ -51,4 +51,7 @@ void printer_end(struct printer **printer, gint64 total);
 /* What an event says in one line: reply, reason or subject. To be freed by g_free. */
 char *print_detail(const json_t *event);
 
+/* The type's name without regard to direction: "delivery" of a relay_delivery, too. */
+const char *print_fact(const json_t *event);
+
 #endif

@@ -73,18 +73,23 @@ static int report_direct(
 	static const struct config none;
 	const struct config *config = cli->config_path != NULL ? cli_config(cli, err) : &none;
 	const struct capture_config settings = {.trace = {.log_followed = true}, .keep_days = -1};
-	struct reports *reports = config != NULL ? report_settings(config, err) : NULL;
+	struct classifier *classifier =
+	        config != NULL ? classifier_new(config->bounce_rules, config->reason_rules, err)
+	                       : NULL;
+	struct reports *reports =
+	        classifier != NULL ? report_settings(config, classifier, err) : NULL;
 	struct capture *capture = NULL;
 	struct store *store = NULL;
 	unsigned found = 0, fresh = 0;
 
 	if (reports != NULL && store_open(&store, cli->store, STORE_WRITE, NULL, err) == 0 &&
 	        capture_open(&capture, store, &settings, err) == 0)
-		reports_take(reports, capture, store, slice_make(mail->str, mail->len), &found,
-		        &fresh, err);
+		reports_take(reports, capture, store, slice_make(mail->str, mail->len),
+		        REPORTS_BROUGHT, &found, &fresh, err);
 	capture_close(&capture, err);
 	store_close(&store);
 	reports_free(&reports);
+	classifier_free(&classifier);
 	*counts_r = (struct report_counts){.events = found, .fresh = fresh};
 	return err->set ? -1 : 0;
 }

@@ -21,8 +21,10 @@ struct show {
 
 static int show_rank(const json_t *event)
 {
+	const char *fact = print_fact(event);
+
 	for (int i = 0; i < (int)G_N_ELEMENTS(show_order); i++)
-		if (strcmp(client_text(event, "type"), show_order[i]) == 0)
+		if (strcmp(fact, show_order[i]) == 0)
 			return i;
 	return G_N_ELEMENTS(show_order);
 }

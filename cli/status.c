@@ -84,6 +84,7 @@ static void status_troubles(const json_t *results)
 	size_t i;
 
 	status_text("TROUBLE", client_text(results, "store_trouble"));
+	status_text("TROUBLE", client_text(results, "read_trouble"));
 	json_array_foreach(json_object_get(results, "following"), i, source)
 	{
 		g_autofree char *text = g_strdup_printf(
@@ -94,6 +95,21 @@ static void status_troubles(const json_t *results)
 	}
 }
 
+static void status_damage(const json_t *results)
+{
+	const json_t *day;
+	size_t i;
+
+	json_array_foreach(json_object_get(results, "days"), i, day)
+	{
+		g_autofree char *text =
+		        g_strdup_printf("the day file of %s is damaged: its events cannot be read",
+		                client_text(day, "day"));
+		if (json_is_true(json_object_get(day, "damaged")))
+			status_text("TROUBLE", text);
+	}
+}
+
 static void status_print(const json_t *results)
 {
 	status_text("version", client_text(results, "version"));
@@ -101,6 +117,7 @@ static void status_print(const json_t *results)
 	status_text("started", client_text(results, "started"));
 	status_days(results);
 	status_troubles(results);
+	status_damage(results);
 	status_ledger(results);
 	putchar('\n');
 	status_counters(results);

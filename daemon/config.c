@@ -44,6 +44,7 @@ static const struct config_key config_keys[] = {
         {"postwake", "subaccount_id", CONFIG_TEXT, IN(subaccount_id), "0", NULL},
         {"postwake", "internal_relays", CONFIG_TEXT, IN(internal_relays), NULL, NULL},
         {"postwake", "sending_ips", CONFIG_TEXT, IN(sending_ips), NULL, NULL},
+        {"postwake", "relay_domains", CONFIG_TEXT, IN(relay_domains), NULL, NULL},
         {"postwake", "follow", CONFIG_CHOICE, IN(follow), "auto", "auto none"},
         {"postwake", "log", CONFIG_CHOICE, IN(log), "stderr", "stderr syslog"},
         {"postwake", "debug", CONFIG_SWITCH, IN(debug), "no", NULL},
@@ -58,6 +59,7 @@ static const struct config_key config_keys[] = {
         {"milter", "instance", CONFIG_TEXT, IN(milter_instance), NULL, NULL},
         {"milter", "remove_header", CONFIG_SWITCH, IN(milter_remove_header), "no", NULL},
         {"milter", "header_map", CONFIG_TEXT, IN(milter_header_map), NULL, NULL},
+        {"milter", "reports", CONFIG_SWITCH, IN(milter_reports), "no", NULL},
         {"milter", "postfix_config", CONFIG_TEXT, IN(milter_postfix_config), NULL, NULL},
         {"milter", "check_postfix", CONFIG_SWITCH, IN(milter_check_postfix), "yes", NULL},
 
@@ -72,11 +74,13 @@ static const struct config_key config_keys[] = {
 
         {"report", "verp", CONFIG_TEXT, IN(report_verp), NULL, NULL},
         {"report", "unsubscribe", CONFIG_TEXT, IN(report_unsubscribe), NULL, NULL},
+        {"report", "feedback", CONFIG_TEXT, IN(report_feedback), NULL, NULL},
 
         {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},
 
         {"source", "file", CONFIG_TEXT, OF(file), NULL, NULL},
+        {"source", "rotated", CONFIG_TEXT, OF(rotated), NULL, NULL},
         {"source", "journal", CONFIG_TEXT, OF(journal), NULL, NULL},
         {"source", "users", CONFIG_TEXT, OF(users), NULL, NULL},
         {"source", "unchecked", CONFIG_SWITCH, OF(unchecked), "no", NULL},

@@ -12,6 +12,7 @@
 struct config_source {
 	char *name;
 	char *file;     /* path, or NULL for the journal */
+	char *rotated;  /* where rotated files lie besides its directory, or NULL */
 	char *journal;  /* "system", or a journal file or directory; NULL for a file */
 	char *users;    /* journal: trusted senders besides root */
 	bool unchecked; /* journal file: also entries whose sender nobody vouches for */
@@ -31,8 +32,9 @@ struct config {
 	char *subaccount_id;
 	char *internal_relays;
 	char *sending_ips;
-	char *follow; /* "auto": where no [source …] is given, the usual log; "none" */
-	char *log;    /* "stderr" or "syslog" */
+	char *relay_domains; /* daemon/inbound.h; NULL = all mail is outbound */
+	char *follow;        /* "auto": where no [source …] is given, the usual log; "none" */
+	char *log;           /* "stderr" or "syslog" */
 	bool debug;
 
 	bool milter;
@@ -44,6 +46,7 @@ struct config {
 	char *milter_instance;
 	bool milter_remove_header;
 	char *milter_header_map;
+	bool milter_reports;         /* reports are taken from the mails that pass */
 	char *milter_postfix_config; /* directory for postconf -c; NULL = Postfix's default */
 	bool milter_check_postfix;
 
@@ -56,6 +59,7 @@ struct config {
 
 	char *report_verp; /* patterns: capture/report.h */
 	char *report_unsubscribe;
+	char *report_feedback;
 
 	char *bounce_rules; /* files of the user's own rules; NULL = none */
 	char *reason_rules;

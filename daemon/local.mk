@@ -2,7 +2,9 @@ noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h \
 	daemon/import.c daemon/import.h \
+	daemon/inbound.c daemon/inbound.h \
 	daemon/mail.c daemon/mail.h \
+	daemon/postconf.c daemon/postconf.h \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
 	daemon/sources.c daemon/sources.h
@@ -12,8 +14,10 @@ postwaked_SOURCES = daemon/main.c
 postwaked_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_config
-TESTS += tests/unit/test_config
+check_PROGRAMS += tests/unit/test_config tests/unit/test_inbound
+TESTS += tests/unit/test_config tests/unit/test_inbound
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/support/unit.h
 tests_unit_test_config_LDADD = libdaemon.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_inbound_SOURCES = tests/unit/test_inbound.c tests/support/unit.h
+tests_unit_test_inbound_LDADD = libdaemon.a libtrace.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif

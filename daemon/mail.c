@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/postconf.h"
 #include "milter/listener.h"
 #include "mime/headers.h"
 
 struct mail {
 	struct handover *handover;
+	struct report_context *report;
 	struct milter_config milter;
 	int commit_timeout; /* ms */
 	bool any_node;      /* the log's names for this machine and instance are not known */
@@ -48,6 +50,21 @@ static void mail_count(void *ctx, const char *counter)
 	g_mutex_unlock(&mail->lock);
 }
 
+static bool mail_report_address(void *ctx, const char *address)
+{
+	const struct mail *mail = ctx;
+
+	return reports_address(mail->report->reports, address);
+}
+
+static void mail_report(void *ctx, GString *text)
+{
+	struct mail *mail = ctx;
+
+	if (!report_pass(mail->report, text))
+		mail_count(mail, "milter_reports_dropped");
+}
+
 void mail_counted(struct mail *mail, struct capture *capture)
 {
 	GHashTableIter iter;
@@ -84,6 +101,7 @@ static void mail_configure(struct mail *mail, const struct config *config)
 	                                                                         : MILTER_ACCEPT,
 	        .remove_header = config->milter_remove_header,
 	        .see_rejects = config->sources->len == 0,
+	        .reports = config->milter_reports,
 	        .header_map = config->milter_header_map,
 	};
 	if (config->sources->len == 0)
@@ -109,12 +127,15 @@ static void mail_free(struct mail *mail)
 	g_free(mail);
 }
 
-struct mail *mail_start(const struct config *config, struct handover *handover, struct error *err)
+struct mail *mail_start(const struct config *config, struct handover *handover,
+        struct report_context *report, struct error *err)
 {
 	struct mail *mail = g_new0(struct mail, 1);
 	const struct milter_hooks hooks = {.ctx = mail,
 	        .observed = mail_observed,
 	        .now = mail_now,
+	        .report_address = mail_report_address,
+	        .report = mail_report,
 	        .count = mail_count,
 	        .decode_text = mime_decode_text,
 	        .first_address = mime_first_address,
@@ -125,6 +146,7 @@ struct mail *mail_start(const struct config *config, struct handover *handover, 
 	g_mutex_init(&mail->lock);
 	mail->counts = g_hash_table_new(g_str_hash, g_str_equal);
 	mail->handover = handover;
+	mail->report = report;
 	mail_configure(mail, config);
 	if (milter_listen(&mail->milter, &hooks, err) < 0) {
 		mail_free(mail);
@@ -150,23 +172,6 @@ void mail_stop(struct mail **mail)
 
 /* ---- what Postfix does while we are not there ---- */
 
-static char *mail_postconf(const struct config *config, const char *name)
-{
-	const char *argv[] = {"postconf", "-h", name, NULL, NULL, NULL};
-	g_autofree char *out = NULL;
-
-	if (config->milter_postfix_config != NULL) {
-		argv[3] = argv[2];
-		argv[2] = config->milter_postfix_config;
-		argv[1] = "-hc";
-	}
-	if (!g_spawn_sync(NULL, (char **)argv, NULL,
-	            G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &out, NULL, NULL,
-	            NULL))
-		return NULL;
-	return out != NULL ? g_strdup(g_strstrip(out)) : NULL;
-}
-
 /* The "{ unix:…, default_action=…, … }" of a list that names our socket, or the bare socket. */
 static char *mail_entry(const char *list, const char *socket)
 {
@@ -185,10 +190,10 @@ static char *mail_entry(const char *list, const char *socket)
 	return g_strndup(open, (gsize)(close - open));
 }
 
-static void mail_check_list(
-        const struct config *config, const char *parameter, const char *fallback)
+static void mail_check_list(const struct config *config, GHashTable *values, const char *parameter)
 {
-	g_autofree char *list = mail_postconf(config, parameter);
+	const char *list = g_hash_table_lookup(values, parameter);
+	const char *fallback = g_hash_table_lookup(values, "milter_default_action");
 	g_autofree char *entry = mail_entry(list, config->milter_socket);
 
 	if (entry == NULL)
@@ -205,8 +210,12 @@ static void mail_check_list(
 
 void mail_check_postfix(const struct config *config)
 {
-	g_autofree char *fallback = mail_postconf(config, "milter_default_action");
+	static const char *const names[] = {
+	        "smtpd_milters", "non_smtpd_milters", "milter_default_action", NULL};
+	g_autoptr(GHashTable) values = postconf_read(config->milter_postfix_config, names, NULL);
 
-	mail_check_list(config, "smtpd_milters", fallback);
-	mail_check_list(config, "non_smtpd_milters", fallback);
+	if (values == NULL)
+		return; /* no Postfix here: nothing to warn of */
+	mail_check_list(config, values, "smtpd_milters");
+	mail_check_list(config, values, "non_smtpd_milters");
 }

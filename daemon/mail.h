@@ -5,11 +5,14 @@
 #include "capture/capture.h"
 #include "capture/handover.h"
 #include "daemon/config.h"
+#include "daemon/report.h"
 
 struct mail;
 
-/* Opens the socket and starts serving. NULL with *err. */
-struct mail *mail_start(const struct config *config, struct handover *handover, struct error *err);
+/* Opens the socket and starts serving; `report` gets the reports among the mails. NULL with *err.
+ */
+struct mail *mail_start(const struct config *config, struct handover *handover,
+        struct report_context *report, struct error *err);
 
 /* Gives what the milter counted since the last call to the store's counters. */
 void mail_counted(struct mail *mail, struct capture *capture);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/config.h"
 #include "daemon/import.h"
+#include "daemon/inbound.h"
 #include "daemon/mail.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
@@ -31,6 +32,7 @@
 struct daemon {
 	struct config *config;
 	struct classifier *classifier;
+	struct domains *inbound;
 	struct store *store;
 	struct capture *capture;
 	struct handover *handover;
@@ -90,6 +92,19 @@ static int daemon_open_store(struct daemon *d, struct error *err)
 	return store_open(&d->store, d->config->store, STORE_WRITE, NULL, err);
 }
 
+static int daemon_open_inbound(struct daemon *d, struct error *err)
+{
+	g_autoptr(GPtrArray) unread = g_ptr_array_new_with_free_func(g_free);
+	int result = inbound_read(d->config->relay_domains, &d->inbound, unread, err);
+
+	for (guint i = 0; i < unread->len; i++)
+		log_warning("relay_domains",
+		        "%s: cannot be read as a list of domains; name those domains in "
+		        "relay_domains, or their mail counts as outbound",
+		        (const char *)unread->pdata[i]);
+	return result;
+}
+
 static int daemon_open_capture(struct daemon *d, struct error *err)
 {
 	const struct config *c = d->config;
@@ -98,6 +113,7 @@ static int daemon_open_capture(struct daemon *d, struct error *err)
 	                                              .subaccount_id = c->subaccount_id,
 	                                              .sending_ips = c->sending_ips,
 	                                              .classifier = d->classifier,
+	                                              .inbound = d->inbound,
 	                                              .log_followed = c->sources->len > 0,
 	                                              .milter = c->milter},
 	        .keep_days = c->keep_days,
@@ -121,8 +137,7 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
 	import_hooks(&d->import, &config.import);
-	if (report_open(&d->report, c, d->capture, d->store, &config.report, err) < 0)
-		return -1;
+	report_hooks(&d->report, &config.report);
 	d->server = query_server_new(d->store, &config, err);
 	if (d->server != NULL)
 		log_info("query", "listening on %s", c->query_socket);
@@ -132,12 +147,13 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 static int daemon_open(struct daemon *d, struct error *err)
 {
 	d->classifier = classifier_new(d->config->bounce_rules, d->config->reason_rules, err);
-	if (d->classifier == NULL || daemon_open_store(d, err) < 0 ||
-	        daemon_open_capture(d, err) < 0)
+	if (d->classifier == NULL || daemon_open_inbound(d, err) < 0 ||
+	        daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0 ||
+	        report_open(&d->report, d->config, d->classifier, d->capture, d->store, err) < 0)
 		return -1;
 	d->handover = handover_new(d->capture, 0);
 	if (d->config->milter) {
-		d->mail = mail_start(d->config, d->handover, err);
+		d->mail = mail_start(d->config, d->handover, &d->report, err);
 		if (d->mail == NULL)
 			return -1;
 	}
@@ -174,6 +190,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	report_close(&d->report);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
+	domains_free(&d->inbound);
 	store_close(&d->store);
 	return result;
 }

@@ -95,8 +95,12 @@ static void source_trouble(struct source *source, const struct error *err)
 	g_mutex_lock(&source->lock);
 	source->trouble = *err;
 	g_mutex_unlock(&source->lock);
-	if (err->set && log_damper_pass(&source->damper, 60, &suppressed))
+	if (!err->set || !log_damper_pass(&source->damper, 60, &suppressed))
+		return;
+	if (suppressed > 0)
 		log_error(source->name, "%s (%u more suppressed)", err->text, suppressed);
+	else
+		log_error(source->name, "%s", err->text);
 }
 
 static int source_read(struct source *source, struct error *err)
@@ -162,7 +166,10 @@ static int source_open_file(struct source *source, struct slice position, struct
 
 	source->follow =
 	        follow_new(source->config->file, position, source->config->from_start, &hooks, err);
-	return source->follow != NULL ? 0 : -1;
+	if (source->follow == NULL)
+		return -1;
+	follow_rotated(source->follow, source->config->rotated);
+	return 0;
 }
 
 static int source_open_journal(struct source *source, struct slice position, struct error *err)

@@ -148,6 +148,28 @@ enum field field_by_name(struct slice name)
 	return FIELDS;
 }
 
+static const struct {
+	enum event_type out, in;
+} directions[] = {{EVENT_INJECTION, EVENT_RELAY_INJECTION}, {EVENT_DELIVERY, EVENT_RELAY_DELIVERY},
+        {EVENT_DELAY, EVENT_RELAY_TEMPFAIL}, {EVENT_BOUNCE, EVENT_RELAY_PERMFAIL},
+        {EVENT_POLICY_REJECTION, EVENT_RELAY_REJECTION}};
+
+enum event_type event_outbound(enum event_type type)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(directions); i++)
+		if (directions[i].in == type)
+			return directions[i].out;
+	return type;
+}
+
+enum event_type event_inbound(enum event_type type)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(directions); i++)
+		if (directions[i].out == type)
+			return directions[i].in;
+	return type;
+}
+
 static bool has_bit(const guint64 set[2], enum field field)
 {
 	return (set[field / 64] >> (field % 64) & 1) != 0;

@@ -53,6 +53,11 @@ extern const struct event_info event_catalogue[EVENT_TYPES];
 enum event_type event_type_by_name(struct slice name);
 enum event_type event_type_by_number(unsigned number);
 
+/* The type that the same fact has for mail that goes out (EVENT_DELIVERY of EVENT_RELAY_DELIVERY),
+ * and for mail that comes in for domains of ours; other types are themselves. */
+enum event_type event_outbound(enum event_type type);
+enum event_type event_inbound(enum event_type type);
+
 /* FIELDS when there is no such field. */
 enum field field_by_name(struct slice name);
 enum field field_by_number(unsigned number);

@@ -1,5 +1,6 @@
 #include "event/classify.h"
 
+#include "event/catalogue.h"
 #include "event/lru.h"
 #include "event/plain.h"
 #include "event/reason_rules.h"
@@ -261,10 +262,9 @@ static bool by_reply(const struct event *event)
 		for (size_t i = 0; i < G_N_ELEMENTS(forms); i++)
 			if (slice_eq(class, slice_str(forms[i])))
 				return false;
+	enum event_type type = event_outbound(event->type);
 	return class.p != NULL &&
-	       (event->type == EVENT_BOUNCE || event->type == EVENT_DELAY ||
-	               event->type == EVENT_OUT_OF_BAND || event->type == EVENT_RELAY_TEMPFAIL ||
-	               event->type == EVENT_RELAY_PERMFAIL);
+	       (type == EVENT_BOUNCE || type == EVENT_DELAY || type == EVENT_OUT_OF_BAND);
 }
 
 static bool renew_field(struct event *event, enum field field, struct slice value)

@@ -12,7 +12,6 @@ libevent_a_SOURCES = \
 	event/lru.c event/lru.h \
 	event/observation.h \
 	event/plain.c event/plain.h \
-	event/reason.c event/reason.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h
 
@@ -40,7 +39,8 @@ EVENT_TESTS = \
 	tests/unit/test_ingest_check \
 	tests/unit/test_identity \
 	tests/unit/test_json \
-	tests/unit/test_reason
+	tests/unit/test_reason \
+	tests/unit/test_sources
 check_PROGRAMS += $(EVENT_TESTS)
 TESTS += $(EVENT_TESTS)
 EVENT_TEST_LDADD = libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
@@ -59,6 +59,8 @@ tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
 tests_unit_test_reason_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_sources_SOURCES = tests/unit/test_sources.c tests/support/unit.h
+tests_unit_test_sources_LDADD = $(EVENT_TEST_LDADD)
 endif
 
 # `make fuzz` builds the fuzz targets (clang with libFuzzer); run them as long as you like, such as

@@ -11,6 +11,7 @@
 enum observation_kind {
 	OBSERVATION_NONE,     /* the line means nothing to us; `rule` names why */
 	OBSERVATION_UNPARSED, /* a line of an MTA that no rule knows */
+	OBSERVATION_LOSS,     /* who writes the log says that lines were lost before it: reason */
 
 	/* Facts about a message under a queue id. */
 	/* A server took a message: client_*, sasl_username, orig_queue_id. Sendmail says so when

@@ -36,6 +36,7 @@ struct gap {
 
 struct follow {
 	char *path;
+	char *olddir; /* or NULL */
 	struct follow_hooks hooks;
 	gboolean from_start;
 	gint64 grace; /* microseconds */
@@ -205,7 +206,14 @@ void follow_free(struct follow **follow_p)
 	g_array_free(follow->gaps, TRUE);
 	g_free(follow->none_newer);
 	g_free(follow->path);
+	g_free(follow->olddir);
 	g_clear_pointer(follow_p, g_free);
+}
+
+void follow_rotated(struct follow *follow, const char *folder)
+{
+	g_free(follow->olddir);
+	follow->olddir = g_strdup(folder);
 }
 
 void follow_grace(struct follow *follow, guint ms)
@@ -322,7 +330,7 @@ static char *rotation_listing(const GPtrArray *rotation)
  * be another one, or no longer the next. */
 static gboolean follow_unchanged(const struct follow *follow, const GPtrArray *rotation)
 {
-	g_autoptr(GPtrArray) now = rotation_scan(follow->path, NULL);
+	g_autoptr(GPtrArray) now = rotation_scan(follow->path, follow->olddir, NULL);
 	if (now == NULL)
 		return FALSE;
 	g_autofree char *before = rotation_listing(rotation), *after = rotation_listing(now);
@@ -401,7 +409,7 @@ static int follow_whole_line(struct follow *follow, struct error *err)
 /* From the beginning, or behind the last whole line. As follow_search. */
 static int follow_begin(struct follow *follow, struct error *err)
 {
-	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, err);
+	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, follow->olddir, err);
 	struct stat st;
 	gint64 offset = 0;
 
@@ -611,7 +619,7 @@ static int follow_search(struct follow *follow, struct error *err)
 	if (!follow->placed)
 		return follow_begin(follow, err);
 	for (int i = 0;; i++) {
-		g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, err);
+		g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, follow->olddir, err);
 		struct hit hit;
 		if (rotation == NULL ||
 		        follow_find(follow, rotation, &follow->saved.at, &hit, err) != 0)
@@ -820,7 +828,7 @@ static enum advance follow_advance(struct follow *follow, struct error *err)
 		follow->quiet_since = 0;
 		return ADVANCE_WAIT;
 	}
-	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, err);
+	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, follow->olddir, err);
 	if (rotation == NULL)
 		return ADVANCE_FAILED;
 	int next = follow_next(follow, rotation);
@@ -835,7 +843,7 @@ static gboolean follow_missed_copy(const struct follow *follow, gint64 mtime)
 {
 	if (follow->generation->packed || follow->generation->mtime == mtime)
 		return FALSE;
-	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, NULL);
+	g_autoptr(GPtrArray) rotation = rotation_scan(follow->path, follow->olddir, NULL);
 	return rotation != NULL && rotation_after(rotation, mtime) >= 0;
 }
 

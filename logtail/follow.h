@@ -37,6 +37,10 @@ struct follow *follow_new(const char *path, struct slice position, gboolean from
         const struct follow_hooks *hooks, struct error *err);
 void follow_free(struct follow **follow);
 
+/* Where else rotated files may lie (logrotate's olddir): see rotation_scan. To be called before the
+ * first follow_run. */
+void follow_rotated(struct follow *follow, const char *folder);
+
 /* How long (ms, default 1000) a renamed file must not have grown before the new one is read: its
  * writer has it open until it is told to reopen. */
 void follow_grace(struct follow *follow, guint ms);

@@ -47,11 +47,15 @@ guint64 journal_untrusted(const struct journal *journal)
 #else
 
 #include <errno.h>
+#include "logtail/loss.h"
+
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-journal.h>
+
+#include "logtail/loss.h"
 
 #define POSITION_VERSION "v=1"
 #define USERS "postfix mail smmta smmsp"
@@ -98,9 +102,6 @@ static const char *const matches[] = {
         "SYSLOG_IDENTIFIER=postfix/postscreen",
         ("MESSAGE_ID=" DROPPED),
 };
-
-/* Units whose suppressed messages are a gap in the record of mail. */
-static const char *const mail_units[] = {"postfix", "sendmail", "sm-mta", "mail"};
 
 struct journal {
 	sd_journal *sd;
@@ -390,13 +391,10 @@ static gboolean journal_is_notice(struct journal *journal, gint64 time, gboolean
 	if (!journal->has[MESSAGE_ID] ||
 	        !slice_eq(journal_field(journal, MESSAGE_ID), SLICE(DROPPED)))
 		return FALSE;
-	for (size_t i = 0; i < G_N_ELEMENTS(mail_units) && !again; i++) {
-		if (slice_find(text, slice_str(mail_units[i])) < 0)
-			continue;
+	if (!again && loss_is_of_mail(text)) {
 		g_autofree char *what =
 		        g_strdup_printf("journald's rate limit: %.*s", SLICE_ARG(text));
 		journal_tell(journal, time, what);
-		break;
 	}
 	return TRUE;
 }

@@ -2,6 +2,8 @@
 
 #include <glib.h>
 
+#include "logtail/loss.h"
+
 /* Hosts whose last line is remembered: more means that host names are made up. */
 #define MOST_HOSTS 4096
 
@@ -131,7 +133,8 @@ static struct slice instance_of(const struct line_reader *reader, struct slice p
 	for (size_t i = 0; i < G_N_ELEMENTS(plain); i++)
 		if (slice_eq(name, slice_str(plain[i])))
 			return SLICE("");
-	return program.n > 0 ? name : SLICE("");
+	bool cut = slice_starts(name, SLICE("postfix-")); /* see postfix_speaks */
+	return program.n > 0 || cut ? name : SLICE("");
 }
 
 static const struct dialect *find_dialect(struct slice program, struct slice *daemon_r)
@@ -205,7 +208,12 @@ void line_reader_entry(struct line_reader *reader, const struct syslog_line *ent
 	const struct dialect *dialect = find_dialect(line.program, &daemon);
 	if (dialect == NULL) {
 		last->known = false;
-		give(&seen, &line, "not an MTA", observed, ctx);
+		if (loss_is_notice(line.program, line.text)) {
+			seen.kind = OBSERVATION_LOSS;
+			seen.reason = line.text;
+		}
+		give(&seen, &line, seen.kind == OBSERVATION_LOSS ? "lines lost" : "not an MTA",
+		        observed, ctx);
 		return;
 	}
 	if (!line.repeats_last)

@@ -3,6 +3,7 @@ noinst_LIBRARIES += liblogtail.a
 liblogtail_a_SOURCES = \
 	logtail/field.c logtail/field.h \
 	logtail/lines.c logtail/lines.h \
+	logtail/loss.c logtail/loss.h \
 	logtail/postfix.c logtail/postfix.h \
 	logtail/postfix_delivery.c \
 	logtail/postfix_reject.c \

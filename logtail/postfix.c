@@ -121,18 +121,17 @@ static bool postfix_read(struct dialect_line *in, struct observation *seen)
 }
 
 /* syslog_name/daemon, syslog_name/service/daemon, with a daemon that we know: postfixadmin and its
- * like are none. "postfix" alone where the daemon was cut off, and "postfix-script" of old
- * versions.
- */
+ * like are none. "postfix" alone, or "postfix-out" of an instance, where the daemon was cut off
+ * (rsyslog's RFC 5424 form), and "postfix-script" of old versions. Of postfix-policyd and other
+ * helpers the rules know no line. */
 static bool postfix_speaks(struct slice program, struct slice *daemon_r)
 {
 	ptrdiff_t slash = slice_rchr(program, '/');
 
 	*daemon_r = SLICE_NONE;
-	if (slash < 0 && slice_eq(program, SLICE("postfix")))
-		return true;
 	if (slash < 0 && !slice_eq(program, SLICE("postfix-script")))
-		return false;
+		return slice_eq(program, SLICE("postfix")) ||
+		       slice_starts(program, SLICE("postfix-"));
 	*daemon_r = slice_from(program, (size_t)(slash + 1));
 	return postfix_daemon_known(*daemon_r);
 }

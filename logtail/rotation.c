@@ -157,7 +157,7 @@ static void rotation_drop_doubles(GPtrArray *rotation)
 	}
 }
 
-GPtrArray *rotation_scan(const char *path, struct error *err)
+GPtrArray *rotation_scan(const char *path, const char *olddir, struct error *err)
 {
 	g_autoptr(GPtrArray) rotation = g_ptr_array_new_with_free_func(rotated_free);
 	g_autofree char *folder = g_path_get_dirname(path);
@@ -169,7 +169,10 @@ GPtrArray *rotation_scan(const char *path, struct error *err)
 	if (stat(path, &self) != 0)
 		self.st_ino = 0;
 	int failed = rotation_read_folder(rotation, folder, base, &self, err);
-
+	if (failed == 0 && olddir != NULL) {
+		g_autofree char *old = g_canonicalize_filename(olddir, folder);
+		failed = rotation_read_folder(rotation, old, base, &self, err);
+	}
 	if (real != NULL && strcmp(real, path) != 0) {
 		g_autofree char *real_folder = g_path_get_dirname(real);
 		g_autofree char *real_base = g_path_get_basename(real);

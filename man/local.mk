@@ -12,6 +12,10 @@ dist_man_MANS += \
 	man/postwake-show.1 \
 	man/postwake-status.1 \
 	man/postwake.conf.5 \
+	man/postwake-event.5 \
 	man/postwake-rules.5 \
 	man/postwake-query.7 \
 	man/postwaked.8
+
+# Makes the table of postwake-event(5); tests/gate.sh compares.
+EXTRA_DIST += man/fields.awk

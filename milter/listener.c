@@ -26,10 +26,11 @@
 static struct listener {
 	struct milter_shared *shared;
 	struct milter_socket socket;
-	bool remove_header, see_rejects, tempfail;
+	bool remove_header, see_rejects, reports, tempfail;
 
-	gint closed; /* callbacks must not begin any more */
-	gint active; /* callbacks that began */
+	gint unskippable; /* an MTA sends all of a body, whatever the reply */
+	gint closed;      /* callbacks must not begin any more */
+	gint active;      /* callbacks that began */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool stop;  /* milter_stop was called */
@@ -86,6 +87,12 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	 * of them when the MTA hung up in the meantime: a refusal must be replied to. */
 	if (listener.see_rejects)
 		want_steps = (want_steps | SMFIP_RCPT_REJ) & ~(unsigned long)SMFIP_NR_RCPT;
+	/* A reply to the first piece of a body can refuse the others. */
+	if (listener.reports)
+		want_steps =
+		        (want_steps | SMFIP_SKIP) & ~(unsigned long)(SMFIP_NOBODY | SMFIP_NR_BODY);
+	if (listener.reports && (steps & SMFIP_SKIP) == 0)
+		g_atomic_int_set(&listener.unskippable, 1);
 	if ((actions & SMFIF_SETSYMLIST) != 0) {
 		want_actions |= SMFIF_SETSYMLIST;
 		for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
@@ -185,6 +192,18 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 	return SMFIS_NOREPLY;
 }
 
+static sfsistat on_body(SMFICTX *ctx, unsigned char *bytes, size_t n)
+{
+	struct milter_session *session = enter(ctx);
+	bool more = false;
+
+	if (session != NULL) {
+		more = milter_session_body(session, slice_make((const char *)bytes, n));
+		leave();
+	}
+	return more || g_atomic_int_get(&listener.unskippable) ? SMFIS_CONTINUE : SMFIS_SKIP;
+}
+
 static sfsistat on_end(SMFICTX *ctx)
 {
 	struct milter_session *session = enter(ctx);
@@ -240,6 +259,7 @@ static int open_socket(unsigned mode, struct error *err)
 	        .xxfi_envfrom = on_mail,
 	        .xxfi_envrcpt = on_rcpt,
 	        .xxfi_header = on_header,
+	        .xxfi_body = on_body,
 	        .xxfi_eom = on_end,
 	        .xxfi_abort = on_abort,
 	        .xxfi_close = on_close,
@@ -268,6 +288,7 @@ int milter_listen(
 
 	listener.remove_header = config->remove_header;
 	listener.see_rejects = config->see_rejects;
+	listener.reports = config->reports;
 	listener.tempfail = config->on_failure == MILTER_TEMPFAIL;
 	listener.shared = milter_shared_new(config, hooks, err);
 	if (listener.shared == NULL ||

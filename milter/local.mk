@@ -3,12 +3,17 @@ libmilter_pw_a_SOURCES = \
 	milter/attributes.c milter/attributes.h \
 	milter/header_map.c milter/header_map.h \
 	milter/listener.c milter/listener.h \
+	milter/passing.c milter/passing.h \
 	milter/session.c milter/session.h \
 	milter/socket.c milter/socket.h
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener
-TESTS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener
+check_PROGRAMS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener \
+	tests/unit/test_passing
+TESTS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener \
+	tests/unit/test_passing
+tests_unit_test_passing_SOURCES = tests/unit/test_passing.c tests/support/unit.h
+tests_unit_test_passing_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c tests/support/unit.h
 tests_unit_test_session_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_header_map_SOURCES = tests/unit/test_header_map.c tests/support/unit.h
@@ -22,7 +27,7 @@ endif
 
 FUZZ_HEADERS_FILES = \
 	tests/fuzz/fuzz_headers.c milter/session.c milter/attributes.c milter/header_map.c \
-	mime/headers.c base/error.c base/slice.c
+	milter/passing.c mime/headers.c base/error.c base/slice.c
 EXTRA_DIST += tests/fuzz/fuzz_headers.c
 CLEANFILES += tests/fuzz/fuzz_headers
 

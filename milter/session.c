@@ -6,6 +6,7 @@
 
 #include "milter/attributes.h"
 #include "milter/header_map.h"
+#include "milter/passing.h"
 
 /* Postfix hands on 60,000 bytes of a header at most; what comes near may have been cut. */
 #define HEADER_CUT 59900
@@ -15,7 +16,8 @@ struct milter_shared {
 	struct header_map *map;
 	char *node, *instance;
 	enum milter_on_failure on_failure;
-	bool remove_header, see_rejects;
+	bool remove_header, see_rejects, reports;
+	gint passing_total; /* bytes of mails that may be reports, under way */
 };
 
 /* Where a recipient may stand in the header. */
@@ -37,10 +39,11 @@ struct message {
 	bool msys_read;
 	size_t header_bytes;
 	struct attributes msys, mapped;
+	struct passing passing;
 };
 
 struct milter_session {
-	const struct milter_shared *shared;
+	struct milter_shared *shared;
 	char *host, *ip, *helo;
 	char port[8];
 	bool local; /* handed in by pickup, not by smtpd */
@@ -72,6 +75,7 @@ struct milter_shared *milter_shared_new(
 	        .on_failure = config->on_failure,
 	        .remove_header = config->remove_header,
 	        .see_rejects = config->see_rejects,
+	        .reports = config->reports,
 	};
 	return shared;
 }
@@ -86,7 +90,7 @@ void milter_shared_free(struct milter_shared **shared)
 	g_clear_pointer(shared, g_free);
 }
 
-struct milter_session *milter_session_new(const struct milter_shared *shared)
+struct milter_session *milter_session_new(struct milter_shared *shared)
 {
 	struct milter_session *session = g_new0(struct milter_session, 1);
 
@@ -102,6 +106,7 @@ static void message_reset(struct message *message)
 {
 	attributes_clear(&message->msys);
 	attributes_clear(&message->mapped);
+	passing_clear(&message->passing);
 	g_ptr_array_set_size(message->recipients, 0);
 	g_hash_table_remove_all(message->places);
 	g_string_chunk_clear(message->text);
@@ -201,6 +206,20 @@ static int64_t size_argument(const char *const *argv)
 	return -1;
 }
 
+/* What our own users send is no report to us, unless they address it so. */
+static void begin_passing(struct milter_session *session)
+{
+	struct message *message = &session->message;
+	bool own = session->local || message->auth_user != NULL;
+
+	if (!session->shared->reports)
+		return;
+	passing_begin(&message->passing, &session->shared->passing_total);
+	passing_sender(&message->passing, message->from, own);
+	passing_received(&message->passing, session->helo, session->ip, session->shared->node,
+	        session->shared->hooks.now(session->shared->hooks.ctx));
+}
+
 void milter_session_mail(struct milter_session *session, const char *const *argv,
         const char *queue_id, const char *auth_user, const char *auth_type, const char *tls_version,
         const char *cipher)
@@ -219,6 +238,7 @@ void milter_session_mail(struct milter_session *session, const char *const *argv
 	message->auth_type = keep(message, auth_type);
 	message->tls_version = keep(message, tls_version);
 	message->cipher = keep(message, cipher);
+	begin_passing(session);
 }
 
 /* What every observation of the session says. */
@@ -291,6 +311,17 @@ static void refuse(struct milter_session *session, struct slice to, const char *
 	session->shared->hooks.observed(session->shared->hooks.ctx, &seen, false);
 }
 
+static void add_recipient(struct milter_session *session, char *address)
+{
+	const struct milter_hooks *hooks = &session->shared->hooks;
+	struct message *message = &session->message;
+
+	g_ptr_array_add(message->recipients, address);
+	if (session->shared->reports)
+		passing_recipient(
+		        &message->passing, address, hooks->report_address(hooks->ctx, address));
+}
+
 void milter_session_rcpt(struct milter_session *session, const char *const *argv,
         const char *queue_id, const char *mailer, const char *host, const char *address)
 {
@@ -304,8 +335,8 @@ void milter_session_rcpt(struct milter_session *session, const char *const *argv
 	if (is_refused(session, mailer, host))
 		refuse(session, to, message->queue_id, host, address);
 	else if (message->recipients->len < MILTER_RECIPIENTS_MAX)
-		g_ptr_array_add(message->recipients,
-		        g_string_chunk_insert_len(message->text, to.p, (gssize)to.n));
+		add_recipient(
+		        session, g_string_chunk_insert_len(message->text, to.p, (gssize)to.n));
 	else
 		count(session, "milter_recipients_limit");
 }
@@ -428,6 +459,7 @@ void milter_session_header(struct milter_session *session, const char *name, con
 
 	if (!message->open || value == NULL)
 		return;
+	passing_header(&message->passing, name, value);
 	if (message->header_bytes + text.n > MILTER_HEADER_BYTES_MAX) {
 		/* Counted once; X-MSYS-API must still be removed. */
 		if (message->header_bytes <= MILTER_HEADER_BYTES_MAX)
@@ -541,6 +573,23 @@ static int hand_over(struct milter_session *session, const char *queue_id)
 	        shared->hooks.ctx, &seen, shared->on_failure == MILTER_TEMPFAIL);
 }
 
+bool milter_session_body(struct milter_session *session, struct slice chunk)
+{
+	return session->message.open && passing_body(&session->message.passing, chunk);
+}
+
+static void hand_over_report(struct milter_session *session)
+{
+	const struct milter_hooks *hooks = &session->shared->hooks;
+	struct passing *passing = &session->message.passing;
+
+	if (!passing_may_be_report(passing))
+		return;
+	if (passing->full)
+		count(session, "milter_report_limit");
+	hooks->report(hooks->ctx, passing_take(passing));
+}
+
 int milter_session_end(struct milter_session *session, const char *queue_id, const char *msg_id,
         unsigned *remove_r)
 {
@@ -558,8 +607,11 @@ int milter_session_end(struct milter_session *session, const char *queue_id, con
 		count(session, "milter_no_queue_id");
 	else
 		result = hand_over(session, queue_id);
+	bool refused = result < 0 && session->shared->on_failure == MILTER_TEMPFAIL;
+	if (!refused)
+		hand_over_report(session);
 	message_reset(message);
-	return result < 0 && session->shared->on_failure == MILTER_TEMPFAIL ? -1 : 0;
+	return refused ? -1 : 0;
 }
 
 void milter_session_abort(struct milter_session *session)

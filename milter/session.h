@@ -9,6 +9,7 @@
 #ifndef PW_MILTER_SESSION_H
 #define PW_MILTER_SESSION_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,7 +19,8 @@
 /* What is read of one message at most; what is beyond is left out, and the rest of the message is
  * kept. Counters: milter_recipients_limit, milter_header_limit, milter_long_attributes (metadata,
  * tags and such: milter/attributes.h), milter_bad_attributes (no JSON and the like; the rest
- * counts), milter_no_queue_id (the message is not recorded). */
+ * counts), milter_no_queue_id (the message is not recorded), milter_report_limit (a mail that may
+ * be a report was cut: milter/passing.h). */
 #define MILTER_RECIPIENTS_MAX 50000
 #define MILTER_ADDRESSES_MAX 50000        /* in To and Cc; past it rcpt_type is unknown */
 #define MILTER_HEADER_BYTES_MAX (1 << 20) /* of the header values that we look at, together */
@@ -39,6 +41,10 @@ struct milter_hooks {
 	int (*observed)(void *ctx, const struct observation *seen, bool wait);
 	/* Wall clock, ms. */
 	int64_t (*now)(void *ctx);
+	/* Where reports are taken: whether they come to this address, and a mail that may be one,
+	 * as it would lie in a mailbox; `mail` is the hook's. */
+	bool (*report_address)(void *ctx, const char *address);
+	void (*report)(void *ctx, GString *mail);
 	/* One more of `counter`, a static text such as "milter_bad_json". May be NULL. */
 	void (*count)(void *ctx, const char *counter);
 
@@ -59,6 +65,7 @@ struct milter_config {
 	enum milter_on_failure on_failure;
 	bool remove_header; /* take X-MSYS-API out of the mail */
 	bool see_rejects;   /* ask for refused recipients (SMFIP_RCPT_REJ): no log is followed */
+	bool reports;       /* ask for bodies, to find reports among the mails */
 	const char *header_map; /* milter/header_map.h; NULL = the default map */
 };
 
@@ -68,7 +75,7 @@ struct milter_shared *milter_shared_new(
         const struct milter_config *config, const struct milter_hooks *hooks, struct error *err);
 void milter_shared_free(struct milter_shared **shared);
 
-struct milter_session *milter_session_new(const struct milter_shared *shared);
+struct milter_session *milter_session_new(struct milter_shared *shared);
 void milter_session_free(struct milter_session **session);
 
 /* The steps, in the order of the protocol; strings may be NULL where the MTA did not tell. Macro
@@ -85,6 +92,8 @@ void milter_session_mail(struct milter_session *session, const char *const *argv
 void milter_session_rcpt(struct milter_session *session, const char *const *argv,
         const char *queue_id, const char *mailer, const char *host, const char *address);
 void milter_session_header(struct milter_session *session, const char *name, const char *value);
+/* A piece of the body; false when no more of it is wanted. */
+bool milter_session_body(struct milter_session *session, struct slice chunk);
 /* End of message; the message is done with, whatever comes back. `msg_id`: {msg_id}, where the MTA
  * has it. 0 = continue, -1 = answer 451. *remove_r: how many X-MSYS-API headers to remove. */
 int milter_session_end(struct milter_session *session, const char *queue_id, const char *msg_id,

@@ -211,3 +211,37 @@ void mime_each_address(
 
 	walk_header(value, visit_each, &walk);
 }
+
+/* The value at `line`, with the lines that continue it; where the next field begins. */
+static const char *join_lines(const char *line, GString *value)
+{
+	for (;;) {
+		size_t n = strcspn(line, "\n");
+		g_string_append_len(value, line, (gssize)n);
+		line += n;
+		if (*line == '\0' || (line[1] != ' ' && line[1] != '\t'))
+			return *line == '\0' ? line : line + 1;
+		line += 1 + strspn(line + 1, " \t");
+		g_string_append_c(value, ' ');
+	}
+}
+
+void mime_each_field(const char *block,
+        void (*field)(void *ctx, const char *name, struct slice value), void *ctx)
+{
+	g_autoptr(GString) value = g_string_new(NULL);
+
+	while (*block != '\0' && *block != '\n') {
+		size_t n = strcspn(block, ": \t\n");
+		const char *colon = block + n + strspn(block + n, " \t");
+		g_autofree char *name = g_strndup(block, n);
+
+		g_string_truncate(value, 0);
+		if (*colon == ':' && n > 0) {
+			block = join_lines(colon + 1, value);
+			field(ctx, name, slice_trim(slice_make(value->str, value->len)));
+		} else {
+			block = join_lines(block, value);
+		}
+	}
+}

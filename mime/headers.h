@@ -24,4 +24,9 @@ char *mime_first_name(struct slice value);
 void mime_each_address(
         struct slice value, void (*address)(void *ctx, const char *addr_spec), void *ctx);
 
+/* Calls `field` for each field of a header block whose lines end in \n, in order, folded lines
+ * joined by a blank. Ends at an empty line; a line that is no field is passed over. */
+void mime_each_field(const char *block,
+        void (*field)(void *ctx, const char *name, struct slice value), void *ctx);
+
 #endif

@@ -21,12 +21,14 @@ tests_unit_test_mime_LDADD = libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIB
 endif
 
 # See event/local.mk for FUZZ_CC and how to run; tests/golden/reports are its seeds.
-FUZZ_REPORT_FILES = tests/fuzz/fuzz_report.c $(libmime_a_SOURCES) base/clock.c base/slice.c
+FUZZ_REPORT_FILES = tests/fuzz/fuzz_report.c $(libmime_a_SOURCES) capture/letterhead.c \
+	milter/attributes.c milter/header_map.c base/clock.c base/error.c base/slice.c
 EXTRA_DIST += tests/fuzz/fuzz_report.c
 CLEANFILES += tests/fuzz/fuzz_report
 
 fuzz: tests/fuzz/fuzz_report
 tests/fuzz/fuzz_report: $(FUZZ_REPORT_FILES)
 	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GMIME_CFLAGS) -o $@ \
-		$(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_REPORT_FILES))) $(GMIME_LIBS) $(GLIB_LIBS)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GMIME_CFLAGS) \
+		$(JANSSON_CFLAGS) -o $@ $(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_REPORT_FILES))) \
+		$(GMIME_LIBS) $(GLIB_LIBS) $(JANSSON_LIBS)

@@ -70,7 +70,8 @@ bool pattern_take(struct pattern *pattern, const char *text, char **first_r, cha
 
 /* ---- the readers: each true when the mail is of its kind, and *report is filled then ---- */
 
-bool report_read_feedback(const struct parts *parts, struct report *report);  /* report_arf.c */
+bool report_read_feedback(const struct parts *parts, const struct report_config *config,
+        struct report *report);                                               /* report_arf.c */
 bool report_read_status(const struct parts *parts, struct report *report);    /* report_dsn.c */
 bool report_read_rejection(const struct parts *parts, struct report *report); /* report_dsn.c */
 bool report_read_text(const struct parts *parts, struct report *report);      /* report_text.c */
@@ -100,5 +101,7 @@ guint original_begin(char **lines);
 void report_init(struct report *report);
 struct report_recipient *report_add(struct report *report, char *address);
 void report_set(struct report *report, enum report_text text, char *value);
+/* Whether the report came to an address of the patterns (NULL = none). */
+bool report_sent_to(const struct report *report, const char *const *patterns);
 
 #endif

@@ -108,6 +108,7 @@ static void read_outside(struct report *report, const char *header)
 	g_autofree char *from = fields_get(header, "From");
 
 	report_set(report, REPORT_ID, without_angles(fields_get(header, "Message-ID")));
+	report_set(report, REPORT_DATE, fields_get(header, "Date"));
 	if (from != NULL)
 		report_set(report, REPORT_FROM, text_address(from));
 	if (path != NULL)
@@ -118,6 +119,17 @@ static void read_outside(struct report *report, const char *header)
 	report->time = read_time(header);
 }
 
+bool report_sent_to(const struct report *report, const char *const *patterns)
+{
+	for (guint i = 0; patterns != NULL && i < report->sent_to->len; i++) {
+		g_autofree char *lower = g_ascii_strdown(report->sent_to->pdata[i], -1);
+		for (const char *const *pattern = patterns; *pattern != NULL; pattern++)
+			if (g_pattern_match_simple(*pattern, lower))
+				return true;
+	}
+	return false;
+}
+
 /* ---- what it is ---- */
 
 static void read_report(
@@ -125,7 +137,7 @@ static void read_report(
 {
 	const char *original = parts_find(parts, PART_ORIGINAL);
 
-	if (report_read_feedback(parts, report))
+	if (report_read_feedback(parts, config, report))
 		goto found;
 	if (parts_find(parts, PART_DISPOSITION) != NULL) {
 		if (report_read_rejection(parts, report))

@@ -25,6 +25,7 @@ enum report_kind {
 /* Texts of a report, absent = NULL; in UTF-8 where they come from headers. */
 enum report_text {
 	REPORT_ID,              /* its own Message-ID, without <> */
+	REPORT_DATE,            /* its Date, as written */
 	REPORT_FROM,            /* address in its From */
 	REPORT_RETURN_PATH,     /* its envelope sender, "" = the null sender */
 	REPORT_MTA,             /* who reports: Reporting-MTA without its type */
@@ -44,7 +45,7 @@ enum report_text {
 
 struct report_recipient {
 	char *address;    /* as written; NULL where the report names nobody */
-	char *original;   /* Original-Recipient where it differs; NULL */
+	char *original;   /* Original-Recipient, which the sender wrote; NULL */
 	char *action;     /* failed, delayed, …; NULL */
 	char *status;     /* 5.1.1; NULL */
 	char *code;       /* SMTP reply code; NULL */
@@ -62,10 +63,14 @@ struct report {
 	char *text[REPORT_TEXTS];
 };
 
-/* Which addresses take requests to be taken off a list: NULL-ended patterns of the whole address in
- * lower case where '*' is any text. NULL = go by the usual names and subjects. */
+/* What addresses are for: NULL-ended patterns of the whole address in lower case where '*' is any
+ * text. */
 struct report_config {
+	/* Take requests to be taken off a list; NULL = go by the usual names and subjects. */
 	const char *const *unsubscribe;
+	/* Feedback loops write to these: a returned message is a complaint there, however it came.
+	 * NULL = none. */
+	const char *const *feedback;
 };
 
 /* Reads a mail as it stands in a file: line ends of any kind, a "From " line in front, cut off

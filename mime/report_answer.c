@@ -98,17 +98,6 @@ bool report_read_answer(const struct parts *parts, struct report *report)
 
 /* ---- unsubscribe ---- */
 
-static bool matches_list(const struct report *report, const char *const *patterns)
-{
-	for (guint i = 0; i < report->sent_to->len; i++) {
-		g_autofree char *lower = g_ascii_strdown(report->sent_to->pdata[i], -1);
-		for (const char *const *pattern = patterns; *pattern != NULL; pattern++)
-			if (g_pattern_match_simple(*pattern, lower))
-				return true;
-	}
-	return false;
-}
-
 /* Without configuration: an address that says so, or a mail of nothing but the word. */
 static bool looks_like_unsubscribe(const struct parts *parts, const struct report *report)
 {
@@ -128,7 +117,7 @@ bool report_read_unsubscribe(
 	g_autofree char *path = fields_get(parts->header, "Return-Path");
 	bool null_sender = path != NULL && strcmp(path, "<>") == 0;
 	bool asked = config != NULL && config->unsubscribe != NULL
-	                     ? matches_list(report, config->unsubscribe)
+	                     ? report_sent_to(report, config->unsubscribe)
 	                     : looks_like_unsubscribe(parts, report);
 
 	/* Bounces and answers that come to the address are none. */

@@ -126,7 +126,7 @@ static bool read_arf(const struct parts *parts, struct report *report, const cha
 }
 
 /* Hotmail's Junk Mail Reporting Program: the returned message, and nothing for machines. */
-static bool read_jmrp(const struct parts *parts, struct report *report)
+static bool is_jmrp(const struct parts *parts, const struct report *report)
 {
 	static struct pattern sender = {.text = "^(?:staff|jmrp\\w*|junk)@(?:hotmail|outlook|live)"
 	                                        "\\.com$"};
@@ -136,24 +136,39 @@ static bool read_jmrp(const struct parts *parts, struct report *report)
 	        original != NULL ? fields_get(original, "X-HmXmrOriginalRecipient") : NULL;
 	const char *from = report->text[REPORT_FROM];
 
-	if (mark == NULL && !pattern_matches(&subject, parts->subject) &&
-	        (from == NULL || original == NULL || !pattern_matches(&sender, from)))
-		return false;
-	report->form = "jmrp";
+	return mark != NULL || pattern_matches(&subject, parts->subject) ||
+	       (from != NULL && original != NULL && pattern_matches(&sender, from));
+}
+
+/* The message alone tells all. */
+static void read_returned(const struct parts *parts, struct report *report, const char *form)
+{
+	const char *original = parts_find(parts, PART_ORIGINAL);
+
+	report->form = form;
 	report->kind = REPORT_COMPLAINT;
 	report_set(report, REPORT_FBTYPE, g_strdup("abuse"));
 	if (original != NULL)
 		add_from_original(report, original);
 	add_nobody(report);
 	read_parties(report);
-	return true;
 }
 
-bool report_read_feedback(const struct parts *parts, struct report *report)
+bool report_read_feedback(
+        const struct parts *parts, const struct report_config *config, struct report *report)
 {
 	const char *text = parts_find(parts, PART_FEEDBACK);
 
 	if (text != NULL)
 		return read_arf(parts, report, text);
-	return parts_find(parts, PART_STATUS) == NULL && read_jmrp(parts, report);
+	if (parts_find(parts, PART_STATUS) != NULL)
+		return false;
+	if (is_jmrp(parts, report))
+		read_returned(parts, report, "jmrp");
+	else if (config != NULL && parts_find(parts, PART_ORIGINAL) != NULL &&
+	         !signs_of_daemon(parts) && report_sent_to(report, config->feedback))
+		read_returned(parts, report, "feedback address");
+	else
+		return false;
+	return true;
 }

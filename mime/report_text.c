@@ -47,7 +47,8 @@ static struct shape {
         {"status", 3, false, {.text = "Address:\\s*<" ADDRESS_PATTERN ">(.*)$"}},
         {"reply", 4, false, {.text = "(?:^|\\W)[45]\\d\\d[ -].*?<?\\b" ADDRESS_PATTERN "(.*)$"}},
         {"command", 5, false, {.text = "RCPT TO:\\s*<?" ADDRESS_PATTERN ">?(.*)$"}},
-        {"any", 6, false, {.text = "(?:^|[\\s<'\"(])" ADDRESS_PATTERN "(.*)$"}},
+        {"any", 6, false,
+                {.text = "(?:^|(?<!\\bfrom)[\\s<'\"(])(?<!from <)" ADDRESS_PATTERN "(.*)$"}},
 };
 #define RANK_ANY 6
 
@@ -115,12 +116,18 @@ static bool announces(const char *line)
 
 /* ---- what is said of an address ---- */
 
+/* Sendmail's transcript: "While talking to HOST:", "550 HOST (smtp)... ", "554 <ADDRESS>... ". */
 static bool has_address_of_others(const char *line, const char *address)
 {
-	static struct pattern begins = {.text = "^\\s*['\"<]*" ADDRESS_PATTERN "['\">]*\\s*[:]"};
+	static struct pattern begins = {.text = "^\\s*(?:[245]\\d\\d[ -])?['\"<]*" ADDRESS_PATTERN
+	                                        "['\">]*\\s*(?::|\\.\\.\\.)"};
 	static struct pattern alone = {.text = "^\\s*['\"<]*" ADDRESS_PATTERN "['\">]*\\s*$"};
+	static struct pattern host = {
+	        .text = "^while talking to |^\\s*[245]\\d\\d[ -][\\w.-]+ \\(\\w+\\)\\.\\.\\. "};
 	g_autofree char *other = NULL;
 
+	if (pattern_matches(&host, line))
+		return true;
 	if (!pattern_take(&begins, line, &other, NULL) && !pattern_take(&alone, line, &other, NULL))
 		return false;
 	return !same_address(other, address);
@@ -345,6 +352,37 @@ static bool take_original(struct letter *letter)
 	return letter->report->recipients->len > 0;
 }
 
+/* Names alone, below a line that announces recipients: mailboxes of the server that writes. */
+static bool take_local(struct letter *letter)
+{
+	static struct pattern announced = {
+	        .text = "\\b(?:recipients?|addresse?e?s?|users?|mailbox(?:es)?)\\b.*:\\s*$"};
+	static struct pattern name = {.text = "^\\s*([\\w.+-]{2,64})\\s*$"};
+	struct report *report = letter->report;
+	const char *from = report->text[REPORT_FROM];
+	const char *at = from != NULL ? strrchr(from, '@') : NULL;
+	bool listed = false;
+
+	for (guint i = 0; at != NULL && i < letter->n; i++) {
+		g_autofree char *local = NULL;
+
+		if (is_empty(letter->lines[i])) {
+			listed = listed && report->recipients->len == 0;
+			continue;
+		}
+		if (listed && pattern_take(&name, letter->lines[i], &local, NULL) &&
+		        report->recipients->len < REPORT_RECIPIENTS_MAX)
+			tell(letter, report_add(report, g_strconcat(local, at, NULL)), letter->n,
+			        NULL);
+		else
+			listed = pattern_matches(&announced, letter->lines[i]);
+	}
+	if (report->recipients->len == 0)
+		return false;
+	report->form = "local name";
+	return true;
+}
+
 static void find_recipients(struct letter *letter)
 {
 	if (take_rank(letter, 1, true) || take_header(letter))
@@ -355,7 +393,7 @@ static void find_recipients(struct letter *letter)
 	for (unsigned rank = 1; rank < RANK_ANY; rank++)
 		if (take_rank(letter, rank, false))
 			return;
-	if (!take_original(letter))
+	if (!take_local(letter) && !take_original(letter))
 		take_rank(letter, RANK_ANY, true);
 }
 

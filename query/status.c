@@ -35,6 +35,10 @@ static int status_days(struct store *store, GString *out, struct error *err)
 		        slice_make(text, clock_format(day->day * CLOCK_DAY, CLOCK_DATE, text)));
 		json_member_int(out, "events", (gint64)day->events);
 		json_member_int(out, "bytes", (gint64)day->bytes);
+		if (day->damaged) {
+			json_key(out, "damaged");
+			g_string_append(out, "true");
+		}
 		g_string_append_c(out, '}');
 	}
 	g_string_append_c(out, ']');
@@ -149,21 +153,23 @@ static int status_unparsed(struct store *store, GString *out, struct error *err)
 	return 0;
 }
 
+/* What cannot be read is left out and told: the status is asked for when something is wrong. */
 void status_report(const struct query_request *request, struct query_answer *answer_r)
 {
-	struct store *store = request->store;
+	int (*const parts[])(struct store * store, GString * out, struct error * err) = {
+	        status_days, status_ledger, status_counters, status_gaps, status_unparsed};
 	GString *out = g_string_new("{\"results\":{");
-	struct error err = {0};
+	struct error trouble = {0};
 
 	answer_r->body = out;
-	json_member_int(out, "mark", (gint64)store_mark(store));
-	if (status_days(store, out, &err) < 0 || status_ledger(store, out, &err) < 0 ||
-	        status_counters(store, out, &err) < 0 || status_gaps(store, out, &err) < 0 ||
-	        status_unparsed(store, out, &err) < 0) {
-		query_answer_clear(answer_r);
-		query_answer_error(answer_r, 500, err.text);
-		return;
+	json_member_int(out, "mark", (gint64)store_mark(request->store));
+	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+		gsize before = out->len;
+		if (parts[i](request->store, out, &trouble) < 0)
+			g_string_truncate(out, before);
 	}
+	if (trouble.set)
+		json_member(out, "read_trouble", slice_str(trouble.text));
 	if (request->config->status != NULL)
 		request->config->status(request->config->ctx, out);
 	g_string_append(out, "}}");

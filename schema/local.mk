@@ -7,4 +7,5 @@ EXTRA_DIST += \
 	schema/fields.def \
 	schema/ingest.def \
 	schema/samples.def \
-	schema/search.def
+	schema/search.def \
+	schema/sources.def

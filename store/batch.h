@@ -47,6 +47,7 @@ void store_batch_state(struct store_batch *batch, struct slice key, struct slice
 /* Adds to a named counter. */
 void store_batch_count(struct store_batch *batch, const char *name, int64_t n);
 
+/* One that has been stored with the same end and text is known: a log may be read again. */
 void store_batch_gap(struct store_batch *batch, const struct store_gap *gap);
 
 /* Writes the batch. 0, or -1 with nothing of the control file written: the batch may be committed

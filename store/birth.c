@@ -1,6 +1,7 @@
 /* Which stored message a queue id meant at some time. Queue ids come again (short ones of Postfix
  * within hours), so a message takes lines only during its life: from its birth to its last event,
  * and on for as long as a mail may stay in the queue when a recipient was still open then. */
+#include "event/catalogue.h"
 #include "event/identity.h"
 #include "store/fetch.h"
 #include "store/private.h"
@@ -70,11 +71,12 @@ static void look(void *ctx, const struct event *event)
 	        !event_has(event, FIELD_MESSAGE_ID) || event->injected <= 0)
 		return;
 	struct life *life = life_of(looking, event);
-	bool done = event->type != EVENT_INJECTION && event->type != EVENT_DELAY;
+	enum event_type type = event_outbound(event->type);
+	bool done = type != EVENT_INJECTION && type != EVENT_DELAY;
 	life->last = MAX(life->last, event->time);
 	/* Retries are known of messages whose beginning was read. */
 	life->seen |= event_has(event, FIELD_NUM_RETRIES);
-	if (event->type != EVENT_INJECTION)
+	if (type != EVENT_INJECTION)
 		life->first = MIN(life->first, event->time);
 	if (note(life, event->field[FIELD_RCPT_TO]))
 		life->open |= !done;

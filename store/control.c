@@ -51,7 +51,9 @@ static const char *const statements[WRITE_STATEMENTS] = {
         [ADD_COUNTER] = "INSERT INTO counter (name, value) VALUES (?1, ?2) "
                         "ON CONFLICT DO UPDATE SET value = value + excluded.value",
         [ADD_GAP] = "INSERT INTO gap (source, since, until, bytes, text) "
-                    "VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM gap "
+                    "WHERE until = ?3 AND bytes = ?4 AND text = ?5 AND "
+                    "(?3 > 0 OR (since = ?2 AND ?2 > 0)))",
         [ADD_UNPARSED] = "INSERT INTO unparsed (source, offset, time, text) "
                          "VALUES (?1, ?2, ?3, ?4)",
         [TRIM_GAPS] = "DELETE FROM gap WHERE id <= (SELECT max(id) FROM gap) - " KEEP,

@@ -92,7 +92,8 @@ static int look_at(struct store *store, int64_t number, struct store_day *entry,
 	        .events = result == 1 ? (uint64_t)events : 0,
 	        .bytes = size_of(path, "") + size_of(path, "-wal"),
 	};
-	if (result < 0 && cause.number == EIO)
+	entry->damaged = result < 0 && cause.number == EIO;
+	if (entry->damaged)
 		return 1;
 	if (result < 0 && err != NULL && !err->set)
 		*err = cause;

@@ -115,7 +115,7 @@ static const struct field_form field_form[FIELDS] = {
 
 bool row_is_failure(enum event_type type)
 {
-	return type != EVENT_DELIVERY && type != EVENT_RELAY_DELIVERY;
+	return event_outbound(type) != EVENT_DELIVERY;
 }
 
 static bool is_message_field(unsigned field)

@@ -64,6 +64,7 @@ struct store_day {
 	int64_t day; /* days since 1970-01-01 UTC */
 	uint64_t events;
 	uint64_t bytes; /* file and its WAL */
+	bool damaged;   /* its events cannot be counted */
 };
 /* The days that there are, oldest first, as a GArray of struct store_day. NULL with *err. */
 GArray *store_days(struct store *store, struct error *err);

@@ -103,6 +103,13 @@ found=$(for page in man/postwake-*.1; do
 done)
 verdict 'every option of a subcommand is in its manual page' "$found"
 
+# The table of fields in the manual page is the one that the tests hold against the events.
+want=$(awk -f man/fields.awk schema/sources.def)
+found=$(sed -n '/begin of fields/,/end of fields/p' man/postwake-event.5 | sed '1d;$d')
+[ "$found" = "$want" ] && found='' ||
+	found='  put the output of "awk -f man/fields.awk schema/sources.def" between "begin" and "end of fields"'
+verdict 'postwake-event(5) has the table of schema/sources.def' "$found"
+
 if needs clang-format 'sources are formatted'; then
 	# Other versions than Debian 12's break lines elsewhere.
 	if clang-format --version | grep -q 'version 14\.'; then

@@ -7,7 +7,8 @@ AM_TESTS_ENVIRONMENT = \
 	export top_srcdir top_builddir;
 
 TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.py \
-	tests/golden/check_reports.py tests/golden/check_mails.py \
+	tests/golden/check_fields.py \
+	tests/golden/check_relay.py tests/golden/check_reports.py tests/golden/check_mails.py \
 	tests/golden/check_corpora.py tests/golden/check_replies.py tests/golden/check_classify.py
 
 EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/golden/replies \
@@ -15,8 +16,10 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/bench/genlog.py tests/bench/import \
 	tests/golden/check_classify.py \
 	tests/golden/check_corpora.py \
+	tests/golden/check_fields.py \
 	tests/golden/check_golden.py \
 	tests/golden/check_mails.py \
+	tests/golden/check_relay.py \
 	tests/golden/check_replies.py \
 	tests/golden/check_reports.py \
 	tests/golden/check_sendmail.py \

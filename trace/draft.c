@@ -1,7 +1,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "event/catalogue.h"
 #include "event/classify.h"
+#include "trace/domains.h"
 #include "trace/trace-private.h"
 
 #define SCRATCH 32768
@@ -241,8 +243,55 @@ void draft_failure(
 	        draft, FIELD_BOUNCE_CLASS, classifier_class(classifier, &failure)->bounce_class);
 }
 
+/* The same mail is one of ours or not, whichever source tells: by the address that the envelope
+ * had, not by what an alias made of it. An address without a domain is one, too. */
+static bool is_inbound(const struct draft *draft)
+{
+	const struct domains *inbound = draft->trace->config.inbound;
+	const struct event *event = &draft->event;
+
+	return inbound != NULL &&
+	       domains_hold(inbound, recipient_name(event->field[FIELD_RAW_RCPT_TO],
+	                                     event->field[FIELD_ORIG_RCPT_TO]));
+}
+
+/* The pool of the configuration, whatever a header says. */
+static struct slice pool_of(const struct draft *draft)
+{
+	struct slice ip = draft->event.field[FIELD_SENDING_IP];
+	const GArray *map = draft->trace->sending_ips;
+
+	for (guint i = 0; i < map->len; i++) {
+		const struct sending_ip *entry = &g_array_index(map, struct sending_ip, i);
+		if (entry->ip.p == ip.p && entry->pool.n > 0)
+			return entry->pool;
+	}
+	return SLICE_NONE;
+}
+
+/* What an event of a relay type does not carry was meant for mail that we send: a header of a
+ * stranger must not put it into a campaign, a pool or a subaccount of ours. */
+static void draft_inbound(struct draft *draft)
+{
+	struct slice *field = draft->event.field;
+
+	draft->event.type = event_inbound(draft->event.type);
+	for (int i = 0; i < FIELDS; i++)
+		if (field[i].p != NULL &&
+		        !event_documents(draft->event.type, (enum field)i, API_EVENTS))
+			field[i] = SLICE_NONE;
+	field[FIELD_SUBACCOUNT_ID] = slice_str(draft->trace->subaccount_id);
+	field[FIELD_IP_POOL] = pool_of(draft);
+	draft_set(draft, FIELD_ORIGINATION, SLICE("inbound"));
+	if (field[FIELD_MESSAGE_ID].n > 0)
+		field[FIELD_RELAY_ID] =
+		        decimal(draft->trace, identity_parts(&field[FIELD_MESSAGE_ID], 1));
+}
+
 void draft_emit(struct draft *draft)
 {
+	if (is_inbound(draft))
+		draft_inbound(draft);
 	draft->trace->emitted++;
 	if (draft->trace->hooks.event != NULL)
 		draft->trace->hooks.event(draft->trace->hooks.ctx, &draft->event);

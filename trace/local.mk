@@ -3,6 +3,7 @@ libtrace_a_SOURCES = \
 	trace/attempt.c \
 	trace/birth.c trace/birth.h \
 	trace/config.c trace/config.h \
+	trace/domains.c trace/domains.h \
 	trace/draft.c trace/draft.h \
 	trace/hops.c trace/hops.h \
 	trace/inject.c trace/inject.h \
@@ -18,6 +19,7 @@ libtrace_a_SOURCES = \
 
 if HAVE_CHECK
 TRACE_TESTS = \
+	tests/unit/test_domains \
 	tests/unit/test_trace \
 	tests/unit/test_trace_join \
 	tests/unit/test_trace_sendmail \
@@ -27,6 +29,8 @@ check_PROGRAMS += $(TRACE_TESTS)
 TESTS += $(TRACE_TESTS)
 TRACE_TEST_LDADD = libtrace.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 TRACE_TEST_FRAME = tests/unit/trace_script.h tests/support/unit.h
+tests_unit_test_domains_SOURCES = tests/unit/test_domains.c tests/support/unit.h
+tests_unit_test_domains_LDADD = $(TRACE_TEST_LDADD)
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(TRACE_TEST_FRAME)
 tests_unit_test_trace_LDADD = $(TRACE_TEST_LDADD)
 tests_unit_test_trace_join_SOURCES = tests/unit/test_trace_join.c $(TRACE_TEST_FRAME)

@@ -327,6 +327,8 @@ enum ledger_class trace_feed(struct trace *trace, const struct observation *seen
 
 	if (seen->kind > OBSERVATION_ENVELOPE)
 		return LEDGER_UNPARSED;
+	if (seen->kind == OBSERVATION_LOSS)
+		return LEDGER_IGNORED;
 	if (line)
 		note_line(trace, seen);
 	if (seen->kind == OBSERVATION_NONE)

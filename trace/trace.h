@@ -9,6 +9,7 @@
 #include "event/observation.h"
 
 struct trace;
+struct domains;
 
 struct trace_config {
 	const char
@@ -19,6 +20,8 @@ struct trace_config {
 	const char *subaccount_id;     /* NULL = "0" */
 	const char *sending_ips;       /* "syslog_name/service=IP[,pool] …"; NULL = none */
 	struct classifier *classifier; /* of failures; NULL = the default one. Not copied. */
+	const struct domains *inbound; /* mail for these domains gives relay_… events; NULL = none.
+	                                Not copied. */
 	bool log_followed;             /* a log of the instance decides; false: the milter alone */
 	bool milter;                   /* a milter listens too: mails that it missed are told */
 	int64_t join_timeout;          /* ms that an envelope waits for the log; 0 = 60 s */

@@ -1,11 +1,16 @@
 """The main job: mails through a real Postfix, found by the HTTP API."""
 
+import os
 import re
+import sys
 import time
 
 import lab
 from flow import expect, expect_in, flow
 from world import SUBJECT, world
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'golden'))
+import check_fields  # noqa: E402
 
 
 @flow('a delivered mail has an injection with what the milter saw, and a delivery')
@@ -149,6 +154,16 @@ def notification(environment):
     bounced_id = here.of('bounced')[0]['message_id']
     notices = [e for e in here.daemon.events('recipients=shop@lab.example') if e.get('parent_message_id') == bounced_id]
     expect('injection and delivery of the notice', {'injection', 'delivery'}, {e['type'] for e in notices})
+
+
+@flow('events of a real Postfix with its milter have the fields that postwake-event(5) says they can have')
+def fields(environment):
+    letters, seen = check_fields.table(), check_fields.fields_of(world(environment).daemon.events())
+    for kind, names in seen.items():
+        expect(f'fields of {kind} that it cannot have', [], sorted(f for f in names if letters[kind].get(f, '.') in '.n'))
+    told = {f for names in seen.values() for f in names}
+    expect('fields of the milter alone', set(), {'subject', 'friendly_from', 'campaign_id', 'open_tracking', 'helo',
+                                                 'transactional', 'sending_domain', 'rcpt_meta', 'rcpt_tags'} - told)
 
 
 @flow('an event is found within a second of its log line')

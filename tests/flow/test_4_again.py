@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import time
 
@@ -77,6 +78,87 @@ def compressed(environment):
         with opener(here.path(name), 'wb') as file:
             file.write(here.text.encode('utf-8', 'surrogateescape'))
         here.import_adds_nothing(name, here.path(name))
+
+
+PACKERS = {'gz': ['gzip', '-c'], 'bz2': ['bzip2', '-c'], 'xz': ['xz', '-c'], 'zst': ['zstd', '-q', '-c']}
+
+
+def packed(name, data):
+    if not shutil.which(PACKERS[name][0]):
+        raise Skip(f'{PACKERS[name][0]} is not installed')
+    return subprocess.run(PACKERS[name], input=data, capture_output=True, check=True).stdout
+
+
+def ids_in(environment, store):
+    done = lab.run_postwake(environment.build, '-S', store, 'search', '--limit', '0', '--ndjson')
+    return {json.loads(line)['event_id'] for line in done.stdout.splitlines()}
+
+
+@flow('gz, bz2, xz and zst are imported whole, in several members and as far as they are readable')
+def archives(environment):
+    directory = environment.directory('archives')
+    text = log(recently(), copies=2)
+    data = text.encode('utf-8', 'surrogateescape')
+    middle = data.index(b'\n', len(data) // 2) + 1
+    plain = os.path.join(directory, 'plain')
+    put(plain, text)
+    done = lab.run_postwake(environment.build, 'parse', plain)
+    want = {json.loads(line)['event_id'] for line in done.stdout.splitlines()}
+    expect('events of the log', True, len(want) > 500)
+    put(os.path.join(directory, 'first'), text[:len(data[:middle].decode('utf-8', 'surrogateescape'))])
+    for name in PACKERS:
+        whole, members, cut = (os.path.join(directory, f'{kind}.{name}') for kind in ('whole', 'members', 'cut'))
+        packs = packed(name, data)
+        for path, content in ((whole, packs), (members, packed(name, data[:middle]) + packed(name, data[middle:])),
+                              (cut, packed(name, data[:middle]) + packed(name, data[middle:])[:-20])):
+            with open(path, 'wb') as file:
+                file.write(content)
+        for path in (whole, members):
+            store = path + '.store'
+            done = lab.run_postwake(environment.build, '-S', store, 'import', '-q', path)
+            expect(f'{path}: status {done.stderr}', 0, done.returncode)
+            expect(f'{path}: events', set(), want ^ ids_in(environment, store))
+        store = cut + '.store'
+        for again in ('once', 'twice'):
+            done = lab.run_postwake(environment.build, '-S', store, 'import', '-q', cut, os.path.join(directory, 'first'))
+            expect(f'{cut}, {again}: status', 2, done.returncode)
+            expect_in(f'{cut}, {again}: message', f'{cut} is damaged', done.stderr)
+        got = ids_in(environment, store)
+        expect(f'{cut}: nothing else', set(), got - want)
+        expect(f'{cut}: the member before the damage', True, len(got) >= len(want) // 3)
+        status = json.loads(lab.run_postwake(environment.build, '-S', store, 'status', '--json').stdout)
+        expect(f'{cut}: one gap', [True], [f'{cut} is damaged' in gap['text'] for gap in status['gaps']])
+        lab.run_postwake(environment.build, '-S', store, 'import', '-q', whole)
+        expect(f'{cut}: then the whole one', set(), want ^ ids_in(environment, store))
+
+
+@flow('an archive that ends too early is imported by the daemon as far as it is readable')
+def cut_archive(environment):
+    here = followed(environment)
+    with open(here.path('cut.gz'), 'wb') as file:
+        file.write(packed('gz', here.text.encode('utf-8', 'surrogateescape'))[:-20])
+    done = here.daemon.postwake('-c', here.daemon.config, 'import', '-q', here.path('cut.gz'), here.log)
+    expect('status', 2, done.returncode)
+    expect_in('message', 'cut.gz is damaged', done.stderr)
+    expect('nothing new', set(here.events), set(by_id(here.daemon.events())))
+
+
+@flow('a notice of rsyslog that it dropped lines is a gap of the followed log')
+def dropped_lines(environment):
+    path = os.path.join(environment.directory('dropped'), 'mail.log')
+    put(path, log(recently()) + time.strftime('%b %e %H:%M:%S') + ' mx rsyslogd: imuxsock[pid 4711]: 35 messages lost '
+        'due to rate-limiting (200 allowed within 5 seconds)\n')
+    daemon = environment.daemon('dropped-daemon', {'file': path})
+    daemon.start()
+    for _ in range(2):
+        gap = lab.wait_until('the gap', lambda: daemon.status()['gaps'])
+        expect('how many', 1, len(gap))
+        expect_in('what was lost', 'imuxsock[pid 4711]: 35 messages lost', gap[0]['text'])
+        expect('source', path, gap[0]['source'])
+        check_ledger(daemon.status())
+        daemon.kill()  # read again from the last second on, it is the same gap
+        daemon.start()
+    daemon.stop()
 
 
 @flow('a renamed copy of a followed log adds nothing')

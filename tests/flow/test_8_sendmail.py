@@ -1,10 +1,14 @@
 """A real Sendmail beside a real Postfix on one host: both logs followed, one milter listener for each."""
 
+import json
 import os
+import re
+import smtplib
 
 import lab
 import sendmail
 from flow import Skip, expect, expect_in, flow
+from test_4_reports import STATUS, mail
 from world import api_header
 
 
@@ -23,7 +27,7 @@ class Pair:
                                           lab.RefusingMilter())
         self.daemon = lab.Daemon(environment.build, os.path.join(base, 'postwake'),
                                  {'file': self.sendmail.log, 'zone': 'UTC'}, socket,
-                                 {'postwake': {'node': 'mx'},
+                                 {'postwake': {'node': 'mx'}, 'milter': {'reports': 'yes'},
                                   'source postfix': {'file': self.postfix.log, 'zone': 'UTC'}})
         try:
             lab.write(self.sendmail.log, '')
@@ -119,6 +123,20 @@ def test_submission(environment):
     expect('deliveries', 1, len(both.daemon.events('events=delivery&recipients=ok.eva@py.example')))
 
 
+@flow('Sendmail: a bounce that passes the milter becomes an out_of_band; a large mail is skipped and flows on')
+def test_passing(environment):
+    both = pair(environment)
+    both.sendmail.send('ok.shop@py.example', ['ok.ida@py.example'], ['Message-ID: <for.ida@lab.example>'])
+    sent = both.daemon.wait_events('events=delivery&recipients=ok.ida@py.example')[0]
+    text = re.sub('(?m)^Return-Path:.*\n', '', mail(21, 'for.ida@lab.example', STATUS.format('ok.ida@py.example')))
+    with smtplib.SMTP('127.0.0.1', both.sendmail.port['smtp']) as client:
+        client.sendmail('', ['ok.shop@py.example'], text)
+        client.sendmail('shop@lab.example', ['ok.large@py.example'], 'Subject: large\n\n' + ('x' * 75 + '\n') * 50000)
+    event = both.daemon.wait_events('events=out_of_band&recipients=ok.ida@py.example')[0]
+    expect('joined', (sent['message_id'], '22'), (event['message_id'], event['bounce_class']))
+    both.daemon.wait_events('events=delivery&recipients=ok.large@py.example')
+
+
 @flow('Sendmail and Postfix on one host: each mail is told once, and the ledger counts both logs')
 def test_both(environment):
     both = pair(environment)
@@ -132,3 +150,22 @@ def test_both(environment):
     lab.wait_until('both logs are read', lambda: sum(s['lines'] for s in both.daemon.status()['ledger']) >= lines)
     unparsed = sum(s['unparsed'] for s in both.daemon.status()['ledger'])
     expect('unparsed lines', 0, unparsed)
+
+
+@flow('Sendmail: mail for the names in class w is inbound')
+def test_inbound(environment):
+    both = pair(environment)
+    both.sendmail.send('shop@py.example', ['nobody.there@lab.example'])
+    both.sendmail.send('shop@lab.example', ['ok.ida@py.example'])
+    both.daemon.wait_events('events=delivery&recipients=ok.ida@py.example')
+    both.daemon.wait_events('events=policy_rejection&recipients=nobody.there@lab.example')
+    copy = os.path.join(environment.directory('class-w'), 'sendmail.cf')  # its files lie in /srv only for Sendmail
+    lab.write(copy, lab.read(os.path.join(both.sendmail.base, 'etc', 'sendmail.cf'))
+              .replace('/srv/', both.sendmail.base + '/'))
+    done = lab.run_postwake(environment.build, 'parse', '--zone', 'UTC', '--relay-domains', f'sendmail:{copy}',
+                            both.sendmail.log)
+    kinds = {(e['type'], e.get('rcpt_to')) for e in map(json.loads, done.stdout.splitlines())}
+    expect('refused by us', [('relay_rejection', 'nobody.there@lab.example')],
+           [k for k in kinds if k[1] == 'nobody.there@lab.example'])
+    expect('sent to others', {('injection', 'ok.ida@py.example'), ('delivery', 'ok.ida@py.example')},
+           {k for k in kinds if k[1] == 'ok.ida@py.example'})

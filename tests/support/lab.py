@@ -348,7 +348,7 @@ command_directory = /usr/sbin
 mail_owner = postfix
 setgid_group = postdrop
 maillog_file = {log}
-maillog_file_prefixes = {base}
+maillog_file_prefixes = {logs}
 syslog_name = {syslog_name}
 myhostname = mx.lab.example
 mydestination = lab.example, localhost
@@ -428,8 +428,9 @@ class Postfix:
     """
 
     def __init__(self, base, milter=True, default_action='accept', long_ids=True, retry=2, tls=False,
-                 syslog_name='postfix'):
-        self.base, self.log = base, os.path.join(base, 'log', 'mail.log')
+                 syslog_name='postfix', log=None, main=''):
+        """main: lines for the end of main.cf; log: where another instance writes already."""
+        self.base, self.log, self.main = base, log or os.path.join(base, 'log', 'mail.log'), main
         self.spool, self.etc = os.path.join(base, 'spool'), os.path.join(base, 'etc')
         self.syslog_name, self.long_ids, self.retry = syslog_name, long_ids, retry
         # Relative to the queue directory: reachable whatever the modes of the directories above.
@@ -461,10 +462,10 @@ class Postfix:
         os.chmod(os.path.join(self.base, 'data'), 0o700)
         ports = {n: s.port for n, s in self.sinks.items()}
         values = dict(self.port, **ports, base=self.base, spool=self.spool, log=self.log,
-                      libexec=POSTFIX_LIBEXEC, syslog_name=self.syslog_name, milters=self.milters,
-                      long_ids='yes' if self.long_ids else 'no', retry=self.retry,
+                      logs=os.path.dirname(self.log), libexec=POSTFIX_LIBEXEC,
+                      syslog_name=self.syslog_name, milters=self.milters, long_ids='yes' if self.long_ids else 'no', retry=self.retry,
                       refusing=self.refusing.port)
-        write(f'{self.etc}/main.cf', MAIN_CF.format(**values))
+        write(f'{self.etc}/main.cf', MAIN_CF.format(**values) + self.main)
         write(f'{self.etc}/master.cf', MASTER_CF.format(**values))
         smtp = ''.join(f'{n}.example smtp:[127.0.0.1]:{ports[n]}\n' for n in ('deliver', 'defer', 'bounce'))
         write(f'{self.etc}/transport', smtp

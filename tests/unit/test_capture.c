@@ -19,6 +19,7 @@ static const char *const lines[] = {
         "Nov 20 10:00:02 mx postfix/smtpd[10]: disconnect from c.example[192.0.2.1] quit=1 "
         "commands=1",
         "Nov 20 10:00:03 mx CRON[99]: (root) CMD (true)",
+        "Nov 20 10:00:05 mx rsyslogd: imuxsock lost 35 messages from pid 7 due to rate-limiting",
 };
 
 struct bench {
@@ -120,10 +121,39 @@ START_TEST(every_line_is_counted_once_and_its_events_are_stored)
 	ck_assert_uint_eq(row.lines, G_N_ELEMENTS(lines));
 	ck_assert_uint_eq(row.count[LEDGER_EVENT], 1);
 	ck_assert_uint_eq(row.count[LEDGER_LINKED], 4);
-	ck_assert_uint_eq(row.count[LEDGER_IGNORED], 2);
+	ck_assert_uint_eq(row.count[LEDGER_IGNORED], 3);
 	ck_assert_uint_eq(bench_count(&bench, counts), 2);
 	ck_assert_uint_eq(counts[EVENT_INJECTION], 1);
 	ck_assert_uint_eq(counts[EVENT_DELIVERY], 1);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
+static void keep_gap(void *ctx, const struct store_gap *gap)
+{
+	g_string_append_printf(ctx, "%.*s %d+%d %d %.*s;", SLICE_ARG(gap->source),
+	        (int)(gap->from % CLOCK_MINUTE), (int)(gap->to - gap->from), (int)gap->bytes,
+	        SLICE_ARG(gap->text));
+}
+
+START_TEST(lines_that_were_lost_before_the_log_was_written_are_a_gap)
+{
+	static const char *const want =
+	        "mail.log 3000+2000 -1 rsyslogd on mx: imuxsock lost 35 messages from pid 7 due to "
+	        "rate-limiting;";
+	g_autoptr(GString) gaps = g_string_new(NULL);
+	struct bench bench = {0};
+
+	bench_open(&bench);
+	bench_feed(&bench, "mail.log", 5, 8, false);
+	bench_feed(&bench, "mail.log", 6, 8, true);
+	bench_feed(&bench, "mail.log.1", 5, 8, false); /* a copy tells nothing new */
+	ck_assert_int_eq(store_each_gap(bench.store, 10, keep_gap, gaps, NULL), 0);
+	ck_assert_str_eq(gaps->str, want);
+	struct store_source ledger = bench_ledger(&bench, "mail.log");
+	ck_assert_uint_eq(ledger.lines, 3);
+	ck_assert_uint_eq(ledger.count[LEDGER_IGNORED], 3);
 	bench_close(&bench);
 	bench_remove(&bench);
 }
@@ -272,6 +302,7 @@ START_TEST(a_full_hand_over_drops_and_counts_and_never_blocks_mail)
 END_TEST
 
 UNIT_MAIN("capture", every_line_is_counted_once_and_its_events_are_stored,
+        lines_that_were_lost_before_the_log_was_written_are_a_gap,
         a_copy_of_the_log_adds_nothing_and_is_known,
         an_open_message_goes_on_after_a_restart_at_any_line,
         what_the_milter_hands_over_joins_the_log,

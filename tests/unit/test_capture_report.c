@@ -7,6 +7,7 @@
 #include "capture/report.h"
 #include "store/search.h"
 #include "tests/support/unit.h"
+#include "trace/domains.h"
 
 static const char *const lines[] = {
         "Nov 20 10:00:00 mx postfix/smtpd[10]: 4A1B2C3D4E: client=c.example[192.0.2.1]",
@@ -25,6 +26,7 @@ static const char *const lines[] = {
 static char *dir;
 static struct store *store;
 static struct capture *capture;
+static struct domains *inbound; /* NULL = all mail is outbound */
 
 static void feed_log(void)
 {
@@ -44,7 +46,8 @@ static void feed_log(void)
 
 static void open_all(void)
 {
-	const struct capture_config config = {.trace = {.log_followed = true}, .keep_days = -1};
+	const struct capture_config config = {
+	        .trace = {.log_followed = true, .inbound = inbound}, .keep_days = -1};
 	struct error err = {0};
 
 	dir = g_dir_make_tmp("postwake-report-XXXXXX", NULL);
@@ -91,28 +94,28 @@ static char *make_bounce(const struct mail *mail)
 	        mail->mta != NULL ? mail->mta : "mx.far.example", mail->recipient, mail->original);
 }
 
-static struct reports *settings(const char *verp)
+static void take_by(const struct reports_config *config, const char *text, enum reports_way way,
+        unsigned want, unsigned want_new)
 {
-	const struct reports_config config = {.verp = verp};
 	struct error err = {0};
-	struct reports *reports = reports_new(&config, &err);
-
-	ck_assert_msg(reports != NULL, "%s", err.text);
-	return reports;
-}
-
-static void take(const char *verp, const char *text, unsigned want, unsigned want_new)
-{
-	struct reports *reports = settings(verp);
-	struct error err = {0};
+	struct reports *reports = reports_new(config, &err);
 	unsigned found, fresh;
 
-	ck_assert_msg(
-	        reports_take(reports, capture, store, slice_str(text), &found, &fresh, &err) == 0,
+	ck_assert_msg(reports != NULL, "%s", err.text);
+
+	ck_assert_msg(reports_take(reports, capture, store, slice_str(text), way, &found, &fresh,
+	                      &err) == 0,
 	        "%s", err.text);
 	ck_assert_uint_eq(found, want);
 	ck_assert_uint_eq(fresh, want_new);
 	reports_free(&reports);
+}
+
+static void take(const char *verp, const char *text, unsigned want, unsigned want_new)
+{
+	const struct reports_config config = {.verp = verp};
+
+	take_by(&config, text, REPORTS_BROUGHT, want, want_new);
 }
 
 static void take_bounce(const char *verp, const struct mail *mail, unsigned want)
@@ -272,7 +275,8 @@ START_TEST(the_same_report_again_adds_nothing)
 }
 END_TEST
 
-START_TEST(a_bounce_of_our_own_server_that_the_log_told_makes_no_event)
+/* A bounce of our own server that the log told makes no event. */
+static void check_own_bounce(void)
 {
 	const struct mail own = {.id = "a",
 	        .mta = "mx.lab.example",
@@ -288,6 +292,20 @@ START_TEST(a_bounce_of_our_own_server_that_the_log_told_makes_no_event)
 	take_bounce(NULL, &late, 1);
 	check_joined();
 	close_all();
+}
+
+START_TEST(a_bounce_of_our_own_server_that_the_log_told_makes_no_event)
+{
+	check_own_bounce();
+}
+END_TEST
+
+START_TEST(nor_does_one_of_inbound_mail)
+{
+	inbound = domains_new();
+	ck_assert_int_eq(domains_add(inbound, SLICE("far.example"), DOMAINS_EXACT, false, NULL), 0);
+	check_own_bounce();
+	domains_free(&inbound);
 }
 END_TEST
 
@@ -336,11 +354,242 @@ START_TEST(patterns_with_unknown_braces_are_refused)
 }
 END_TEST
 
+/* The class of a bounce that says "552 5.2.2 full", by rules of the user. */
+static void check_class(const char *rules, const char *want)
+{
+	const struct mail mail = {.id = "a",
+	        .recipient = "anna@far.example\nRemote-MTA: dns; mx.far.example",
+	        .original = "Message-ID: <one@lab.example>"};
+	g_autofree char *text = make_bounce(&mail);
+	g_autofree char *path = g_build_filename(dir, "rules", NULL);
+	struct error err = {0};
+
+	ck_assert(g_file_set_contents(path, rules, -1, NULL));
+	struct classifier *classifier = classifier_new(path, NULL, &err);
+	ck_assert_msg(classifier != NULL, "%s", err.text);
+	const struct reports_config config = {.classifier = classifier};
+	take_by(&config, text, REPORTS_BROUGHT, 1, 1);
+	char **fields = only("out_of_band");
+	ck_assert_str_eq(fields[FIELD_BOUNCE_CLASS], want);
+	/* `postwake reclassify` comes to the same. */
+	struct event event = {.type = EVENT_OUT_OF_BAND};
+	g_autoptr(GString) scratch = g_string_new(NULL);
+	for (int i = 0; i < FIELDS; i++)
+		event.field[i] = slice_str(fields[i]);
+	ck_assert(!classifier_renew(classifier, &event, scratch));
+	free_fields(fields);
+	classifier_free(&classifier);
+}
+
+START_TEST(rules_of_the_user_decide_the_class_of_a_report)
+{
+	open_all();
+	check_class("ours 51 /full/\n", "51");
+	close_all();
+	open_all();
+	check_class("ours 52 mx=*.far.example\n", "52");
+	close_all();
+}
+END_TEST
+
+START_TEST(a_bounce_joins_its_mail_by_an_envelope_id_that_is_one_of_its_ids)
+{
+	static const char *const ids[] = {"one@lab.example", "4A1B2C3D4E"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) {
+		g_autofree char *mta =
+		        g_strdup_printf("mx.far.example\nOriginal-Envelope-Id: %s", ids[i]);
+		const struct mail mail = {.id = "a",
+		        .mta = mta,
+		        .recipient = "anna@far.example",
+		        .original = "X-Nothing: of use"};
+		open_all();
+		take_bounce(NULL, &mail, 1);
+		check_joined();
+		close_all();
+	}
+}
+END_TEST
+
+START_TEST(what_the_returned_header_tells_of_a_mail_that_nobody_knows_is_in_the_event)
+{
+	const struct mail mail = {.id = "a",
+	        .recipient = "Zoe@far.example",
+	        .original = "X-MSYS-API: {\"campaign_id\": \"spring, sale\",\n"
+	                    " \"metadata\": {\"order\": 7}, \"tags\": [\"news\"],\n"
+	                    " \"options\": {\"transactional\": true, \"ip_pool\": \"warm\"},\n"
+	                    " \"transmission_id\": \"42\", \"recipients\": [{\"address\":\n"
+	                    "  \"zoe@far.example\", \"metadata\": {\"name\": \"Zoe\"}}]}\n"
+	                    "X-Acme-Tag: blue\nMessage-ID: <other@lab.example>"};
+	const struct reports_config config = {.header_map = "default X-Acme-Tag=tag"};
+	g_autofree char *text = make_bounce(&mail);
+
+	open_all();
+	take_by(&config, text, REPORTS_BROUGHT, 1, 1);
+	char **fields = only("out_of_band");
+	ck_assert_str_eq(fields[FIELD_CAMPAIGN_ID], "spring, sale");
+	ck_assert_str_eq(fields[FIELD_RCPT_META], "{\"name\":\"Zoe\",\"order\":7}");
+	ck_assert_str_eq(fields[FIELD_RCPT_TAGS], "[\"news\",\"blue\"]");
+	ck_assert_str_eq(fields[FIELD_TRANSACTIONAL], "1");
+	ck_assert_str_eq(fields[FIELD_IP_POOL], "warm");
+	ck_assert_str_eq(fields[FIELD_TRANSMISSION_ID], "42");
+	ck_assert_str_eq(fields[FIELD_TEMPLATE_ID], "smtp_42");
+	ck_assert_str_eq(fields[FIELD_SUBACCOUNT_ID], "0");
+	free_fields(fields);
+	close_all();
+}
+END_TEST
+
+START_TEST(a_broken_x_msys_api_in_the_returned_header_loses_nothing_else)
+{
+	const struct mail mail = {.id = "a",
+	        .recipient = "zoe@far.example",
+	        .original = "X-MSYS-API: {\"campaign_id\": \nX-MSYS-API: [1]\nSubject: Hello"};
+
+	open_all();
+	take_bounce(NULL, &mail, 1);
+	char **fields = only("out_of_band");
+	ck_assert_str_eq(fields[FIELD_SUBJECT], "Hello");
+	ck_assert_ptr_null(fields[FIELD_CAMPAIGN_ID]);
+	free_fields(fields);
+	close_all();
+}
+END_TEST
+
+#define ANSWER \
+	"Return-Path: <>\nX-Original-To: %s\nFrom: anna@far.example\nTo: shop@lab.example\n" \
+	"Auto-Submitted: auto-replied\nMessage-ID: <v@far.example>\nSubject: Out of office\n" \
+	"In-Reply-To: <one@lab.example>\n\nI am away.\n"
+
+START_TEST(in_passing_an_answer_counts_only_at_an_address_of_the_configuration)
+{
+	const struct reports_config config = {
+	        .verp = "bounces+{recipient}@lab.example", .feedback = "fbl@lab.example"};
+	g_autofree char *passing = g_strdup_printf(ANSWER, "friend@else.example");
+	g_autofree char *ours = g_strdup_printf(ANSWER, "bounces+anna=far.example@lab.example");
+	const struct mail mail = {.id = "a",
+	        .recipient = "anna@far.example",
+	        .original = "Message-ID: <one@lab.example>"};
+	g_autofree char *bounce = make_bounce(&mail);
+
+	open_all();
+	take_by(&config, passing, REPORTS_IN_PASSING, 0, 0);
+	take_by(&config, bounce, REPORTS_IN_PASSING, 1, 1);
+	check_joined();
+	take_by(&config, passing, REPORTS_BROUGHT, 1, 1);
+	take_by(&config, ours, REPORTS_IN_PASSING, 1, 0);
+	close_all();
+}
+END_TEST
+
+START_TEST(a_returned_message_at_a_feedback_address_is_a_complaint)
+{
+	static const char text[] =
+	        "From: loop@far.example\nTo: fbl@lab.example\nMessage-ID: <f@far.example>\n"
+	        "Subject: Fw: see below\nContent-Type: message/rfc822\n\n"
+	        "Message-ID: <one@lab.example>\nTo: anna@far.example\nSubject: x\n\nx\n";
+	const struct reports_config config = {.feedback = "fbl@lab.example"};
+
+	open_all();
+	take(NULL, text, 0, 0);
+	take_by(&config, text, REPORTS_IN_PASSING, 1, 1);
+	char **fields = only("spam_complaint");
+	ck_assert_str_eq(fields[FIELD_RCPT_TO], "anna@far.example");
+	ck_assert_str_eq(fields[FIELD_QUEUE_ID], "4A1B2C3D4E");
+	free_fields(fields);
+	close_all();
+}
+END_TEST
+
+struct twice {
+	struct reports *reports;
+	const char *text;
+	gint fresh;
+};
+
+static gpointer take_one(gpointer data)
+{
+	struct twice *twice = data;
+	struct error err = {0};
+	unsigned found, fresh;
+
+	ck_assert_int_eq(reports_take(twice->reports, capture, store, slice_str(twice->text),
+	                         REPORTS_BROUGHT, &found, &fresh, &err),
+	        0);
+	g_atomic_int_add(&twice->fresh, (gint)fresh);
+	return NULL;
+}
+
+START_TEST(a_report_that_comes_by_several_ways_at_once_is_one_event)
+{
+	const struct reports_config config = {0};
+	const struct mail mail = {.id = "a",
+	        .recipient = "anna@far.example",
+	        .original = "Message-ID: <one@lab.example>"};
+	struct error err = {0};
+	GThread *threads[8];
+
+	open_all();
+	struct twice twice[8];
+	struct reports *reports = reports_new(&config, &err);
+	g_autofree char *text = make_bounce(&mail);
+	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+	gint fresh = 0;
+	for (int i = 0; i < 8; i++) {
+		/* Each was stamped in another second. */
+		g_ptr_array_add(texts,
+		        g_strdup_printf(
+		                "Received: by b; Fri, 20 Nov 2026 11:11:%02d +0000\n%s", i, text));
+		twice[i] = (struct twice){.reports = reports, .text = texts->pdata[i]};
+		threads[i] = g_thread_new("take", take_one, &twice[i]);
+	}
+	for (int i = 0; i < 8; i++) {
+		g_thread_join(threads[i]);
+		fresh += twice[i].fresh;
+	}
+	ck_assert_int_eq(fresh, 1);
+	check_joined();
+	reports_free(&reports);
+	close_all();
+}
+END_TEST
+
+START_TEST(a_bounce_of_where_an_alias_led_joins_by_the_address_that_was_written)
+{
+	const struct mail known = {.id = "a",
+	        .recipient = "inner@deep.example\nOriginal-Recipient: rfc822;Anna@far.example",
+	        .original = "Message-ID: <one@lab.example>"};
+	const struct mail unknown = {.id = "b",
+	        .recipient = "inner@deep.example\nOriginal-Recipient: rfc822;zoe@far.example",
+	        .original = "X-Nothing: of use"};
+
+	open_all();
+	take_bounce(NULL, &known, 1);
+	check_joined();
+	close_all();
+	open_all();
+	take_bounce(NULL, &unknown, 1);
+	char **fields = only("out_of_band");
+	ck_assert_str_eq(fields[FIELD_RCPT_TO], "inner@deep.example");
+	ck_assert_str_eq(fields[FIELD_ORIG_RCPT_TO], "zoe@far.example");
+	free_fields(fields);
+	close_all();
+}
+END_TEST
+
 UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         a_bounce_joins_its_mail_by_the_queue_id_in_the_returned_header,
         a_queue_id_of_another_server_joins_nothing_when_the_recipient_differs,
         a_verp_address_tells_mail_and_recipient_where_the_report_does_not,
         what_matches_no_mail_is_stored_with_what_it_has, the_same_report_again_adds_nothing,
-        a_bounce_of_our_own_server_that_the_log_told_makes_no_event,
+        a_bounce_of_our_own_server_that_the_log_told_makes_no_event, nor_does_one_of_inbound_mail,
         a_complaint_has_the_campaign_data_of_its_mail_and_who_reports,
-        an_ordinary_mail_makes_no_event, patterns_with_unknown_braces_are_refused)
+        an_ordinary_mail_makes_no_event, patterns_with_unknown_braces_are_refused,
+        rules_of_the_user_decide_the_class_of_a_report,
+        a_bounce_joins_its_mail_by_an_envelope_id_that_is_one_of_its_ids,
+        what_the_returned_header_tells_of_a_mail_that_nobody_knows_is_in_the_event,
+        a_broken_x_msys_api_in_the_returned_header_loses_nothing_else,
+        in_passing_an_answer_counts_only_at_an_address_of_the_configuration,
+        a_returned_message_at_a_feedback_address_is_a_complaint,
+        a_report_that_comes_by_several_ways_at_once_is_one_event,
+        a_bounce_of_where_an_alias_led_joins_by_the_address_that_was_written)

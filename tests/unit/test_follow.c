@@ -241,6 +241,31 @@ START_TEST(files_that_only_look_like_rotated_ones_are_left_alone)
 }
 END_TEST
 
+START_TEST(files_that_were_rotated_into_another_directory_are_found_where_it_is_named)
+{
+	for (unsigned named = 0; named <= 1; named++) {
+		ten_lines_killed_after(5);
+		g_autofree char *folder = g_build_filename(box.folder, "old", NULL);
+		ck_assert_int_eq(mkdir(folder, 0700), 0);
+		log_box_rename(&box, NULL, "old/mail.log.2");
+		log_box_append(&box, NULL, "20 new\n");
+		log_box_rename(&box, NULL, "old/mail.log.1");
+		log_box_pack(&box, "old/mail.log.2", "gzip");
+		log_box_append(&box, NULL, "21 newer\n");
+		log_box_start(&box, TRUE);
+		if (named)
+			follow_rotated(box.follow, "old");
+		run();
+		if (named)
+			ASSERT_LINES(TEN "|20 new|21 newer");
+		ck_assert_uint_eq(box.gaps->len, named ? 0 : 1);
+		g_autofree char *clean = g_strdup_printf("rm -r %s", folder);
+		ck_assert_int_eq(system(clean), 0);
+		log_box_close(&box);
+	}
+}
+END_TEST
+
 START_TEST(a_compressed_file_is_found_at_each_point)
 {
 	static const char *const programs[] = {"gzip", "bzip2", "xz", "zstd"};
@@ -825,6 +850,7 @@ UNIT_MAIN("follow", a_line_waits_for_its_newline,
         a_renamed_file_is_read_on_for_a_grace_while_the_new_one_exists,
         a_rename_while_down_is_found_at_each_point, dated_names_are_found,
         files_that_only_look_like_rotated_ones_are_left_alone,
+        files_that_were_rotated_into_another_directory_are_found_where_it_is_named,
         a_compressed_file_is_found_at_each_point,
         a_position_within_a_compressed_file_is_gone_on_from, a_copytruncate_is_found_at_each_point,
         a_copytruncate_while_running_gives_the_unread_rest_of_the_copy,

@@ -133,6 +133,41 @@ START_TEST(lines_of_other_programs_are_no_mta)
 }
 END_TEST
 
+START_TEST(a_notice_that_lines_were_lost_is_told_as_one)
+{
+	static const struct {
+		const char *text;
+		bool lost;
+	} rows[] = {
+	        {"rsyslogd: imuxsock[pid 4711]: begin to drop messages due to rate-limiting", true},
+	        {"rsyslogd-2177: imuxsock lost 35 messages from pid 26711 due to rate-limiting",
+	                true},
+	        {"rsyslogd[815]: imjournal: 90 messages lost due to rate-limiting (20000 allowed "
+	         "within 600 seconds)",
+	                true},
+	        {"systemd-journald[211]: Suppressed 17 messages from postfix@-.service", true},
+	        {"journal: Suppressed 1244 messages from /system.slice/postfix.service", true},
+	        {"systemd-journald[211]: Forwarding to syslog missed 12 messages.", true},
+	        {"systemd-journald[211]: Suppressed 17 messages from ssh.service", false},
+	        {"rsyslogd: [origin software=\"rsyslogd\"] rsyslogd was HUPed", false},
+	        {"sshd[9]: imuxsock lost 35 messages from pid 7 due to rate-limiting", false},
+	};
+	struct line_reader *reader = make_reader(NULL, NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *line =
+		        g_strconcat("Nov 22 10:00:00 Mx.example ", rows[i].text, NULL);
+		struct got got = read_line(reader, line);
+		ck_assert_msg(got.seen.kind == (rows[i].lost ? OBSERVATION_LOSS : OBSERVATION_NONE),
+		        "%s", line);
+		ck_assert_str_eq(got.node, "mx");
+		ck_assert(rows[i].lost == (got.seen.reason.n > 0));
+		got_free(&got);
+	}
+	line_reader_free(&reader);
+}
+END_TEST
+
 START_TEST(a_repeated_message_is_itself_as_often_as_told)
 {
 	struct line_reader *reader = make_reader(NULL, NULL);
@@ -332,7 +367,7 @@ END_TEST
 
 UNIT_MAIN("lines", the_node_is_the_host_without_domain_and_the_instance_the_syslog_name,
         configured_names_win, lines_of_other_programs_are_no_mta,
-        a_repeated_message_is_itself_as_often_as_told,
+        a_notice_that_lines_were_lost_is_told_as_one, a_repeated_message_is_itself_as_often_as_told,
         a_line_that_claims_to_be_repeated_beyond_belief_is_kept_as_unparsed,
         last_message_repeated_is_the_last_line_of_that_host,
         an_entry_without_header_is_read_like_a_line, many_made_up_hosts_are_forgotten,

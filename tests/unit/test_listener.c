@@ -55,9 +55,26 @@ static int64_t now(void *ctx)
 	return clock_now();
 }
 
+static GString *report; /* the last mail that may be one */
+
+static bool report_address(void *ctx, const char *address)
+{
+	(void)ctx;
+	return strcmp(address, "bounces@example.net") == 0;
+}
+
+static void reported(void *ctx, GString *mail)
+{
+	(void)ctx;
+	g_assert_null(report);
+	report = mail;
+}
+
 static const struct milter_hooks hooks = {
         .observed = observed,
         .now = now,
+        .report_address = report_address,
+        .report = reported,
         .decode_text = mime_decode_text,
         .first_address = mime_first_address,
         .first_name = mime_first_name,
@@ -563,6 +580,48 @@ START_TEST(eight_sessions_at_once_lose_nothing)
 }
 END_TEST
 
+/* The replies to the body chunks of a mail from that sender, 's' = skip. */
+static char body_reply(struct milter_driver *driver, const char *from)
+{
+	driver_connect(driver, "c.example", "192.0.2.7", 4000);
+	send_mail(driver, from, "Q1");
+	driver_body(driver, "one");
+	return driver->reply;
+}
+
+START_TEST(where_reports_are_asked_for_bodies_are_negotiated_and_skipped_at_the_first_chunk)
+{
+	begin((struct milter_config){.reports = true});
+	struct milter_driver *driver = open_driver(DRIVER_STEPS);
+	/* Body with replies, and SKIP, and nothing else more than without. */
+	ck_assert_uint_eq(
+	        driver->steps, (0xff000 & ~0x80000) | 0x80 | 0x40 | 0x100 | 0x200 | 0x400);
+	ck_assert_int_eq(body_reply(driver, "<s@example.com>"), 's');
+	driver_end(driver);
+	ck_assert_ptr_null(report);
+	ck_assert_int_eq(body_reply(driver, "<>"), 'c');
+	driver_body(driver, " two");
+	driver_end(driver);
+	ck_assert_ptr_nonnull(report);
+	ck_assert(g_str_has_suffix(report->str, "\n\none two"));
+	g_string_free(report, TRUE);
+	driver_close(&driver);
+	end();
+}
+END_TEST
+
+START_TEST(an_mta_that_cannot_skip_is_not_told_to)
+{
+	begin((struct milter_config){.reports = true});
+	struct milter_driver *driver = open_driver(DRIVER_STEPS & ~0x400u);
+	ck_assert_int_eq(body_reply(driver, "<s@example.com>"), 'c');
+	driver_end(driver);
+	ck_assert_int_eq(driver->reply, 'c');
+	driver_close(&driver);
+	end();
+}
+END_TEST
+
 UNIT_MAIN("listener", only_what_is_needed_is_negotiated,
         refused_recipients_and_header_changes_are_negotiated_when_asked,
         a_refusal_counts_although_the_mta_hangs_up_at_once,
@@ -576,4 +635,6 @@ UNIT_MAIN("listener", only_what_is_needed_is_negotiated,
         a_live_socket_is_refused_and_left_alone, a_dead_socket_is_replaced,
         what_cannot_be_a_socket_is_refused_with_a_reason,
         a_socket_file_of_somebody_else_is_not_removed_at_the_end,
-        eight_sessions_at_once_lose_nothing)
+        eight_sessions_at_once_lose_nothing,
+        where_reports_are_asked_for_bodies_are_negotiated_and_skipped_at_the_first_chunk,
+        an_mta_that_cannot_skip_is_not_told_to)

@@ -241,9 +241,39 @@ START_TEST(huge_and_hostile_values_end_soon)
 }
 END_TEST
 
+static void note_field(void *ctx, const char *name, struct slice value)
+{
+	g_string_append_printf(ctx, "%s=%.*s;", name, SLICE_ARG(value));
+}
+
+START_TEST(a_header_block_is_read_field_by_field)
+{
+	static const struct {
+		const char *block, *want;
+	} rows[] = {
+	        {"A: 1\nB:2\n", "A=1;B=2;"},
+	        {"A: 1\n\t2\n  3\nB : 4", "A=1 2 3;B=4;"},
+	        {"", ""},
+	        {"\nA: 1\n", ""},
+	        {"A: 1\n\nB: 2\n", "A=1;"},
+	        {"no field\n folded: too\nA: 1\n", "A=1;"},
+	        {": 1\n: \nA:\n", "A=;"},
+	        {"A", ""},
+	        {"A:", "A=;"},
+	        {" A: 1\nB: 2", "B=2;"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autoptr(GString) got = g_string_new("");
+		mime_each_field(rows[i].block, note_field, got);
+		ck_assert_str_eq(got->str, rows[i].want);
+	}
+}
+END_TEST
+
 UNIT_MAIN("mime", plain_and_encoded_text_is_decoded,
         blanks_between_encoded_words_vanish_and_others_stay, folded_text_becomes_one_line,
         broken_encoded_words_stay_as_they_are, raw_bytes_are_utf_8_or_windows_1252,
         control_characters_never_come_through, addresses_are_found_in_all_forms_of_rfc_5322,
         groups_are_opened, broken_addresses_harm_nobody, the_display_name_is_decoded,
-        huge_and_hostile_values_end_soon)
+        huge_and_hostile_values_end_soon, a_header_block_is_read_field_by_field)

@@ -1,4 +1,4 @@
-#include "event/reason.h"
+#include "event/classify.h"
 
 #include "tests/support/unit.h"
 
@@ -10,7 +10,7 @@ static void check_pairs(const struct pair *pairs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		g_autoptr(GString) out = g_string_new(NULL);
-		reason_canonical(out, slice_str(pairs[i].raw));
+		classifier_reason(classifier_default(), out, slice_str(pairs[i].raw));
 		ck_assert_str_eq(out->str, pairs[i].want);
 	}
 }
@@ -149,7 +149,7 @@ START_TEST(white_space_and_foreign_bytes_stay_as_they_are)
 	static const char raw[] = " \t550  caf\xe9 \xff\x00 x\r\n";
 	g_autoptr(GString) out = g_string_new("kept:");
 
-	reason_canonical(out, slice_make(raw, sizeof(raw) - 1));
+	classifier_reason(classifier_default(), out, slice_make(raw, sizeof(raw) - 1));
 	ck_assert_uint_eq(out->len, 5 + sizeof(raw) - 1);
 	ck_assert_mem_eq(out->str, "kept:", 5);
 	ck_assert_mem_eq(out->str + 5, raw, sizeof(raw) - 1);
@@ -160,8 +160,8 @@ START_TEST(nothing_gives_nothing)
 {
 	g_autoptr(GString) out = g_string_new(NULL);
 
-	reason_canonical(out, SLICE_NONE);
-	reason_canonical(out, SLICE(""));
+	classifier_reason(classifier_default(), out, SLICE_NONE);
+	classifier_reason(classifier_default(), out, SLICE(""));
 	ck_assert_uint_eq(out->len, 0);
 }
 END_TEST
@@ -181,8 +181,8 @@ START_TEST(canonical_reasons_do_not_change_again)
 			g_string_append(
 			        text, pieces[g_rand_int_range(random, 0, G_N_ELEMENTS(pieces))]);
 		g_autofree char *exact = g_memdup2(text->str, text->len);
-		reason_canonical(once, slice_make(exact, text->len));
-		reason_canonical(twice, slice_make(once->str, once->len));
+		classifier_reason(classifier_default(), once, slice_make(exact, text->len));
+		classifier_reason(classifier_default(), twice, slice_make(once->str, once->len));
 		ck_assert_msg(strstr(once->str, "User") != NULL || g_string_equal(once, twice),
 		        "\"%s\" -> \"%s\" -> \"%s\"", text->str, once->str, twice->str);
 	}

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "event/catalogue.h"
 #include "store/private.h"
 #include "tests/support/unit.h"
 #include "tests/unit/store_support.h"
@@ -590,7 +591,7 @@ START_TEST(many_days_are_read_through_few_open_files)
 }
 END_TEST
 
-START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
+static void check_births(bool inbound)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
 	struct event events[3];
@@ -604,6 +605,8 @@ START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
 		set_field(&events[i], FIELD_INSTANCE, "postfix");
 	}
 	events[1].type = EVENT_DELIVERY;
+	for (int i = 0; i < 3 && inbound; i++)
+		events[i].type = event_inbound(events[i].type);
 	events[1].time = DAY1 + 5000;
 	/* The id again, ten hours later, for a mail that stays in the queue. */
 	events[2].time = events[2].injected = DAY1 + 10 * CLOCK_HOUR;
@@ -624,6 +627,17 @@ START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
 	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 6000), 0);
 	ck_assert_int_eq(store_find_birth(store, node, instance, SLICE("A1B2C4"), DAY1 + 6000), 0);
 	store_close(&store);
+}
+
+START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
+{
+	check_births(false);
+}
+END_TEST
+
+START_TEST(the_birth_of_an_inbound_message_is_found_too)
+{
+	check_births(true);
 }
 END_TEST
 
@@ -714,6 +728,7 @@ int main(void)
 	        many_days_are_read_through_few_open_files, a_reader_who_may_not_read_is_told_so,
 	        a_damaged_day_does_not_stop_the_others,
 	        the_birth_of_a_message_is_found_by_its_queue_id,
+	        the_birth_of_an_inbound_message_is_found_too,
 	        a_delivery_under_another_address_ends_the_life_of_the_envelopes, NULL};
 	return run_store_tests("store", setup, teardown, list);
 }

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "tests/unit/trace_script.h"
+#include "trace/domains.h"
 
 #define BIRTH "10 A1 client ip=192.0.2.1 port=4711", "10 A1 mid id=<m1@x.example>"
 #define ACTIVE "10 A1 active from=S@x.example size=321"
@@ -561,13 +562,14 @@ static void note_fields(void *ctx, const struct event *event)
 }
 
 /* Every step that gives an event, with all that a line can tell. */
-static void run_full_story(bool seen[EVENT_TYPES][FIELDS])
+static void run_full_story(const struct domains *inbound, bool seen[EVENT_TYPES][FIELDS])
 {
 #define OUTCOME(SECOND, KIND, NAME) \
 	SECOND " A1 " KIND " to=" NAME "@y.example orig=o" NAME \
 	       "@y.example service=smtp code=554 " \
 	       "dsn=5.1.1 reason=554_no delay=2000 relay=192.0.2.9:25 host=mx.y.example"
-	static const char *const steps[] = {"10 A1 client ip=192.0.2.1 port=4711",
+	static const char *const steps[] = {"9 A0 client", "9 A0 bounce-child new=A1",
+	        "9 A0 bounce-child new=A2", "10 A1 client ip=192.0.2.1 port=4711",
 	        "10 A1 mid id=<m1@x.example>", "10 A1 active from=s@x.example size=321",
 	        OUTCOME("11", "deferred", "b"), OUTCOME("12", "sent", "c"),
 	        OUTCOME("13", "bounced", "d"), "14 A1 expired service=qmgr",
@@ -578,44 +580,222 @@ static void run_full_story(bool seen[EVENT_TYPES][FIELDS])
 	        "17 - reject stage=RCPT from=s@x.example to=b@y.example code=554 dsn=5.7.1 "
 	        "reason=554_no ip=192.0.2.1 port=4712 service=smtpd",
 	        NULL};
-	static const struct trace_config config = {
-	        .log_followed = true, .sending_ips = "postfix/smtp=192.0.2.51,main"};
+	const struct trace_config config = {.log_followed = true,
+	        .sending_ips = "postfix/smtp=192.0.2.51,main",
+	        .inbound = inbound};
 	const struct trace_hooks hooks = {.ctx = seen, .event = note_fields};
 	struct trace *trace = trace_new(&config, &hooks, NULL);
 
-	feed_full_letter(trace, "10 A1 env rcpt=ob@y.example,oc@y.example,od@y.example");
-	feed_full_letter(trace, "15 A2 env rcpt=b@y.example");
-	for (size_t i = 0; steps[i] != NULL; i++)
-		script_feed(trace, steps[i]);
+	feed_full_letter(
+	        trace, "10 A1 env rcpt=ob@y.example,oc@y.example,od@y.example instance=out");
+	feed_full_letter(trace, "15 A2 env rcpt=b@y.example instance=out");
+	for (size_t i = 0; steps[i] != NULL; i++) {
+		g_autofree char *step = g_strconcat(steps[i], " instance=out", NULL);
+		script_feed(trace, step);
+	}
 	trace_free(&trace);
 }
 
+static void check_documented(enum event_type type, enum api_generation generation, const bool *seen)
+{
+	ck_assert(seen[FIELD_RCPT_TO] && seen[FIELD_TLS_CIPHER]);
+	for (int f = 0; f < FIELDS; f++) {
+		bool documented = event_documents(type, (enum field)f, generation);
+		bool added = documented && !event_carries(type, (enum field)f, generation);
+
+		ck_assert_msg(documented || !seen[f], "%s carries %s", event_catalogue[type].name,
+		        field_catalogue[f].name);
+		ck_assert_msg(!added || seen[f], "%s never carries %s", event_catalogue[type].name,
+		        field_catalogue[f].name);
+	}
+}
+
+/* schema/sources.def: the letter of each type and field, 0 = none. */
+static void letters_of_sources(char letters[EVENT_TYPES][FIELDS])
+{
+	static const enum event_type order[] = {
+#define ORDER(TYPE) EVENT_##TYPE,
+#define SOURCE(FIELD, LETTERS)
+#define NEVER(FIELD, WHY)
+#include "schema/sources.def"
+#undef ORDER
+#undef SOURCE
+#undef NEVER
+	};
+	static const char *const rows[FIELDS] = {
+#define ORDER(TYPE)
+#define SOURCE(FIELD, LETTERS) [FIELD_##FIELD] = LETTERS,
+#define NEVER(FIELD, WHY)
+#include "schema/sources.def"
+#undef ORDER
+#undef SOURCE
+#undef NEVER
+	};
+
+	memset(letters, 0, EVENT_TYPES * sizeof(*letters));
+	for (int f = 0; f < FIELDS; f++)
+		for (size_t i = 0, at = 0; rows[f] != NULL && rows[f][at] != '\0'; at++)
+			if (rows[f][at] != ' ')
+				letters[order[i++]][f] = rows[f][at];
+}
+
+/* What the table of sources says of a type is what its events have. */
+static void check_sources(enum event_type type, const char *letters, const bool *seen)
+{
+	static const enum field members[] = {
+	        FIELD_TYPE, FIELD_EVENT_ID, FIELD_TIMESTAMP, FIELD_INJECTION_TIME};
+
+	for (int f = 0; f < FIELDS; f++) {
+		bool member = false;
+		for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+			member |= members[i] == (enum field)f;
+		bool told = letters[f] != 0 && strchr("LMBCAPD", letters[f]) != NULL;
+		ck_assert_msg(member || told == seen[f], "%s of %s: %c", field_catalogue[f].name,
+		        event_catalogue[type].name, letters[f]);
+	}
+}
+
+static const enum event_type types[] = {
+        EVENT_INJECTION, EVENT_DELIVERY, EVENT_BOUNCE, EVENT_DELAY, EVENT_POLICY_REJECTION};
+
 START_TEST(documentation_lists_what_events_carry_and_adds_nothing_else)
 {
-	static const enum event_type types[] = {
-	        EVENT_INJECTION, EVENT_DELIVERY, EVENT_BOUNCE, EVENT_DELAY, EVENT_POLICY_REJECTION};
 	bool seen[EVENT_TYPES][FIELDS] = {{false}};
+	char letters[EVENT_TYPES][FIELDS];
 
-	run_full_story(seen);
+	letters_of_sources(letters);
+	run_full_story(NULL, seen);
 	for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
-		enum event_type type = types[i];
-
-		ck_assert(seen[type][FIELD_RCPT_TO] && seen[type][FIELD_TLS_CIPHER]);
-		for (int f = 0; f < FIELDS; f++) {
-			bool documented = event_documents(type, (enum field)f, API_V1);
-			bool added = documented && !event_carries(type, (enum field)f, API_V1);
-
-			ck_assert_msg(documented || !seen[type][f], "%s carries %s",
-			        event_catalogue[type].name, field_catalogue[f].name);
-			ck_assert_msg(!added || seen[type][f], "%s never carries %s",
-			        event_catalogue[type].name, field_catalogue[f].name);
-		}
+		check_documented(types[i], API_V1, seen[types[i]]);
+		check_sources(types[i], letters[types[i]], seen[types[i]]);
 	}
 }
 END_TEST
 
+/* Whatever a header of the mail says of campaigns. */
+START_TEST(mail_for_domains_of_ours_gives_the_relay_types_with_their_fields)
+{
+	bool seen[EVENT_TYPES][FIELDS] = {{false}};
+	struct domains *domains = domains_new();
+	char letters[EVENT_TYPES][FIELDS];
+
+	letters_of_sources(letters);
+	domains_add(domains, SLICE("y.example"), DOMAINS_EXACT, false, NULL);
+	run_full_story(domains, seen);
+	for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+		enum event_type type = event_inbound(types[i]);
+		ck_assert(!seen[types[i]][FIELD_RCPT_TO]);
+		check_documented(type, API_EVENTS, seen[type]);
+		check_sources(type, letters[type], seen[type]);
+		ck_assert(seen[type][FIELD_RELAY_ID] && seen[type][FIELD_ORIGINATION]);
+		ck_assert(!seen[type][FIELD_CAMPAIGN_ID] && !seen[type][FIELD_TRANSMISSION_ID]);
+	}
+	domains_free(&domains);
+}
+END_TEST
+
+START_TEST(a_header_of_inbound_mail_names_neither_subaccount_nor_pool)
+{
+	static const char *const domains_of[] = {"other.example", "y.example"};
+
+	for (unsigned in = 0; in <= 1; in++) {
+		struct domains *domains = domains_new();
+		struct outcome *o = outcome_new();
+		struct trace_hooks hooks = outcome_hooks(o);
+		const struct trace_config config = {.log_followed = true,
+		        .inbound = domains,
+		        .sending_ips = "postfix/smtp=192.0.2.51,main"};
+		domains_add(domains, slice_str(domains_of[in]), DOMAINS_EXACT, false, NULL);
+		struct trace *trace = trace_new(&config, &hooks, NULL);
+		script_feed(trace, "10 A1 client ip=192.0.2.1");
+		feed_full_letter(trace, "10 A1 env rcpt=b@y.example");
+		script_feed(trace, "10 A1 active from=s@x.example");
+		script_feed(trace, "11 A1 sent to=b@y.example");
+		for (unsigned i = 0; i <= 1; i++)
+			check_field(o, i, "subaccount_id", in ? "0" : "1@x.example");
+		check_field(o, 0, "ip_pool", in ? "" : "1@x.example");
+		check_field(o, 1, "ip_pool", in ? "main" : "1@x.example");
+		trace_free(&trace);
+		outcome_free(o);
+		domains_free(&domains);
+	}
+}
+END_TEST
+
+START_TEST(only_the_type_and_its_fields_differ_by_direction)
+{
+	const char *const *script = SCRIPT(BIRTH, "10 A1 env rcpt=Info@Ours.example,c@y.example",
+	        ACTIVE, "11 A1 deferred to=x@z.example orig=info@ours.example code=450 dsn=4.2.0",
+	        "12 A1 sent to=c@y.example", "13 A1 expired",
+	        "14 - reject stage=RCPT to=no@ours.example code=550",
+	        "15 - reject stage=CONNECT code=550", "16 A2 pickup",
+	        "16 A2 active from=s@x.example", "17 A2 sent to=root@ours.example orig=root");
+	struct domains *domains = domains_new();
+	const struct trace_config config = {.log_followed = true, .inbound = domains};
+
+	domains_add(domains, SLICE("OURS.example"), DOMAINS_EXACT, false, NULL);
+	struct outcome *in = script_run(&config, script), *out = script_run(NULL, script);
+	/* The address that the sender used decides: root is at localhost, which is not listed. */
+	check_events(
+	        in, WANT("relay_injection info@ours.example", "injection c@y.example",
+	                    "relay_tempfail x@z.example", "delivery c@y.example",
+	                    "relay_permfail x@z.example", "relay_rejection no@ours.example",
+	                    "policy_rejection -", "injection root", "delivery root@ours.example"));
+	ck_assert_uint_eq(in->events->len, out->events->len);
+	for (unsigned i = 0; i < in->events->len; i++) {
+		bool relay = g_str_has_prefix(in->events->pdata[i], "relay_");
+		static const char *const same[] = {"message_id", "raw_rcpt_to", "orig_rcpt_to",
+		        "error_code", "bounce_class", "num_retries", "queue_time", "remote_addr"};
+		for (size_t f = 0; f < G_N_ELEMENTS(same); f++) {
+			g_autofree char *want = event_field(out->events->pdata[i], same[f]);
+			check_field(in, i, same[f], want);
+		}
+		check_field(in, i, "origination", relay ? "inbound" : "");
+		ck_assert(g_hash_table_size(in->known) == g_hash_table_size(out->known));
+	}
+	GHashTableIter iter;
+	gpointer id;
+	g_hash_table_iter_init(&iter, out->known);
+	while (g_hash_table_iter_next(&iter, &id, NULL))
+		ck_assert(g_hash_table_contains(in->known, id));
+	check_same(in, 2, 0, "relay_id");
+	check_same(in, 4, 0, "relay_id");
+	outcome_free(in);
+	outcome_free(out);
+	domains_free(&domains);
+}
+END_TEST
+
+START_TEST(what_only_the_milter_saw_has_its_direction_too)
+{
+	struct domains *domains = domains_new();
+	const struct trace_config config = {.log_followed = false, .inbound = domains};
+
+	domains_add(domains, SLICE("y.example"), DOMAINS_EXACT, false, NULL);
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(&config, &hooks, NULL);
+	struct step step;
+	script_feed(trace, "10 A1 env rcpt=B@Y.example,c@z.example");
+	step_read(&step, "11 - reject stage=RCPT to=n@y.example code=550");
+	step.seen.line.text = SLICE_NONE;
+	trace_feed(trace, &step.seen);
+	script_feed(trace, "90 - tick");
+	check_events(o, WANT("relay_injection b@y.example", "injection c@z.example",
+	                        "relay_rejection n@y.example"));
+	g_strfreev(step.words);
+	trace_free(&trace);
+	outcome_free(o);
+	domains_free(&domains);
+}
+END_TEST
+
 UNIT_MAIN("trace", documentation_lists_what_events_carry_and_adds_nothing_else,
-        a_mail_is_injected_before_it_is_delivered, retries_are_counted_for_each_recipient,
+        mail_for_domains_of_ours_gives_the_relay_types_with_their_fields,
+        a_header_of_inbound_mail_names_neither_subaccount_nor_pool,
+        only_the_type_and_its_fields_differ_by_direction,
+        what_only_the_milter_saw_has_its_direction_too, a_mail_is_injected_before_it_is_delivered,
+        retries_are_counted_for_each_recipient,
         without_the_first_line_retries_are_unknown_and_birth_comes_from_the_delay,
         the_first_delivery_tells_the_birth_of_a_mail_that_was_in_the_queue_before,
         a_long_queue_id_tells_the_birth, a_soft_bounce_is_a_delay_and_a_probe_is_nothing,
