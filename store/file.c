@@ -174,6 +174,20 @@ int file_make(
 	return -1;
 }
 
+bool file_is_empty(const char *path)
+{
+	struct sql sql;
+	int64_t tables = 1;
+
+	if (sql_open(&sql, path, SQLITE_OPEN_READWRITE, NULL) < 0)
+		return false;
+	bool empty =
+	        sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 1, &tables, NULL) == 0 &&
+	        tables == 0;
+	sql_close(&sql);
+	return empty;
+}
+
 /* True for a file that may be half-made: no schema version, or a journal beside it. */
 static bool is_suspect(const char *path)
 {
@@ -194,16 +208,7 @@ static bool is_suspect(const char *path)
  * mended is told when it is used. */
 static void mend(const char *path)
 {
-	struct sql sql;
-	int64_t tables = 1;
-
-	if (!is_suspect(path) || sql_open(&sql, path, SQLITE_OPEN_READWRITE, NULL) < 0)
-		return;
-	bool empty =
-	        sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 1, &tables, NULL) == 0 &&
-	        tables == 0;
-	sql_close(&sql);
-	if (empty)
+	if (is_suspect(path) && file_is_empty(path))
 		unlink_all(path);
 }
 

@@ -33,6 +33,9 @@ int file_shrink(struct sql *sql, bool (*stop)(void *ctx), void *ctx, struct erro
  * dropped, rolls back what has a hot journal, and removes files in which nothing was yet. */
 void file_mend_all(struct store *store);
 
+/* Whether a file has no tables, as far as it can be read. */
+bool file_is_empty(const char *path);
+
 /* Removes what SQLite keeps beside a file. */
 void file_unlink_beside(const char *path);
 

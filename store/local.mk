@@ -1,10 +1,12 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	store/arrivals.c \
+	store/aside.c store/aside.h \
 	store/batch.c store/batch.h store/batch-private.h \
 	store/birth.c \
 	store/bits.h \
 	store/cache.c store/cache.h \
+	store/check.c store/check.h store/check-private.h store/check_index.c \
 	store/commit.c \
 	store/control.c store/control.h \
 	store/control_read.c \
@@ -22,10 +24,13 @@ libstore_a_SOURCES = \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
+	store/rebuild.c \
 	store/renew.c store/renew.h \
+	store/repair.c \
 	store/record.c store/record.h \
 	store/rollup.c store/rollup.h \
 	store/row.c store/row.h \
+	store/salvage.c \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
 	store/segment.c store/segment.h \
@@ -58,6 +63,7 @@ store_tests = \
 	tests/unit/test_index \
 	tests/unit/test_row \
 	tests/unit/test_store \
+	tests/unit/test_store_check \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
 	tests/unit/test_store_renew \
@@ -73,6 +79,8 @@ tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)
 tests_unit_test_row_LDADD = $(store_test_libs)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
+tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test_support)
+tests_unit_test_store_check_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
 tests_unit_test_store_renew_SOURCES = tests/unit/test_store_renew.c $(store_test_support)
