@@ -58,3 +58,11 @@ int cli_inbound(const char *text, struct domains **domains_r, struct error *err)
 		        (const char *)unread->pdata[i]);
 	return result;
 }
+
+const char *cli_store(struct cli *cli, struct error *err)
+{
+	if (cli->store != NULL)
+		return cli->store;
+	const struct config *config = cli_config(cli, err);
+	return config != NULL ? config->store : NULL;
+}

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
+	cli/backup.c \
+	cli/check.c \
 	cli/classify.c \
 	cli/cli.h \
 	cli/client.c cli/client.h \

@@ -22,6 +22,8 @@ static const struct command {
         {"classify", cli_classify, "what a reply of a server means, and which rule says so"},
         {"reclassify", cli_reclassify, "renew stored classes after a rule changed"},
         {"status", cli_status, "sources, line ledger, days and troubles"},
+        {"check", cli_check, "verify the store, and mend it"},
+        {"backup", cli_backup, "copy the store while it is in use"},
         {"prune", cli_prune, "drop old days"},
         {"events", cli_events, "list the event types and their fields"},
 };

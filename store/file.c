@@ -98,7 +98,7 @@ static int fill(const char *path, int version, const char *schema, struct error 
 	return result;
 }
 
-static int sync_path(const char *path, int flags, struct error *err)
+int file_sync(const char *path, int flags, struct error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 	int result = fd >= 0 ? fsync(fd) : -1;
@@ -145,7 +145,7 @@ static int make(
 	/* The last one to close a file copies its log into it. */
 	if (access(log, F_OK) == 0)
 		return error_set(err, "store file %s could not be written", making);
-	return sync_path(making, 0, err);
+	return file_sync(making, 0, err);
 }
 
 static int give_name(struct store *store, const char *making, const char *path, struct error *err)
@@ -159,7 +159,7 @@ static int give_name(struct store *store, const char *making, const char *path, 
 	if (rename(making, path) < 0)
 		return error_errno(err, errno, "cannot rename %s", making);
 	return store_fault_at(store, "renamed", err) < 0 ? -1
-	                                                 : sync_path(store->dir, O_DIRECTORY, err);
+	                                                 : file_sync(store->dir, O_DIRECTORY, err);
 }
 
 int file_make(

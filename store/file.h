@@ -13,6 +13,9 @@
 int file_make(
         struct store *store, const char *path, int version, const char *schema, struct error *err);
 
+/* Puts a file or (flags O_DIRECTORY) the names in a directory on the disk. */
+int file_sync(const char *path, int flags, struct error *err);
+
 /* Gives a new file to the owner of the store's directory, when root makes it: `postwake import` by
  * root must not lock the daemon, which has a user of its own, out of its store. */
 int file_give_to_owner(struct store *store, int fd, struct error *err);

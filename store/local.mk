@@ -2,6 +2,7 @@ noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	store/arrivals.c \
 	store/aside.c store/aside.h \
+	store/backup.c store/backup.h \
 	store/batch.c store/batch.h store/batch-private.h \
 	store/birth.c \
 	store/bits.h \
@@ -63,6 +64,7 @@ store_tests = \
 	tests/unit/test_index \
 	tests/unit/test_row \
 	tests/unit/test_store \
+	tests/unit/test_store_backup \
 	tests/unit/test_store_check \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
@@ -79,6 +81,8 @@ tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)
 tests_unit_test_row_LDADD = $(store_test_libs)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
+tests_unit_test_store_backup_SOURCES = tests/unit/test_store_backup.c $(store_test_support)
+tests_unit_test_store_backup_LDADD = $(store_test_libs)
 tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test_support)
 tests_unit_test_store_check_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
