@@ -68,6 +68,7 @@ store_tests = \
 	tests/unit/test_store_check \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
+	tests/unit/test_store_power \
 	tests/unit/test_store_renew \
 	tests/unit/test_store_search \
 	tests/unit/test_store_writer
@@ -87,6 +88,9 @@ tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test
 tests_unit_test_store_check_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c tests/support/power_vfs.c \
+	tests/support/power_vfs.h $(store_test_support)
+tests_unit_test_store_power_LDADD = $(store_test_libs)
 tests_unit_test_store_renew_SOURCES = tests/unit/test_store_renew.c $(store_test_support)
 tests_unit_test_store_renew_LDADD = $(store_test_libs)
 tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c $(store_test_support)

@@ -54,7 +54,7 @@ static void add(struct store *store, unsigned n)
 /* Writes until it is told to stop. */
 struct load {
 	struct store *store;
-	unsigned batches;
+	gint batches; /* that are committed */
 	gint stop;
 };
 
@@ -62,8 +62,10 @@ static gpointer load_main(gpointer p)
 {
 	struct load *load = p;
 
-	while (!g_atomic_int_get(&load->stop))
-		add(load->store, load->batches++);
+	while (!g_atomic_int_get(&load->stop)) {
+		add(load->store, (unsigned)load->batches);
+		g_atomic_int_inc(&load->batches);
+	}
 	return NULL;
 }
 
@@ -110,11 +112,12 @@ START_TEST(copies_made_under_load_are_stores)
 	struct error err = {0};
 	unsigned before[BACKUPS];
 
-	add(load.store, load.batches++);
+	add(load.store, 0);
+	load.batches = 1;
 	GThread *thread = g_thread_new("load", load_main, &load);
 	for (unsigned i = 0; i < BACKUPS; i++) {
 		g_autofree char *copy = g_strdup_printf("%s/%u", to, i);
-		before[i] = load.batches > 1 ? 1 : 0;
+		before[i] = (unsigned)g_atomic_int_get(&load.batches);
 		if (store_backup(dir, copy, &done, &err) < 0)
 			ck_abort_msg("store_backup: %s", err.text);
 		ck_assert_uint_eq(done.days, 2);
@@ -126,7 +129,7 @@ START_TEST(copies_made_under_load_are_stores)
 	store_close(&load.store);
 	for (unsigned i = 0; i < BACKUPS; i++) {
 		g_autofree char *copy = g_strdup_printf("%s/%u", to, i);
-		expect_copy(copy, before[i], load.batches);
+		expect_copy(copy, before[i], (unsigned)load.batches);
 		scratch_remove(&copy);
 	}
 }
