@@ -69,9 +69,13 @@ size_t clock_format(int64_t ms, enum clock_form form, char text[CLOCK_TEXT_MAX])
 		*p++ = ':';
 		p = clock_put(p, of_day / CLOCK_MINUTE % 60, 2);
 	}
-	if (form == CLOCK_OFFSET || form == CLOCK_ZULU) {
+	if (form == CLOCK_OFFSET || form == CLOCK_ZULU || form == CLOCK_SECONDS) {
 		*p++ = ':';
 		p = clock_put(p, of_day / CLOCK_SECOND % 60, 2);
+	}
+	if (form == CLOCK_SECONDS)
+		*p++ = 'Z';
+	if (form == CLOCK_OFFSET || form == CLOCK_ZULU) {
 		*p++ = '.';
 		p = clock_put(p, of_day % CLOCK_SECOND, 3);
 		const char *zone = form == CLOCK_ZULU ? "Z" : "+00:00";

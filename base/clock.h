@@ -14,6 +14,7 @@
 enum clock_form {
 	CLOCK_OFFSET,  /* 2016-04-18T14:25:07.000+00:00, `timestamp` of API v1 */
 	CLOCK_ZULU,    /* 2016-04-18T14:25:07.000Z */
+	CLOCK_SECONDS, /* 2016-04-18T14:25:07Z, `from` and `to` of the Events API */
 	CLOCK_MINUTES, /* 2016-04-18T14:25 */
 	CLOCK_DATE,    /* 2016-04-18 */
 };

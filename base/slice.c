@@ -70,6 +70,22 @@ bool slice_int(struct slice s, int64_t *value_r)
 	return true;
 }
 
+/* FNV-1a. */
+unsigned slice_hash(const void *slice)
+{
+	const struct slice *s = slice;
+	unsigned hash = 2166136261u;
+
+	for (size_t i = 0; i < s->n; i++)
+		hash = (hash ^ (unsigned char)s->p[i]) * 16777619u;
+	return hash;
+}
+
+int slice_equal(const void *a, const void *b)
+{
+	return slice_eq(*(const struct slice *)a, *(const struct slice *)b);
+}
+
 char *slice_dup(struct slice s)
 {
 	return s.p != NULL ? g_strndup(s.p, s.n) : NULL;

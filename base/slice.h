@@ -69,6 +69,12 @@ ptrdiff_t slice_rchr(struct slice s, char c);
 /* ASCII case is ignored; other bytes compare as they are. */
 bool slice_eq_case(struct slice a, struct slice b);
 
+/* g_ascii_tolower is a call for each byte. */
+static inline char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
 /* Moves past `prefix` and returns true, or leaves *s alone. */
 bool slice_skip(struct slice *s, struct slice prefix);
 
@@ -81,6 +87,10 @@ struct slice slice_trim(struct slice s);
 
 /* Decimal number of 1 to 18 digits with an optional '-' and nothing else; false otherwise. */
 bool slice_int(struct slice s, int64_t *value_r);
+
+/* For hash tables of GLib whose keys are slices. */
+unsigned slice_hash(const void *slice);
+int slice_equal(const void *a, const void *b);
 
 /* Copy ended by NUL, to be freed by g_free; NULL for an absent slice. */
 char *slice_dup(struct slice s);

@@ -348,6 +348,35 @@ uint64_t capture_add(struct capture *capture, const struct event *event)
 	return store_writer_end(capture->writer, true);
 }
 
+uint64_t capture_try_ingest(struct capture *capture, const struct event *const *events, size_t n,
+        const struct ingest_step *step, int timeout_ms)
+{
+	struct store_batch *batch = store_writer_try_begin(capture->writer, timeout_ms);
+
+	if (batch == NULL)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		store_batch_event(batch, events[i]);
+	store_batch_ingest(batch, step);
+	return store_writer_end(capture->writer, step->last);
+}
+
+uint64_t capture_try_ingest_drop(struct capture *capture, const GPtrArray *ids, int timeout_ms)
+{
+	struct store_batch *batch = store_writer_try_begin(capture->writer, timeout_ms);
+
+	if (batch == NULL)
+		return 0;
+	for (guint i = 0; i < ids->len; i++)
+		store_batch_ingest_drop(batch, slice_str(ids->pdata[i]));
+	return store_writer_end(capture->writer, false);
+}
+
+struct store_writer *capture_writer(struct capture *capture)
+{
+	return capture->writer;
+}
+
 void capture_count(struct capture *capture, const char *name, int64_t n)
 {
 	capture_lock(capture);

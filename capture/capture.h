@@ -10,6 +10,7 @@
 
 #include "event/observation.h"
 #include "logtail/lines.h"
+#include "store/ingest.h"
 #include "store/writer.h"
 #include "trace/trace.h"
 
@@ -74,6 +75,17 @@ uint64_t capture_observe(
 
 /* Adds an event that is finished (a report's) and commits at once. Returns a ticket. */
 uint64_t capture_add(struct capture *capture, const struct event *event);
+
+/* Adds a step of the validation of an ingested batch and its events, committed together. Returns a
+ * ticket; 0 when the store takes nothing for timeout_ms. */
+uint64_t capture_try_ingest(struct capture *capture, const struct event *const *events, size_t n,
+        const struct ingest_step *step, int timeout_ms);
+
+/* Drops what the store keeps of ingested batches; as above. */
+uint64_t capture_try_ingest_drop(struct capture *capture, const GPtrArray *ids, int timeout_ms);
+
+/* The writer, for what is committed with the rest and needs no stream (uploads). */
+struct store_writer *capture_writer(struct capture *capture);
 
 /* Adds to a named counter of the store. */
 void capture_count(struct capture *capture, const char *name, int64_t n);

@@ -14,11 +14,12 @@ struct handover {
 	uint64_t dropped;
 };
 
-/* A deep copy of an observation: all its bytes lie in `bytes`. */
+/* A deep copy of an observation. */
 struct handover_item {
 	struct observation seen;
 	struct envelope envelope;
-	GStringChunk *bytes;
+	char *texts;         /* bytes of the observation */
+	GStringChunk *bytes; /* of the envelope */
 	GArray *recipients;
 	bool waited;    /* somebody waits for `ticket` and frees the item */
 	bool abandoned; /* but gave up while it was being fed: the feeding thread frees it */
@@ -36,6 +37,7 @@ static void handover_copy_slice(GStringChunk *bytes, struct slice *slice)
 
 static void handover_copy_envelope(struct handover_item *item, const struct envelope *from)
 {
+	item->bytes = g_string_chunk_new(1024);
 	item->envelope = *from;
 	for (int i = 0; i < FIELDS; i++)
 		handover_copy_slice(item->bytes, &item->envelope.field[i]);
@@ -58,19 +60,9 @@ static void handover_copy_envelope(struct handover_item *item, const struct enve
 static struct handover_item *handover_copy(const struct observation *from)
 {
 	struct handover_item *item = g_new0(struct handover_item, 1);
-	struct observation *seen = &item->seen;
 
-	item->bytes = g_string_chunk_new(1024);
-	*seen = *from;
-	struct slice *const slices[] = {&seen->line.node, &seen->line.instance, &seen->line.program,
-	        &seen->line.pid, &seen->line.text, &seen->queue_id, &seen->new_queue_id,
-	        &seen->orig_queue_id, &seen->from, &seen->to, &seen->orig_to, &seen->service,
-	        &seen->relay_host, &seen->relay_ip, &seen->relay_port, &seen->dsn, &seen->code,
-	        &seen->reason, &seen->stage, &seen->client_host, &seen->client_ip,
-	        &seen->client_port, &seen->sasl_method, &seen->sasl_username, &seen->helo,
-	        &seen->proto, &seen->message_id, &seen->uid};
-	for (size_t i = 0; i < G_N_ELEMENTS(slices); i++)
-		handover_copy_slice(item->bytes, slices[i]);
+	item->texts = g_malloc(observation_bytes(from) + 1);
+	observation_copy(&item->seen, from, item->texts);
 	if (from->envelope != NULL)
 		handover_copy_envelope(item, from->envelope);
 	return item;
@@ -80,7 +72,8 @@ static void handover_item_free(struct handover_item *item)
 {
 	if (item->recipients != NULL)
 		g_array_free(item->recipients, TRUE);
-	g_string_chunk_free(item->bytes);
+	g_clear_pointer(&item->bytes, g_string_chunk_free);
+	g_free(item->texts);
 	g_free(item);
 }
 

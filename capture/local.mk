@@ -1,14 +1,23 @@
 noinst_LIBRARIES += libcapture.a
 libcapture_a_SOURCES = \
 	capture/capture.c capture/capture.h \
+	capture/geo.c capture/geo.h \
 	capture/handover.c capture/handover.h \
+	capture/ingest.c capture/ingest.h \
+	capture/ingest_line.c capture/ingest_line.h \
 	capture/letterhead.c capture/letterhead.h \
 	capture/original.c capture/original.h \
 	capture/report.c capture/report.h
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_capture tests/unit/test_capture_report
-TESTS += tests/unit/test_capture tests/unit/test_capture_report
+check_PROGRAMS += tests/unit/test_capture tests/unit/test_capture_report tests/unit/test_geo \
+	tests/unit/test_ingest
+TESTS += tests/unit/test_capture tests/unit/test_capture_report tests/unit/test_geo \
+	tests/unit/test_ingest
+tests_unit_test_geo_SOURCES = tests/unit/test_geo.c tests/support/unit.h
+tests_unit_test_geo_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c tests/support/pack.h tests/support/unit.h
+tests_unit_test_ingest_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_report_SOURCES = tests/unit/test_capture_report.c tests/support/unit.h
 tests_unit_test_capture_report_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_SOURCES = tests/unit/test_capture.c tests/support/unit.h

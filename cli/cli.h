@@ -41,6 +41,6 @@ int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 typedef int cli_run(struct cli *cli, int argc, char **argv);
 cli_run cli_backup, cli_check, cli_search, cli_show, cli_follow, cli_import, cli_parse, cli_report,
-        cli_status, cli_prune, cli_events, cli_classify, cli_reclassify;
+        cli_status, cli_prune, cli_events, cli_classify, cli_reclassify, cli_upload;
 
 #endif

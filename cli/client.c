@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/http.h"
+#include "cli/sse.h"
 #include "query/query.h"
 
 struct client {
@@ -72,6 +73,33 @@ static int client_errors(long status, const json_t *answer, struct error *err)
 	if (err != NULL && status == 400)
 		err->number = EINVAL;
 	return -1;
+}
+
+static void client_feed(void *ctx, struct slice bytes)
+{
+	sse_feed(ctx, bytes);
+}
+
+int client_stream(struct client *client, const char *uri, struct sse *sse, struct error *err)
+{
+	const char *last_id = sse->id->len > 0 ? sse->id->str : NULL;
+	long status = 0;
+
+	sse_restart(sse);
+	if (http_stream(client->http, uri, last_id, client_feed, sse, &status, client->body, err) <
+	        0)
+		return -1;
+	if (status == 200)
+		return 0;
+	json_t *answer = json_loadb(client->body->str, client->body->len, 0, NULL);
+	client_errors(status, answer, err);
+	json_decref(answer);
+	return -1;
+}
+
+bool client_has_streams(const struct client *client)
+{
+	return client->http != NULL;
 }
 
 int client_get(struct client *client, const char *uri, json_t **answer_r, struct error *err)

@@ -23,6 +23,14 @@ typedef bool client_page(void *ctx, const json_t *answer);
 int client_each_page(
         struct client *client, const char *uri, client_page *page, void *ctx, struct error *err);
 
+/* Follows a stream of the daemon (Server-Sent Events) until its connection ends: 0; or -1 with *err
+ * as client_get. The stream's last id says from where on; it keeps it for the next time. */
+struct sse;
+int client_stream(struct client *client, const char *uri, struct sse *sse, struct error *err);
+
+/* Whether the daemon is asked, which has streams. */
+bool client_has_streams(const struct client *client);
+
 /* Appends "&name=value", percent-encoded ("?" before the first). */
 void client_parameter(GString *uri, const char *name, const char *value);
 

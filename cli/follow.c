@@ -5,11 +5,12 @@
 #include "cli/client.h"
 #include "cli/filter.h"
 #include "cli/print.h"
+#include "cli/sse.h"
 #include "cli/when.h"
 
-/* How often the daemon is asked, in microseconds. */
+/* How often the store is looked at, or a daemon that has gone is tried, in microseconds. */
 #define ASK_EVERY (200 * 1000)
-/* Failed questions in a row after which the failure is reported rather than tried again. */
+/* Failures in a row after which the failure is reported rather than tried again. */
 #define MISSES_MAX 50
 
 static void follow_uri(GString *uri, const struct filter *filter, gint64 since)
@@ -52,8 +53,8 @@ static int follow_once(struct client *client, const struct filter *filter, gint6
 	return moved;
 }
 
-/* Until the daemon has been away for MISSES_MAX tries: a restart of it goes unnoticed. */
-static int follow_loop(struct client *client, const struct filter *filter, struct printer *printer,
+/* With -S: the store is looked at again and again. */
+static int follow_store(struct client *client, const struct filter *filter, struct printer *printer,
         struct error *err)
 {
 	gint64 since = 0;
@@ -71,6 +72,47 @@ static int follow_loop(struct client *client, const struct filter *filter, struc
 			g_usleep(ASK_EVERY);
 	}
 	return -1;
+}
+
+struct following {
+	struct printer *printer;
+	bool got; /* something came by this connection */
+};
+
+static void follow_event(void *ctx, struct slice data)
+{
+	struct following *following = ctx;
+	json_t *event = json_loadb(data.p, data.n, 0, NULL);
+
+	following->got = true;
+	if (event != NULL)
+		printer_event(following->printer, event);
+	json_decref(event);
+}
+
+/* Until the daemon has been away for MISSES_MAX tries: a restart of it goes unnoticed, since the
+ * stream goes on where it was. */
+static int follow_daemon(struct client *client, const struct filter *filter,
+        struct printer *printer, struct error *err)
+{
+	g_autoptr(GString) uri = g_string_new("/api/v1/events/stream?api=v1");
+	struct following following = {.printer = printer};
+	int misses = 0, result = 0;
+	struct sse sse;
+
+	filter_parameters(filter, uri);
+	sse_init(&sse, follow_event, &following);
+	while (misses < MISSES_MAX) {
+		error_clear(err);
+		following.got = false;
+		result = client_stream(client, uri->str, &sse, err);
+		if (result < 0 && (err->number == EINVAL || sse.id->len == 0))
+			break;
+		misses = result == 0 || following.got ? 0 : misses + 1;
+		g_usleep(ASK_EVERY);
+	}
+	sse_clear(&sse);
+	return result;
 }
 
 int cli_follow(struct cli *cli, int argc, char **argv)
@@ -96,7 +138,10 @@ int cli_follow(struct cli *cli, int argc, char **argv)
 	if (zone != NULL && filter_check(&filter, &err) == 0 &&
 	        client_open(&client, cli, &err) == 0) {
 		struct printer *printer = printer_new(print_form(&print), zone, true);
-		follow_loop(client, &filter, printer, &err);
+		if (client_has_streams(client))
+			follow_daemon(client, &filter, printer, &err);
+		else
+			follow_store(client, &filter, printer, &err);
 		printer_end(&printer, -1);
 	}
 	client_close(&client);

@@ -13,6 +13,16 @@ struct http_upload {
 	void *ctx;
 };
 
+/* A server says something every 15 s at least. */
+#define STREAM_SILENCE_S 60L
+
+struct http_stream {
+	struct http *http;
+	void (*take)(void *ctx, struct slice bytes);
+	void *ctx;
+	GString *body;
+};
+
 struct http *http_new(const char *socket)
 {
 	struct http *http = g_new0(struct http, 1);
@@ -37,6 +47,19 @@ static size_t http_write(char *bytes, size_t size, size_t n, void *body)
 	return size * n;
 }
 
+static size_t http_take(char *bytes, size_t size, size_t n, void *data)
+{
+	struct http_stream *stream = data;
+	long status = 0;
+
+	curl_easy_getinfo(stream->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		stream->take(stream->ctx, slice_make(bytes, size * n));
+	else
+		http_write(bytes, size, n, stream->body);
+	return size * n;
+}
+
 static size_t http_read(char *buffer, size_t size, size_t n, void *data)
 {
 	struct http_upload *upload = data;
@@ -45,17 +68,14 @@ static size_t http_read(char *buffer, size_t size, size_t n, void *data)
 	return got >= 0 ? (size_t)got : CURL_READFUNC_ABORT;
 }
 
-static int http_perform(
-        struct http *http, const char *uri, long *status_r, GString *body, struct error *err)
+/* Who takes the answer is set by the caller. */
+static int http_run(struct http *http, const char *uri, long *status_r, struct error *err)
 {
 	g_autofree char *url = g_strconcat("http://localhost", uri, NULL);
 	long number = 0;
 
-	g_string_truncate(body, 0);
 	curl_easy_setopt(http->curl, CURLOPT_UNIX_SOCKET_PATH, http->socket);
 	curl_easy_setopt(http->curl, CURLOPT_URL, url);
-	curl_easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, http_write);
-	curl_easy_setopt(http->curl, CURLOPT_WRITEDATA, body);
 	curl_easy_setopt(http->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(http->curl, CURLOPT_NOPROXY, "*");
 	CURLcode code = curl_easy_perform(http->curl);
@@ -69,6 +89,37 @@ static int http_perform(
 	if (number == 0)
 		number = ECONNREFUSED;
 	return error_errno(err, (int)number, "cannot reach postwaked at %s", http->socket);
+}
+
+static int http_perform(
+        struct http *http, const char *uri, long *status_r, GString *body, struct error *err)
+{
+	g_string_truncate(body, 0);
+	curl_easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, http_write);
+	curl_easy_setopt(http->curl, CURLOPT_WRITEDATA, body);
+	return http_run(http, uri, status_r, err);
+}
+
+int http_stream(struct http *http, const char *uri, const char *last_id,
+        void (*take)(void *ctx, struct slice bytes), void *ctx, long *status_r, GString *body,
+        struct error *err)
+{
+	struct http_stream stream = {http, take, ctx, body};
+	g_autofree char *header =
+	        g_strdup_printf("Last-Event-ID: %s", last_id != NULL ? last_id : "");
+	struct curl_slist *headers = last_id != NULL ? curl_slist_append(NULL, header) : NULL;
+
+	g_string_truncate(body, 0);
+	*status_r = 0;
+	curl_easy_reset(http->curl);
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(http->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(http->curl, CURLOPT_LOW_SPEED_TIME, STREAM_SILENCE_S);
+	curl_easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, http_take);
+	curl_easy_setopt(http->curl, CURLOPT_WRITEDATA, &stream);
+	int result = http_run(http, uri, status_r, err);
+	curl_slist_free_all(headers);
+	return result;
 }
 
 int http_get(struct http *http, const char *uri, long *status_r, GString *body, struct error *err)

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
+	cli/ahead.c cli/ahead.h \
 	cli/backup.c \
 	cli/check.c \
 	cli/classify.c \
@@ -22,7 +23,9 @@ libcli_a_SOURCES = \
 	cli/report.c \
 	cli/search.c \
 	cli/show.c \
+	cli/sse.c cli/sse.h \
 	cli/status.c \
+	cli/upload.c \
 	cli/when.c cli/when.h
 
 bin_PROGRAMS += postwake

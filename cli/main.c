@@ -25,6 +25,7 @@ static const struct command {
         {"check", cli_check, "verify the store, and mend it"},
         {"backup", cli_backup, "copy the store while it is in use"},
         {"prune", cli_prune, "drop old days"},
+        {"upload", cli_upload, "what is uploaded, and what became of it"},
         {"events", cli_events, "list the event types and their fields"},
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "capture/report.h"
+#include "cli/ahead.h"
 #include "cli/cli.h"
 #include "cli/mail.h"
 #include "daemon/report.h"
@@ -15,7 +16,8 @@
 #include "trace/trace.h"
 
 struct parse {
-	struct trace *trace;
+	struct trace *trace; /* fed by the thread of `ahead` */
+	struct ahead *ahead;
 	GString *out;
 	guint64 events;
 };
@@ -29,6 +31,13 @@ static void parse_event(void *ctx, const struct event *event)
 	g_string_append_c(parse->out, '\n');
 	fwrite_unlocked(parse->out->str, 1, parse->out->len, stdout);
 	parse->events++;
+}
+
+static void parse_prepare(void *ctx, struct observation *seen)
+{
+	const struct parse *parse = ctx;
+
+	trace_prepare(parse->trace, seen);
 }
 
 static void parse_observed(void *ctx, const struct observation *seen)
@@ -50,7 +59,7 @@ static int parse_file(
 	struct line_reader *reader = line_reader_new(&config, err);
 	if (input != NULL && reader != NULL)
 		while ((more = input_line(input, &line, &offset, err)) == 1)
-			line_reader_read(reader, line, parse_observed, parse);
+			line_reader_read(reader, line, ahead_give, parse->ahead);
 	line_reader_free(&reader);
 	input_close(&input);
 	return more;
@@ -67,8 +76,10 @@ static int parse_files(const struct trace_config *trace, const struct line_reade
 	if (parse.trace == NULL)
 		return CLI_FAILED;
 	parse.out = g_string_new(NULL);
+	parse.ahead = ahead_start(parse_prepare, parse_observed, &parse);
 	for (char **path = paths; *path != NULL && result == 0; path++)
 		result = parse_file(&parse, *reader, *path, err);
+	ahead_end(&parse.ahead);
 	g_string_free(parse.out, TRUE);
 	trace_free(&parse.trace);
 	if (fflush(stdout) != 0)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/config_url.h"
+
 #define CONFIG_PATH PW_SYSCONFDIR "/postwake/postwake.conf"
 
 enum config_type {
@@ -25,6 +27,7 @@ struct config_key {
 
 #define IN(member) offsetof(struct config, member)
 #define OF(member) offsetof(struct config_source, member)
+#define UP(member) offsetof(struct config_upload, member)
 
 /* Groups [GROUP NAME]: each makes a struct whose first member is its name. */
 static const struct config_kind {
@@ -33,6 +36,7 @@ static const struct config_kind {
 	size_t list; /* of the GPtrArray in struct config */
 } config_kinds[] = {
         {"source", sizeof(struct config_source), IN(sources)},
+        {"upload", sizeof(struct config_upload), IN(uploads)},
 };
 
 static const struct config_key config_keys[] = {
@@ -70,7 +74,12 @@ static const struct config_key config_keys[] = {
         {"query", "threads", CONFIG_NUMBER, IN(query_threads), "4", "1 64"},
         {"query", "default_window", CONFIG_NUMBER, IN(query_window), "1440", "1 5256000"},
 
+        {"query", "ingest_max_age", CONFIG_NUMBER, IN(ingest_max_age), "1440", "0 5256000"},
+        {"query", "ingest_max_size", CONFIG_NUMBER, IN(ingest_max_size), "1024", "8 1048576"},
+
         {"query", "report_users", CONFIG_TEXT, IN(report_users), NULL, NULL},
+
+        {"geoip", "database", CONFIG_TEXT, IN(geoip), NULL, NULL},
 
         {"report", "verp", CONFIG_TEXT, IN(report_verp), NULL, NULL},
         {"report", "unsubscribe", CONFIG_TEXT, IN(report_unsubscribe), NULL, NULL},
@@ -88,6 +97,22 @@ static const struct config_key config_keys[] = {
         {"source", "node", CONFIG_TEXT, OF(node), NULL, NULL},
         {"source", "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
         {"source", "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
+
+        {"upload", "url", CONFIG_TEXT, UP(url), "https://api.sparkpost.com", NULL},
+        {"upload", "kind", CONFIG_CHOICE, UP(kind), "sparkpost", "sparkpost postwake"},
+        {"upload", "key_file", CONFIG_TEXT, UP(key_file), NULL, NULL},
+        {"upload", "ca_file", CONFIG_TEXT, UP(ca_file), NULL, NULL},
+        {"upload", "proxy", CONFIG_TEXT, UP(proxy), NULL, NULL},
+        {"upload", "events", CONFIG_TEXT, UP(events), NULL, NULL},
+        {"upload", "domains", CONFIG_TEXT, UP(domains), NULL, NULL},
+        {"upload", "subaccounts", CONFIG_TEXT, UP(subaccounts), NULL, NULL},
+        {"upload", "privacy", CONFIG_SWITCH, UP(privacy), "no", NULL},
+        {"upload", "from_start", CONFIG_SWITCH, UP(from_start), "yes", NULL},
+        {"upload", "outbox_max", CONFIG_NUMBER, UP(outbox_max), "100", "10 1000000"},
+        {"upload", "bandwidth", CONFIG_NUMBER, UP(bandwidth), "0", "0 10000000"},
+        {"upload", "timeout", CONFIG_NUMBER, UP(timeout), "60", "1 3600"},
+        {"upload", "interval", CONFIG_NUMBER, UP(interval), "10", "0 3600"},
+        {"upload", "poll", CONFIG_NUMBER, UP(poll), "15", "1 3600"},
 };
 
 static bool config_word_in(const char *words, const char *word)
@@ -268,6 +293,21 @@ static int config_check_sources(const struct config *config, struct error *err)
 	return 0;
 }
 
+static int config_check_uploads(const struct config *config, struct error *err)
+{
+	for (guint i = 0; i < config->uploads->len; i++) {
+		struct config_upload *upload = config->uploads->pdata[i];
+		const char *wrong = config_check_url(&upload->url);
+		if (wrong != NULL)
+			return error_set(err, "%s: [upload %s] url = %s: %s", config->path,
+			        upload->name, upload->url != NULL ? upload->url : "", wrong);
+		if (upload->key_file == NULL && strcmp(upload->kind, "sparkpost") == 0)
+			return error_set(err, "%s: [upload %s]: needs key_file=", config->path,
+			        upload->name);
+	}
+	return 0;
+}
+
 /* Where no source is named: the log file of Debian up to 11 or of rsyslog, else the journal. */
 static void config_follow_usual(struct config *config)
 {
@@ -292,7 +332,7 @@ static int config_read(struct config *config, GKeyFile *file, struct error *err)
 	for (char **group = groups; *group != NULL; group++)
 		if (config_group(config, file, *group, err) < 0)
 			return -1;
-	return config_check_sources(config, err);
+	return config_check_sources(config, err) < 0 ? -1 : config_check_uploads(config, err);
 }
 
 int config_load(struct config **config_r, const char *path, struct error *err)

@@ -22,6 +22,26 @@ struct config_source {
 	bool from_start; /* without a position: begin at the start of the log */
 };
 
+/* One [upload NAME] group: where events are uploaded to. */
+struct config_upload {
+	char *name;
+	char *url;  /* without what follows the host and port, or with a path before /api/v1 */
+	char *kind; /* "sparkpost" or "postwake" */
+	char *key_file;
+	char *ca_file;
+	char *proxy;
+	char *events; /* lists, blank or comma separated; NULL = all */
+	char *domains;
+	char *subaccounts;
+	bool privacy;
+	bool from_start;
+	int outbox_max; /* MB */
+	int bandwidth;  /* KB a second; 0 = no limit */
+	int timeout;    /* s */
+	int interval;   /* s */
+	int poll;       /* s */
+};
+
 struct config {
 	char *path; /* of the file that was read; NULL = built-in defaults */
 	char *store;
@@ -54,8 +74,12 @@ struct config {
 	char *query_group;
 	int query_mode;
 	int query_threads;
-	int query_window;   /* minutes */
-	char *report_users; /* who may hand over reports; NULL = whoever may open the socket */
+	int query_window;    /* minutes */
+	int ingest_max_age;  /* minutes; 0 = no limit */
+	int ingest_max_size; /* MB of batches that are kept */
+	char *report_users;  /* who may hand over reports; NULL = whoever may open the socket */
+
+	char *geoip; /* database; NULL = none */
 
 	char *report_verp; /* patterns: capture/report.h */
 	char *report_unsubscribe;
@@ -65,6 +89,7 @@ struct config {
 	char *reason_rules;
 
 	GPtrArray *sources; /* of struct config_source */
+	GPtrArray *uploads; /* of struct config_upload */
 };
 
 /* Reads `path`; NULL = the default path, where a missing file means the defaults. Unknown groups

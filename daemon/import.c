@@ -2,12 +2,11 @@
 
 #include "base/clock.h"
 #include "event/json.h"
+#include "logtail/split.h"
 
 /* How long an import waits for the store: to take lines while its batch is full, and at the end for
  * the last commit, ms. */
 #define FLUSH_TIMEOUT (60 * 1000)
-/* A line that is longer is cut, as the followers do. */
-#define LINE_MAX_BYTES (64 * 1024)
 
 struct import {
 	struct import_context *context;
@@ -78,7 +77,7 @@ static int import_late(struct import *import, struct error *err)
 
 static void import_line(struct import *import, struct slice line)
 {
-	capture_line(import->source, slice_head(line, LINE_MAX_BYTES), import->offset, false);
+	capture_line(import->source, slice_head(line, SPLIT_LIMIT), import->offset, false);
 	import->offset += (int64_t)line.n + 1;
 }
 
@@ -100,7 +99,8 @@ static int import_feed(void *data, const char *bytes, size_t n, struct error *er
 		g_string_truncate(import->rest, 0);
 		chunk = slice_from(chunk, (size_t)end + 1);
 	}
-	if (import->rest->len < LINE_MAX_BYTES)
+	/* What is over the limit is cut, as the followers do. */
+	if (import->rest->len < SPLIT_LIMIT)
 		g_string_append_len(import->rest, chunk.p, (gssize)chunk.n);
 	import->ticket = capture_end(import->source, SLICE_NONE);
 	return 0;

@@ -1,13 +1,16 @@
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h \
+	daemon/config_url.c daemon/config_url.h \
 	daemon/import.c daemon/import.h \
 	daemon/inbound.c daemon/inbound.h \
+	daemon/ingest.c daemon/ingest.h \
 	daemon/mail.c daemon/mail.h \
 	daemon/postconf.c daemon/postconf.h \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
-	daemon/sources.c daemon/sources.h
+	daemon/sources.c daemon/sources.h \
+	daemon/upload.c daemon/upload.h
 
 sbin_PROGRAMS += postwaked
 postwaked_SOURCES = daemon/main.c

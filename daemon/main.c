@@ -17,10 +17,12 @@
 #include "daemon/config.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
+#include "daemon/ingest.h"
 #include "daemon/mail.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
+#include "daemon/upload.h"
 #include "event/classify.h"
 #include "event/json.h"
 #include "query/server.h"
@@ -38,9 +40,12 @@ struct daemon {
 	struct handover *handover;
 	struct sources *sources;
 	struct mail *mail;
+	struct uploads *uploads;
+	struct query_uploads upload_hooks;
 	struct query_server *server;
 	struct import_context import;
 	struct report_context report;
+	struct ingest_context ingest;
 	struct retention retention;
 	GThread *ticks;
 	gint stopping;
@@ -139,12 +144,16 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .threads = (unsigned)c->query_threads,
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
-	                .ctx = d}};
+	                .ctx = d,
+	                .uploads = &d->upload_hooks}};
 
 	d->import =
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
 	import_hooks(&d->import, &config.import);
 	report_hooks(&d->report, &config.report);
+	if (ingest_start(&d->ingest, c, d->capture, d->store, err) < 0)
+		return -1;
+	config.query.ingest = ingest_service(d->ingest.ingest);
 	d->server = query_server_new(d->store, &config, err);
 	if (d->server != NULL)
 		log_info("query", "listening on %s", c->query_socket);
@@ -158,15 +167,19 @@ static int daemon_open(struct daemon *d, struct error *err)
 	        daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0 ||
 	        report_open(&d->report, d->config, d->classifier, d->capture, d->store, err) < 0)
 		return -1;
+	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
+	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
+	if (d->sources == NULL)
+		return -1;
 	d->handover = handover_new(d->capture, 0);
 	if (d->config->milter) {
 		d->mail = mail_start(d->config, d->handover, &d->report, err);
 		if (d->mail == NULL)
 			return -1;
 	}
-	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
-	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
-	if (d->sources == NULL)
+	d->uploads = uploads_start(
+	        d->config, d->store, capture_writer(d->capture), &d->upload_hooks, err);
+	if (d->uploads == NULL)
 		return -1;
 	return daemon_open_query(d, err);
 }
@@ -194,7 +207,9 @@ static int daemon_close(struct daemon *d, struct error *err)
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	uploads_stop(&d->uploads);
 	report_close(&d->report);
+	ingest_stop(&d->ingest);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);
@@ -220,6 +235,7 @@ static void daemon_tick(struct daemon *d)
 		d->dropped = dropped;
 	}
 	retention_run(&d->retention, d->config, d->store, d->sources, now);
+	ingest_hold(d->ingest.ingest, d->retention.full);
 }
 
 /* The ticks have a thread of their own: where the store is stuck they wait for it, and a signal

@@ -15,6 +15,10 @@
 #define LINES_AT_ONCE 1000
 /* ms until a source is looked at without being told; a safety net under inotify. */
 #define LOOK_EVERY 1000
+/* ms within which lines of a busy log are gathered. */
+#define GATHER 5
+/* ms that the start waits for the first positions at most; they take a commit each. */
+#define PLACED_WITHIN 5000
 
 struct source {
 	struct sources *all;
@@ -25,9 +29,10 @@ struct source {
 	struct journal *journal;
 	GThread *thread;
 	struct log_damper damper;
-	bool locked; /* capture_begin was called */
-	gint at_end; /* the last look found nothing more to read */
-	GMutex lock; /* of trouble */
+	gint64 woken; /* monotonic us of the last time that it was told to look */
+	bool locked;  /* capture_begin was called */
+	gint at_end;  /* the last look found nothing more to read */
+	GMutex lock;  /* of trouble */
 	struct error trouble;
 };
 
@@ -37,6 +42,9 @@ struct sources {
 	int wake; /* eventfd: readable when the threads shall end */
 	gint stop;
 	gint paused;
+	GMutex lock; /* of unplaced */
+	GCond placed;
+	unsigned unplaced; /* sources whose first look is not over */
 };
 
 /* ---- what follower and journal hand over ---- */
@@ -110,26 +118,45 @@ static int source_read(struct source *source, struct error *err)
 	return journal_run(source->journal, LINES_AT_ONCE, err);
 }
 
-static void source_commit(struct source *source, GString *position)
+/* The ticket of the commit, 0 when there is nothing to commit. */
+static uint64_t source_commit(struct source *source, GString *position)
 {
 	if (!source->locked)
-		return;
+		return 0;
 	g_string_truncate(position, 0);
 	if (source->follow != NULL)
 		follow_position(source->follow, position);
 	else
 		journal_position(source->journal, position);
-	capture_end(source->capture, slice_make(position->str, position->len));
 	source->locked = false;
+	return capture_end(source->capture, slice_make(position->str, position->len));
 }
 
+/* The first look is over, and its position on the disk. */
+static void source_placed(struct source *source, uint64_t ticket)
+{
+	struct sources *all = source->all;
+
+	if (ticket != 0)
+		capture_wait(all->capture, ticket, PLACED_WITHIN);
+	g_mutex_lock(&all->lock);
+	all->unplaced--;
+	g_cond_signal(&all->placed);
+	g_mutex_unlock(&all->lock);
+}
+
+/* Lines that come close to each other are read together: to wake up for one costs ten times what
+ * reading it does. The first one after a silence is read at once. */
 static void source_wait(struct source *source)
 {
 	int fd = source->follow != NULL ? follow_fd(source->follow) : journal_fd(source->journal);
 	struct pollfd polled[] = {
 	        {.fd = source->all->wake, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
 
+	if (g_get_monotonic_time() - source->woken < GATHER * G_TIME_SPAN_MILLISECOND)
+		poll(polled, 1, GATHER);
 	poll(polled, 2, LOOK_EVERY);
+	source->woken = g_get_monotonic_time();
 }
 
 static gpointer source_run(gpointer data)
@@ -139,14 +166,17 @@ static gpointer source_run(gpointer data)
 
 	/* The first position is committed even without a line: a log that is rotated before
 	 * anything else is committed is then still known. */
-	bool first = true;
+	bool first = true, placed = false;
 	while (!g_atomic_int_get(&source->all->stop)) {
 		struct error err = {0};
 		int more = g_atomic_int_get(&source->all->paused) ? 0 : source_read(source, &err);
 		if (first && more >= 0)
 			source_lock(source);
 		first = first && more < 0;
-		source_commit(source, position);
+		uint64_t ticket = source_commit(source, position);
+		if (!placed)
+			source_placed(source, ticket);
+		placed = true;
 		g_atomic_int_set(
 		        &source->at_end, more == 0 && !g_atomic_int_get(&source->all->paused));
 		source_trouble(source, &err);
@@ -238,6 +268,20 @@ static struct source *source_new(struct sources *all, const struct config_source
 	return source;
 }
 
+/* A log that is rotated, or a daemon that is killed, right after the start must not lose what was
+ * written since: nobody is told that we are ready before the first positions are kept. A log that
+ * cannot be read, and a store that cannot be written, hold the start up for a while only. */
+static void sources_wait_placed(struct sources *all)
+{
+	gint64 until = g_get_monotonic_time() + PLACED_WITHIN * G_TIME_SPAN_MILLISECOND;
+
+	g_mutex_lock(&all->lock);
+	while (all->unplaced > 0)
+		if (!g_cond_wait_until(&all->placed, &all->lock, until))
+			break;
+	g_mutex_unlock(&all->lock);
+}
+
 struct sources *sources_start(const struct config *config, struct store *store,
         struct capture *capture, bool paused, struct error *err)
 {
@@ -247,6 +291,8 @@ struct sources *sources_start(const struct config *config, struct store *store,
 	all->paused = paused;
 	all->each = g_ptr_array_new_with_free_func(source_free);
 	all->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	g_mutex_init(&all->lock);
+	g_cond_init(&all->placed);
 	for (guint i = 0; i < config->sources->len; i++) {
 		struct source *source = source_new(all, config->sources->pdata[i]);
 		g_ptr_array_add(all->each, source);
@@ -255,11 +301,13 @@ struct sources *sources_start(const struct config *config, struct store *store,
 			return NULL;
 		}
 	}
+	all->unplaced = all->each->len;
 	for (guint i = 0; i < all->each->len; i++) {
 		struct source *source = all->each->pdata[i];
 		source->thread = g_thread_new("follow", source_run, source);
 		log_info(source->name, "following");
 	}
+	sources_wait_placed(all);
 	return all;
 }
 
@@ -277,6 +325,8 @@ void sources_stop(struct sources **sources)
 			g_thread_join(source->thread);
 	}
 	g_ptr_array_free(all->each, TRUE);
+	g_mutex_clear(&all->lock);
+	g_cond_clear(&all->placed);
 	close(all->wake);
 	g_clear_pointer(sources, g_free);
 }

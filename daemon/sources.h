@@ -7,8 +7,9 @@
 
 struct sources;
 
-/* Starts one thread for each configured source, each at its committed position; `paused`: they wait
- * for sources_pause. NULL with *err. */
+/* Starts one thread for each configured source, each at its committed position, and returns when
+ * the position where each begins is committed (or cannot be soon); `paused`: they wait for
+ * sources_pause. NULL with *err. */
 struct sources *sources_start(const struct config *config, struct store *store,
         struct capture *capture, bool paused, struct error *err);
 

@@ -118,21 +118,21 @@ static int read_about(struct reading *r, struct slice word)
 /* /alternative/, +/needed/, -/unwanted/ */
 static int read_pattern(struct reading *r, struct slice *rest, enum when when)
 {
-	g_autoptr(GRegex) regex = NULL;
 	GString *text = r->text[when];
 
 	*rest = slice_from(*rest, when == WHEN_ANY ? 1 : 2);
 	if (!rulefile_delimited(rest, '/', r->scratch) || r->scratch->len == 0)
 		return rulefile_error(&r->file, r->err, "a pattern is empty or does not end: /%s",
 		        r->scratch->str);
-	/* By itself, so that a mistake in it is told of it. */
-	regex = rule_pattern(&r->file, r->scratch->str, true, r->err);
-	if (regex == NULL)
-		return -1;
 	if (when == WHEN_ALL) {
-		g_ptr_array_add(r->rule->all, g_steal_pointer(&regex));
-		return 0;
+		GRegex *regex = rule_pattern(&r->file, r->scratch->str, true, r->err);
+		if (regex != NULL)
+			g_ptr_array_add(r->rule->all, regex);
+		return regex != NULL ? 0 : -1;
 	}
+	/* By itself, so that a mistake in it is told of it. */
+	if (rule_pattern_check(&r->file, r->scratch->str, true, r->err) < 0)
+		return -1;
 	g_string_append_printf(text, "%s(?:%s)", text->len > 0 ? "|" : "", r->scratch->str);
 	return 0;
 }

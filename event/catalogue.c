@@ -227,24 +227,33 @@ static void sample_member(struct event *event, enum field field)
 	}
 }
 
+static void sample_field(struct event *event, enum field field)
+{
+	switch (field) {
+	case FIELD_TYPE:
+	case FIELD_EVENT_ID:
+	case FIELD_TIMESTAMP:
+	case FIELD_INJECTION_TIME:
+		sample_member(event, field);
+		break;
+	default:
+		event->field[field] = slice_str(sample_text(event->type, field));
+	}
+}
+
+void catalogue_sample(struct event *event, enum event_type type)
+{
+	*event = (struct event){.type = type};
+	for (int i = 0; i < FIELDS; i++)
+		sample_field(event, (enum field)i);
+}
+
 static void sample_event(struct event *event, enum event_type type, enum api_generation generation)
 {
 	*event = (struct event){.type = type};
-	for (int i = 0; i < FIELDS; i++) {
-		enum field field = (enum field)i;
-		if (!event_documents(type, field, generation))
-			continue;
-		switch (field) {
-		case FIELD_TYPE:
-		case FIELD_EVENT_ID:
-		case FIELD_TIMESTAMP:
-		case FIELD_INJECTION_TIME:
-			sample_member(event, field);
-			break;
-		default:
-			event->field[field] = slice_str(sample_text(type, field));
-		}
-	}
+	for (int i = 0; i < FIELDS; i++)
+		if (event_documents(type, (enum field)i, generation))
+			sample_field(event, (enum field)i);
 }
 
 static void document_pair(

@@ -75,4 +75,7 @@ bool event_documents(enum event_type type, enum field field, enum api_generation
 void catalogue_documentation(GString *out, enum api_generation generation);
 void catalogue_samples(GString *out, enum api_generation generation, const bool *types);
 
+/* An event of the type with the sample of every field that there is. Its bytes are constant. */
+void catalogue_sample(struct event *event_r, enum event_type type);
+
 #endif

@@ -18,6 +18,7 @@ struct identity_line {
 	struct slice program;  /* such as "postfix/smtp"; what comes before the "/" counts */
 	struct slice pid;      /* digits; may be empty */
 	struct slice text;     /* the message behind the tag, without leading and trailing blanks */
+	uint64_t hash;         /* identity_line_hash, where it was worked out before; 0 = not */
 };
 
 /* event_id of a log fact. `recipient` is compared in lower case; `ordinal` counts lines of one
@@ -25,7 +26,8 @@ struct identity_line {
 uint64_t identity_log_fact(const struct identity_line *line, struct slice recipient,
         enum identity_fact fact, unsigned ordinal);
 
-/* Hash of the shared part of a line (without recipient, fact and ordinal), to count ordinals. */
+/* Hash of the shared part of a line (without recipient, fact and ordinal), to count ordinals. Not
+ * stored: it may be another one in the next version. */
 uint64_t identity_line_hash(const struct identity_line *line);
 
 /* event_id of an injection, the same whichever source saw it. */

@@ -1,6 +1,7 @@
 #include "event/json.h"
 
 #include "base/clock.h"
+#include "event/json_geo.h"
 
 /* Room for n more bytes and the final NUL; the caller writes at the returned place and then sets
  * out->len by json_end. g_string_append for each piece would cost more than the piece. */
@@ -199,11 +200,16 @@ static void json_boolean(GString *out, struct slice text)
 		json_quote(out, text);
 }
 
+static bool json_is(struct slice text, char open, char close)
+{
+	return text.n >= 2 && text.p[0] == open && text.p[text.n - 1] == close;
+}
+
 /* JSON text that the maker of the event checked. What cannot be such a value at first sight becomes
  * a string, so that one bad row does not spoil a whole answer. */
 static void json_text(GString *out, struct slice text, char open, char close)
 {
-	if (text.n >= 2 && text.p[0] == open && text.p[text.n - 1] == close)
+	if (json_is(text, open, close))
 		g_string_append_len(out, text.p, (gssize)text.n);
 	else
 		json_quote(out, text);
@@ -248,9 +254,9 @@ static bool json_member_value(
 }
 
 static void json_field_text(
-        GString *out, enum field_json kind, struct slice text, enum api_generation generation)
+        GString *out, enum field field, struct slice text, enum api_generation generation)
 {
-	switch (kind) {
+	switch (field_catalogue[field].json) {
 	case FIELD_JSON_STRING:
 	case FIELD_JSON_TIME:
 		json_quote(out, text);
@@ -268,7 +274,10 @@ static void json_field_text(
 		json_boolean(out, text);
 		break;
 	case FIELD_JSON_OBJECT:
-		json_text(out, text, '{', '}');
+		if (field == FIELD_GEO_IP && generation != API_WEBHOOK && json_is(text, '{', '}'))
+			json_geo(out, text, generation == API_EVENTS);
+		else
+			json_text(out, text, '{', '}');
 		break;
 	case FIELD_JSON_STRINGS:
 		json_text(out, text, '[', ']');
@@ -283,7 +292,7 @@ bool json_event_value(
 		return true;
 	if (!event_has(event, field))
 		return false;
-	json_field_text(out, field_catalogue[field].json, event->field[field], generation);
+	json_field_text(out, field, event->field[field], generation);
 	return true;
 }
 
@@ -310,6 +319,12 @@ static void json_event_member(
 	json_member_value(out, event, field, generation);
 }
 
+/* Live results of API v1 had it, those of the Events API not (contract, 2.3). */
+static inline bool json_removed(enum field field, enum api_generation generation)
+{
+	return field == FIELD_TDATE && generation == API_EVENTS;
+}
+
 /* rcpt_meta and rcpt_tags are there for all events of a mail (contract, 1.2). */
 static inline bool json_always(enum event_type type, enum field field)
 {
@@ -328,10 +343,9 @@ void json_event(GString *out, const struct event *event, enum api_generation gen
 		json_event_member(out, event, FIELD_INJECTION_TIME, generation);
 	for (int i = FIELD_INJECTION_TIME + 1; i < FIELDS; i++) {
 		enum field field = (enum field)i;
-		if (event_has(event, field)) {
+		if (event_has(event, field) && !json_removed(field, generation)) {
 			json_ready_key(out, field);
-			json_field_text(
-			        out, field_catalogue[field].json, event->field[field], generation);
+			json_field_text(out, field, event->field[field], generation);
 		} else if (json_always(event->type, field)) {
 			json_ready_key(out, field);
 			g_string_append(out, field == FIELD_RCPT_META ? "{}" : "[]");

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libevent.a
 libevent_a_SOURCES = \
+	event/base52.c event/base52.h \
 	event/bounce_class.c event/bounce_class.h \
 	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
@@ -7,13 +8,20 @@ libevent_a_SOURCES = \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/ingest_check.c event/ingest_check.h \
+	event/ingest_docs.c event/ingest_docs.h \
+	event/ingest_read.c event/ingest_read.h \
+	event/ingest_write.c event/ingest_write.h \
 	event/json.c event/json.h \
+	event/json_geo.c event/json_geo.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
-	event/observation.h \
+	event/mailbox.c event/mailbox.h \
+	event/observation.c event/observation.h \
 	event/plain.c event/plain.h \
+	event/privacy.c event/privacy.h \
 	event/reason_rules.c event/reason_rules.h \
-	event/rulefile.c event/rulefile.h
+	event/rulefile.c event/rulefile.h \
+	event/tags.c event/tags.h
 
 # The rules as C strings; the files themselves are installed for reading.
 dist_pkgdata_DATA += schema/bounce-rules schema/reason-rules
@@ -36,9 +44,13 @@ EVENT_TESTS = \
 	tests/unit/test_bounce_class \
 	tests/unit/test_catalogue \
 	tests/unit/test_classify \
-	tests/unit/test_ingest_check \
 	tests/unit/test_identity \
+	tests/unit/test_ingest_check \
+	tests/unit/test_ingest_read \
+	tests/unit/test_ingest_write \
 	tests/unit/test_json \
+	tests/unit/test_observation \
+	tests/unit/test_mailbox \
 	tests/unit/test_reason \
 	tests/unit/test_sources
 check_PROGRAMS += $(EVENT_TESTS)
@@ -52,43 +64,24 @@ tests_unit_test_classify_SOURCES = tests/unit/test_classify.c tests/support/unit
 tests_unit_test_classify_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
 tests_unit_test_classify_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c tests/support/unit.h
+tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_ingest_check_SOURCES = tests/unit/test_ingest_check.c tests/support/unit.h
 tests_unit_test_ingest_check_LDADD = $(EVENT_TEST_LDADD)
-tests_unit_test_identity_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_read_SOURCES = tests/unit/test_ingest_read.c tests/support/unit.h
+tests_unit_test_ingest_read_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_ingest_write_SOURCES = tests/unit/test_ingest_write.c tests/support/unit.h
+tests_unit_test_ingest_write_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c tests/support/unit.h
 tests_unit_test_json_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_observation_SOURCES = tests/unit/test_observation.c tests/support/unit.h
+tests_unit_test_observation_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c tests/support/unit.h
+tests_unit_test_mailbox_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
 tests_unit_test_reason_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_sources_SOURCES = tests/unit/test_sources.c tests/support/unit.h
 tests_unit_test_sources_LDADD = $(EVENT_TEST_LDADD)
 endif
-
-# `make fuzz` builds the fuzz targets (clang with libFuzzer); run them as long as you like, such as
-# tests/fuzz/fuzz_json -max_total_time=60.
-FUZZ_CC = clang
-FUZZ_FLAGS = -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_JSON_FILES = \
-	tests/fuzz/fuzz_json.c event/json.c event/catalogue.c base/clock.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_json.c
-CLEANFILES += tests/fuzz/fuzz_json
-
-.PHONY: fuzz
-fuzz: tests/fuzz/fuzz_json
-tests/fuzz/fuzz_json: $(FUZZ_JSON_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
-		$(FUZZ_JSON_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS)
-
-FUZZ_CLASSIFY_FILES = tests/fuzz/fuzz_classify.c \
-	$(filter %.c,$(libevent_a_SOURCES)) $(filter %.c,$(libbase_a_SOURCES))
-EXTRA_DIST += tests/fuzz/fuzz_classify.c
-CLEANFILES += tests/fuzz/fuzz_classify
-
-fuzz: tests/fuzz/fuzz_classify
-tests/fuzz/fuzz_classify: $(FUZZ_CLASSIFY_FILES) schema/bounce-rules.inc schema/reason-rules.inc
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) \
-		-o $@ $(FUZZ_CLASSIFY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
 
 # Not run by `make check`: a benchmark.
 check_PROGRAMS += tests/bench/bench_classify

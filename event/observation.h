@@ -57,40 +57,51 @@ enum child_link {
 
 struct envelope;
 
+/* The texts of an observation besides those of its line; absent (p == NULL) what was not told. One
+ * list, so that a copy forgets none. */
+#define OBSERVATION_TEXTS(TEXT) \
+	TEXT(queue_id)      /* absent for a refusal without one */ \
+	TEXT(new_queue_id)  /* CHILD, or an attempt's "queued as", "forwarded as" */ \
+	TEXT(orig_queue_id) /* CLIENT by XFORWARD, PICKUP by postsuper -r */ \
+	TEXT(from)          /* envelope sender without <>; empty = null sender */ \
+	TEXT(to) \
+	TEXT(orig_to) \
+	TEXT(service)    /* delivery agent or daemon: smtp, lmtp, local, pipe, virtual, error */ \
+	TEXT(relay_host) /* relay=host[ip]:port */ \
+	TEXT(relay_ip) \
+	TEXT(relay_port) \
+	TEXT(dsn)    /* enhanced status code such as 5.1.1 */ \
+	TEXT(code)   /* SMTP reply code such as 550 */ \
+	TEXT(reason) /* text of the reply, as the MTA logged it */ \
+	TEXT(stage)  /* refusal: CONNECT, HELO, MAIL, RCPT, DATA, END-OF-MESSAGE, … */ \
+	TEXT(client_host) \
+	TEXT(client_ip) \
+	TEXT(client_port) \
+	TEXT(sasl_method) \
+	TEXT(sasl_username) \
+	TEXT(helo) \
+	TEXT(proto) \
+	TEXT(message_id) /* Message-ID header as logged, with its <> */ \
+	TEXT(uid)
+
 struct observation {
 	enum observation_kind kind;
-	const char *rule; /* name of the rule that matched; never NULL */
+	const char *rule; /* name of the rule that matched; never NULL, static */
 
 	struct identity_line line; /* node, instance, time, program, pid, text; envelope: no text */
 	unsigned repeat;           /* occurrences that one line stands for; 0 and 1 mean one */
 
-	struct slice queue_id;      /* absent for a refusal without one */
-	struct slice new_queue_id;  /* CHILD, or an attempt's "queued as", "forwarded as" */
-	enum child_link link;       /* CHILD; for an attempt what new_queue_id is */
-	struct slice orig_queue_id; /* CLIENT by XFORWARD, PICKUP by postsuper -r */
-
-	struct slice from; /* envelope sender without <>; empty = null sender; p NULL = not told */
-	struct slice to;
-	struct slice orig_to;
+	enum child_link link; /* CHILD; for an attempt what new_queue_id is */
 	enum attempt_status status;
 	bool soft_bounce; /* bounced, but only because soft_bounce made it a deferral */
 	bool hop;         /* sent, but only to the MTA of this host, which goes on with it */
-	struct slice
-	        service; /* delivery agent or daemon: smtp, lmtp, local, pipe, virtual, error */
-	struct slice relay_host, relay_ip, relay_port; /* relay=host[ip]:port; none: absent */
-	int64_t delay_ms;                              /* since arrival; -1 = not told */
-	struct slice dsn;                              /* enhanced status code such as 5.1.1 */
-	struct slice code;                             /* SMTP reply code such as 550 */
-	struct slice reason;                           /* text of the reply, as the MTA logged it */
-	struct slice stage; /* refusal: CONNECT, HELO, MAIL, RCPT, DATA, END-OF-MESSAGE, … */
-	struct slice client_host, client_ip, client_port;
-	struct slice sasl_method, sasl_username;
-	struct slice helo, proto;
-	struct slice message_id; /* Message-ID header as logged, with its <> */
-	bool resent;
-	int64_t size;  /* bytes; -1 = not told */
-	int64_t nrcpt; /* -1 = not told */
-	struct slice uid;
+	bool resent;      /* message_id is that of Resent-Message-ID */
+	int64_t delay_ms; /* since arrival; -1 = not told */
+	int64_t size;     /* bytes; -1 = not told */
+	int64_t nrcpt;    /* -1 = not told */
+#define OBSERVATION_TEXT(name) struct slice name;
+	OBSERVATION_TEXTS(OBSERVATION_TEXT)
+#undef OBSERVATION_TEXT
 	const struct envelope *envelope;
 };
 
@@ -115,5 +126,11 @@ struct envelope {
 	const struct envelope_recipient *recipient;
 	size_t recipients;
 };
+
+/* Bytes that a copy needs besides the record; the envelope is the caller's. */
+size_t observation_bytes(const struct observation *seen);
+/* Copies an observation whose source goes on; `bytes` has room for observation_bytes and belongs to
+ * the caller. */
+void observation_copy(struct observation *to, const struct observation *from, char *bytes);
 
 #endif

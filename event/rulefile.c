@@ -115,18 +115,31 @@ char *rulefile_load(const char *path, size_t *n_r, struct error *err)
 	return text;
 }
 
-GRegex *rule_pattern(
-        const struct rulefile *file, const char *pattern, bool caseless, struct error *err)
+static GRegex *compile(const struct rulefile *file, const char *pattern, GRegexCompileFlags flags,
+        struct error *err)
 {
 	g_autofree char *limited = g_strconcat(STEPS, pattern, NULL);
 	g_autoptr(GError) error = NULL;
-	GRegex *regex = g_regex_new(limited,
-	        G_REGEX_RAW | G_REGEX_OPTIMIZE | G_REGEX_DOTALL | (caseless ? G_REGEX_CASELESS : 0),
-	        0, &error);
+	GRegex *regex = g_regex_new(limited, G_REGEX_RAW | G_REGEX_DOTALL | flags, 0, &error);
 
 	if (regex == NULL)
 		rulefile_error(file, err, "%s", error->message);
 	return regex;
+}
+
+GRegex *rule_pattern(
+        const struct rulefile *file, const char *pattern, bool caseless, struct error *err)
+{
+	return compile(file, pattern, G_REGEX_OPTIMIZE | (caseless ? G_REGEX_CASELESS : 0), err);
+}
+
+/* Making machine code takes several times as long as reading the pattern. */
+int rule_pattern_check(
+        const struct rulefile *file, const char *pattern, bool caseless, struct error *err)
+{
+	g_autoptr(GRegex) regex = compile(file, pattern, caseless ? G_REGEX_CASELESS : 0, err);
+
+	return regex != NULL ? 0 : -1;
 }
 
 bool rule_pattern_fits(const GRegex *pattern, struct slice text)

@@ -45,6 +45,10 @@ char *rulefile_load(const char *path, size_t *n_r, struct error *err);
 GRegex *rule_pattern(
         const struct rulefile *file, const char *pattern, bool caseless, struct error *err);
 
+/* Whether a pattern can be compiled: 0, or -1 with *err. */
+int rule_pattern_check(
+        const struct rulefile *file, const char *pattern, bool caseless, struct error *err);
+
 /* Whether a pattern fits somewhere in a text of which the first RULE_TEXT_MAX bytes count. */
 bool rule_pattern_fits(const GRegex *pattern, struct slice text);
 

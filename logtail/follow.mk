@@ -27,14 +27,3 @@ tests_unit_test_history_LDADD = $(tests_unit_test_follow_LDADD)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c tests/support/unit.h
 tests_unit_test_journal_LDADD = $(tests_unit_test_follow_LDADD)
 endif
-
-FUZZ_POSITION_FILES = \
-	tests/fuzz/fuzz_position.c logtail/position.c base/error.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_position.c
-CLEANFILES += tests/fuzz/fuzz_position
-
-fuzz: tests/fuzz/fuzz_position
-tests/fuzz/fuzz_position: $(FUZZ_POSITION_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) -o $@ \
-		$(FUZZ_POSITION_FILES:%=$(srcdir)/%) $(GLIB_LIBS)

@@ -101,11 +101,16 @@ static struct last_line *find_host(struct line_reader *reader, struct slice host
 
 static void remember(struct last_line *last, const struct syslog_line *line)
 {
-	g_string_truncate(last->bytes, 0);
-	g_string_append_len(last->bytes, line->program.p, (gssize)line->program.n);
-	g_string_append_len(last->bytes, line->pid.n > 0 ? line->pid.p : "", (gssize)line->pid.n);
-	g_string_append_len(
-	        last->bytes, line->text.n > 0 ? line->text.p : "", (gssize)line->text.n);
+	const struct slice parts[] = {line->program, line->pid, line->text};
+	size_t n = line->program.n + line->pid.n + line->text.n;
+
+	g_string_set_size(last->bytes, n);
+	n = 0;
+	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+		if (parts[i].n > 0)
+			memcpy(last->bytes->str + n, parts[i].p, parts[i].n);
+		n += parts[i].n;
+	}
 	last->program = line->program.n;
 	last->pid = line->pid.n;
 	last->known = true;

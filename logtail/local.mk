@@ -18,15 +18,13 @@ liblogtail_a_SOURCES = \
 
 include logtail/follow.mk
 
-EXTRA_DIST += tests/fuzz/fuzz_lines.c
-
 if HAVE_CHECK
 logtail_tests = tests/unit/test_stamp tests/unit/test_syslog tests/unit/test_postfix \
 	tests/unit/test_sendmail \
 	tests/unit/test_lines tests/unit/test_golden_postfix
 check_PROGRAMS += $(logtail_tests)
 TESTS += $(logtail_tests)
-logtail_test_libs = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+logtail_test_libs = liblogtail.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_stamp_SOURCES = tests/unit/test_stamp.c tests/support/unit.h
 tests_unit_test_stamp_LDADD = $(logtail_test_libs)
 tests_unit_test_syslog_SOURCES = tests/unit/test_syslog.c tests/support/unit.h

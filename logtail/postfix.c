@@ -5,14 +5,11 @@
 
 #include <glib.h>
 
+#include "event/base52.h"
+
 /* global/mail_queue.h, long form: six characters or more of seconds and four of microseconds, base
  * 52 (digits and consonants, 'z' too), then 'z' and the inode, base 51 (without 'z'). */
 #define LONG_TIME 10
-
-static bool is_base52(char c)
-{
-	return g_ascii_isalnum(c) && memchr("AEIOUaeiou", c, 10) == NULL;
-}
 
 static bool is_long_id(struct slice id)
 {
@@ -21,7 +18,7 @@ static bool is_long_id(struct slice id)
 	if (z < LONG_TIME || z > LONG_TIME + 2 || (size_t)z + 1 >= id.n)
 		return false;
 	for (size_t i = 0; i < id.n; i++)
-		if (!is_base52(id.p[i]))
+		if (base52_digit[(unsigned char)id.p[i]] == 0)
 			return false;
 	return true;
 }

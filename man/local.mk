@@ -11,9 +11,11 @@ dist_man_MANS += \
 	man/postwake-search.1 \
 	man/postwake-show.1 \
 	man/postwake-status.1 \
+	man/postwake-upload.1 \
 	man/postwake.conf.5 \
 	man/postwake-event.5 \
 	man/postwake-rules.5 \
+	man/postwake-ingest.7 \
 	man/postwake-query.7 \
 	man/postwaked.8
 

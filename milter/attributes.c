@@ -296,6 +296,30 @@ static struct attributes_recipient *recipient_of(
 	return recipient;
 }
 
+static void keep(struct attributes *attributes, json_t **slot, json_t *json, bool fits)
+{
+	if (json == NULL)
+		return;
+	if (!fits)
+		attributes->bad++;
+	else if (*slot == NULL)
+		*slot = json_incref(json);
+}
+
+/* What a transmission says of one of its recipients alone. */
+static void read_own(
+        struct attributes *attributes, struct attributes_recipient *recipient, const json_t *entry)
+{
+	json_t *meta = json_object_get(entry, "metadata");
+	json_t *tags = json_object_get(entry, "tags");
+	json_t *subs = json_object_get(entry, "substitution_data");
+
+	keep(attributes, &recipient->meta, meta, json_is_object(meta));
+	keep(attributes, &recipient->tags, tags, json_is_array(tags));
+	keep(attributes, &recipient->subs, subs, json_is_object(subs));
+}
+
+/* A list of recipients: of one type, or (NULL) of the transmission, each with its own data. */
 static void read_list(struct attributes *attributes, const json_t *list, const char *type)
 {
 	size_t i;
@@ -310,44 +334,10 @@ static void read_list(struct attributes *attributes, const json_t *list, const c
 
 		if (recipient == NULL)
 			attributes->bad++;
+		else if (type == NULL)
+			read_own(attributes, recipient, entry);
 		else if (recipient->type == NULL)
 			recipient->type = type;
-	}
-}
-
-static void keep(struct attributes *attributes, json_t **slot, json_t *json, bool fits)
-{
-	if (json == NULL)
-		return;
-	if (!fits)
-		attributes->bad++;
-	else if (*slot == NULL)
-		*slot = json_incref(json);
-}
-
-/* The list of a transmission's recipients, each with its own data. */
-static void read_recipients(struct attributes *attributes, const json_t *list)
-{
-	size_t i;
-	json_t *entry;
-
-	if (list != NULL && !json_is_array(list))
-		attributes->bad++;
-	json_array_foreach(list, i, entry)
-	{
-		struct attributes_recipient *recipient =
-		        recipient_of(attributes, address_of(entry));
-		json_t *meta = json_object_get(entry, "metadata");
-		json_t *tags = json_object_get(entry, "tags");
-		json_t *subs = json_object_get(entry, "substitution_data");
-
-		if (recipient == NULL) {
-			attributes->bad++;
-			continue;
-		}
-		keep(attributes, &recipient->meta, meta, json_is_object(meta));
-		keep(attributes, &recipient->tags, tags, json_is_array(tags));
-		keep(attributes, &recipient->subs, subs, json_is_object(subs));
 	}
 }
 
@@ -402,7 +392,7 @@ bool attributes_msys(struct attributes *attributes, struct slice value)
 	read_list(attributes, json_object_get(json, "cc"), "cc");
 	read_list(attributes, json_object_get(json, "bcc"), "bcc");
 	read_list(attributes, json_object_get(json, "archive"), "archive");
-	read_recipients(attributes, json_object_get(json, "recipients"));
+	read_list(attributes, json_object_get(json, "recipients"), NULL);
 	json_decref(json);
 	return good;
 }

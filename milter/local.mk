@@ -24,15 +24,3 @@ tests_unit_test_listener_SOURCES = tests/unit/test_listener.c tests/support/milt
 tests_unit_test_listener_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) \
 	$(CHECK_LIBS)
 endif
-
-FUZZ_HEADERS_FILES = \
-	tests/fuzz/fuzz_headers.c milter/session.c milter/attributes.c milter/header_map.c \
-	milter/passing.c mime/headers.c base/error.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_headers.c
-CLEANFILES += tests/fuzz/fuzz_headers
-
-fuzz: tests/fuzz/fuzz_headers
-tests/fuzz/fuzz_headers: $(FUZZ_HEADERS_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GMIME_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
-		$(FUZZ_HEADERS_FILES:%=$(srcdir)/%) $(GMIME_LIBS) $(JANSSON_LIBS)

@@ -19,16 +19,3 @@ tests_unit_test_report_LDADD = libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_L
 tests_unit_test_mime_SOURCES = tests/unit/test_mime.c tests/support/unit.h
 tests_unit_test_mime_LDADD = libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif
-
-# See event/local.mk for FUZZ_CC and how to run; tests/golden/reports are its seeds.
-FUZZ_REPORT_FILES = tests/fuzz/fuzz_report.c $(libmime_a_SOURCES) capture/letterhead.c \
-	milter/attributes.c milter/header_map.c base/clock.c base/error.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_report.c
-CLEANFILES += tests/fuzz/fuzz_report
-
-fuzz: tests/fuzz/fuzz_report
-tests/fuzz/fuzz_report: $(FUZZ_REPORT_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GMIME_CFLAGS) \
-		$(JANSSON_CFLAGS) -o $@ $(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_REPORT_FILES))) \
-		$(GMIME_LIBS) $(GLIB_LIBS) $(JANSSON_LIBS)

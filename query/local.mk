@@ -3,17 +3,26 @@ libquery_a_SOURCES = \
 	query/access.c query/access.h \
 	query/answer.c \
 	query/connections.c query/connections.h \
+	query/events.c \
 	query/fault.c query/fault.h \
 	query/import.c \
+	query/ingest.c query/ingest.h \
+	query/ingest_params.c query/ingest_params.h \
 	query/message_events.c \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
 	query/routes.c \
+	query/searching.c query/searching.h \
+	query/selfdoc.c \
 	query/server.c query/server.h query/server-private.h \
 	query/server_exchange.c query/server_jobs.c \
+	query/smtpeter.c \
+	query/smtpeter_window.c query/smtpeter_window.h \
 	query/socket.c query/socket.h \
 	query/status.c \
+	query/stream.c \
 	query/streams.c query/streams.h \
+	query/uploads.c \
 	query/uri.c query/uri.h \
 	query/window.c query/window.h \
 	query/workers.c query/workers.h \
@@ -34,25 +43,16 @@ tests_unit_test_params_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h
 tests_unit_test_streams_LDADD = $(QUERY_TEST_LDADD)
 
-QUERY_STORE_TESTS = tests/unit/test_query tests/unit/test_server
+QUERY_STORE_TESTS = tests/unit/test_events tests/unit/test_query tests/unit/test_server
 check_PROGRAMS += $(QUERY_STORE_TESTS)
 TESTS += $(QUERY_STORE_TESTS)
 QUERY_STORE_TEST_LDADD = libquery.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_events_SOURCES = \
+	tests/unit/test_events.c tests/unit/store_support.c tests/unit/store_support.h \
+	tests/support/unit.h
+tests_unit_test_events_LDADD = $(QUERY_STORE_TEST_LDADD)
 tests_unit_test_query_SOURCES = tests/unit/test_query.c tests/support/unit.h
 tests_unit_test_query_LDADD = $(QUERY_STORE_TEST_LDADD)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c tests/support/unit.h
 tests_unit_test_server_LDADD = $(QUERY_STORE_TEST_LDADD)
 endif
-
-# See event/local.mk for FUZZ_CC and how to run.
-FUZZ_QUERY_FILES = \
-	tests/fuzz/fuzz_query.c query/uri.c query/params.c query/window.c query/zone.c query/fault.c \
-	query/answer.c event/json.c event/catalogue.c base/clock.c base/slice.c
-EXTRA_DIST += tests/fuzz/fuzz_query.c
-CLEANFILES += tests/fuzz/fuzz_query
-
-fuzz: tests/fuzz/fuzz_query
-tests/fuzz/fuzz_query: $(FUZZ_QUERY_FILES)
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JANSSON_CFLAGS) -o $@ \
-		$(FUZZ_QUERY_FILES:%=$(srcdir)/%) $(GLIB_LIBS) $(JANSSON_LIBS)

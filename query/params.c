@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "event/catalogue.h"
 #include "query/zone.h"
+#include "store/words.h"
 
 #define PARAMS_PER_PAGE 1000
 #define PARAMS_PER_PAGE_MAX 10000
@@ -18,12 +19,21 @@ struct reader {
 };
 
 /* How the values of a list are read: the value forms of schema/search.def. */
-enum value_form { FORM_TYPE, FORM_NUMBER, FORM_TEXT, FORM_CASELESS, FORM_ID };
+enum value_form {
+	FORM_TYPE,
+	FORM_NUMBER,
+	FORM_TEXT,
+	FORM_CASELESS,
+	FORM_ID,
+	FORM_TAGS,
+	FORM_WORDS,   /* of words.def */
+	FORM_DOMAINS, /* the same, where periods part words too */
+};
 
 struct parameter {
 	const char *name;
 	void (*read)(struct reader *reader, const struct parameter *parameter);
-	int key; /* of a list: enum search_key */
+	int key; /* of a list: enum search_key, or enum search_words */
 	enum value_form form;
 };
 
@@ -125,8 +135,14 @@ static char *list_value(enum value_form form, struct slice element)
 		if (event_type_by_name(slice_str(text)) == EVENT_TYPES)
 			return NULL;
 		return g_steal_pointer(&text);
+	case FORM_WORDS:
+	case FORM_DOMAINS:
+		if (!words_any(slice_str(text), form == FORM_DOMAINS))
+			return NULL;
+		break;
 	case FORM_ID:
 	case FORM_TEXT:
+	case FORM_TAGS:
 		break;
 	}
 	return g_steal_pointer(&text);
@@ -135,6 +151,8 @@ static char *list_value(enum value_form form, struct slice element)
 static const char *const list_complaint[] = {
         [FORM_TYPE] = "names of event types",
         [FORM_NUMBER] = "integers",
+        [FORM_WORDS] = "words",
+        [FORM_DOMAINS] = "names or parts of domains",
 };
 
 /* Reads one occurrence into `list`; tells all its bad elements in one fault. */
@@ -178,7 +196,8 @@ static const char *const *reader_keep(struct reader *reader, GPtrArray *list)
 	return (const char *const *)list->pdata;
 }
 
-static void read_list(struct reader *reader, const struct parameter *parameter)
+/* All occurrences of a list together, as the store takes it. */
+static const char *const *read_all(struct reader *reader, const struct parameter *parameter)
 {
 	GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
 	const struct uri_param *param;
@@ -190,7 +209,33 @@ static void read_list(struct reader *reader, const struct parameter *parameter)
 		if (list->len > before)
 			reader_echo(reader, parameter->name, param->value);
 	}
-	reader->query->search.values[parameter->key] = reader_keep(reader, list);
+	return reader_keep(reader, list);
+}
+
+static void read_list(struct reader *reader, const struct parameter *parameter)
+{
+	reader->query->search.values[parameter->key] = read_all(reader, parameter);
+}
+
+static void read_words(struct reader *reader, const struct parameter *parameter)
+{
+	const char *const *phrases = read_all(reader, parameter);
+
+	reader->query->search.words[parameter->key] = phrases;
+	if (phrases != NULL && reader->query->scan == NULL) {
+		reader->query->scan = parameter->name;
+		reader->query->scan_value = slice_str(phrases[0]);
+	}
+}
+
+/* A version alone says nothing: its test must be named. */
+static void read_versions(struct reader *reader, const struct parameter *parameter)
+{
+	read_list(reader, parameter);
+	const char *const *versions = reader->query->search.values[parameter->key];
+	if (versions != NULL && reader->query->search.words[SEARCH_WORDS_AB_TEST] == NULL)
+		faults_add(reader->faults, slice_str(parameter->name), slice_str(versions[0]),
+		        "%s requires ab_tests", parameter->name);
 }
 
 /* A pattern without wildcard is looked for anywhere in the text. */
@@ -288,11 +333,64 @@ static void read_since(struct reader *reader, const struct parameter *parameter)
 {
 	reader->query->since_given =
 	        reader_number(reader, parameter->name, 0, G_MAXINT64, &reader->query->since);
-	if (!reader->query->since_given || !reader->query->as_of_given)
+	bool page = reader->query->as_of_given || reader->query->cursor_given;
+	if (!reader->query->since_given || !page)
 		return;
 	g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, reader->query->since);
 	faults_add(reader->faults, slice_str(parameter->name), slice_str(text),
-	        "since and as_of cannot be given together");
+	        "since and %s cannot be given together",
+	        reader->query->cursor_given ? "cursor" : "as_of");
+}
+
+/* "AS_OF,ROW" of our own making. */
+static bool cursor_parse(struct slice text, uint64_t *as_of, uint64_t *row)
+{
+	g_autofree char *base64 = slice_dup(text);
+	gsize n = 0;
+
+	/* GLib takes no unpadded text. */
+	g_autofree char *padded = g_strconcat(base64,
+	        text.n % 4 == 2   ? "=="
+	        : text.n % 4 == 3 ? "="
+	                          : "",
+	        NULL);
+	g_autofree guchar *bytes = g_base64_decode(padded, &n);
+	struct slice rest = slice_make((const char *)bytes, n);
+	g_autofree char *first = slice_dup(slice_cut(&rest, ','));
+	g_autofree char *second = slice_dup(rest);
+	return first != NULL && second != NULL && strlen(second) == rest.n &&
+	       g_ascii_string_to_unsigned(first, 10, 1, G_MAXINT64, as_of, NULL) &&
+	       g_ascii_string_to_unsigned(second, 10, 1, G_MAXINT64, row, NULL);
+}
+
+void params_cursor(GString *out, uint64_t as_of, uint64_t row)
+{
+	char text[64];
+	int n = g_snprintf(
+	        text, sizeof(text), "%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT, as_of, row);
+	g_autofree char *base64 = g_base64_encode((const guchar *)text, (gsize)n);
+
+	g_string_append(out, base64);
+}
+
+static void read_cursor(struct reader *reader, const struct parameter *parameter)
+{
+	struct slice text = reader_once(reader, parameter->name);
+	struct message_query *query = reader->query;
+
+	if (text.n == 0 || slice_eq(text, SLICE("initial")))
+		return;
+	query->cursor_given = cursor_parse(text, &query->search.as_of, &query->search.before);
+	if (!query->cursor_given)
+		faults_add(reader->faults, slice_str(parameter->name), text,
+		        "cursor must be initial, or as the link to the next page has it");
+}
+
+static void read_utc(struct reader *reader, const struct parameter *parameter)
+{
+	(void)parameter;
+	if (!zone_find(SLICE("UTC"), &reader->zone, &reader->query->zone))
+		g_assert_not_reached();
 }
 
 static void read_window(struct reader *reader, const struct parameter *parameter)
@@ -304,7 +402,8 @@ static void read_window(struct reader *reader, const struct parameter *parameter
 	        .zone = reader->zone,
 	        .now = reader->defaults->now,
 	        .length = reader->defaults->window,
-	        .open = reader->query->since_given,
+	        .open = reader->query->since_given || reader->defaults->stream,
+	        .events = reader->defaults->api == API_EVENTS,
 	};
 
 	window_read(&request, &reader->query->window, reader->faults);
@@ -313,15 +412,38 @@ static void read_window(struct reader *reader, const struct parameter *parameter
 }
 
 /* In the order in which they are read and their faults are told: what others need comes first. */
-static const struct parameter search_parameters[] = {
-        {"delimiter", read_delimiter},
+static const struct parameter v1_parameters[] = {{"delimiter", read_delimiter},
 #define SEARCH(ID, LETTER, NAME, VALUE_FORM, ...) {NAME, read_list, SEARCH_##ID, FORM_##VALUE_FORM},
 #include "schema/search.def"
 #undef SEARCH
         {"reason", read_reason}, {"subjects", read_subjects}, {"page", read_page},
         {"per_page", read_per_page}, {"timezone", read_timezone}, {"as_of", read_as_of},
         {"since", read_since}, {"from", read_window}, /* and to */
-};
+        {NULL}};
+
+/* Those of the Events API (contract, 2.1), and queue_ids and since, which are ours. */
+static const struct parameter events_parameters[] = {{"delimiter", read_delimiter},
+        {"event_ids", read_list, SEARCH_EVENT_ID, FORM_NUMBER},
+        {"events", read_list, SEARCH_EVENT, FORM_TYPE},
+        {"recipients", read_list, SEARCH_RECIPIENT, FORM_CASELESS},
+        {"from_addresses", read_list, SEARCH_FROM_ADDRESS, FORM_CASELESS},
+        {"bounce_classes", read_list, SEARCH_BOUNCE_CLASS, FORM_NUMBER},
+        {"sending_ips", read_list, SEARCH_SENDING_IP, FORM_TEXT},
+        {"subaccounts", read_list, SEARCH_SUBACCOUNT, FORM_NUMBER},
+        {"messages", read_list, SEARCH_MESSAGE, FORM_ID},
+        {"transmissions", read_list, SEARCH_TRANSMISSION, FORM_TEXT},
+        {"queue_ids", read_list, SEARCH_QUEUE_ID, FORM_TEXT},
+#define DOTS_false FORM_WORDS
+#define DOTS_true FORM_DOMAINS
+#define WORDS(ID, NAME, DOTS, ...) {NAME, read_words, SEARCH_WORDS_##ID, DOTS_##DOTS},
+#include "schema/words.def"
+#undef WORDS
+#undef DOTS_false
+#undef DOTS_true
+        {"ab_test_versions", read_versions, SEARCH_AB_TEST_VERSION, FORM_NUMBER},
+        {"per_page", read_per_page}, {"cursor", read_cursor}, {"since", read_since}, {"", read_utc},
+        {"from", read_window}, /* and to */
+        {NULL}};
 
 /* A name that cannot be decoded could be any: the request is told, not guessed. */
 static void reader_names(struct reader *reader)
@@ -353,8 +475,11 @@ int params_read(const struct uri *uri, const struct params_defaults *defaults,
 	        .lists = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref),
 	};
 	reader_names(&reader);
-	for (size_t i = 0; i < G_N_ELEMENTS(search_parameters); i++)
-		search_parameters[i].read(&reader, &search_parameters[i]);
+	const struct parameter *parameter =
+	        defaults->api == API_EVENTS ? events_parameters : v1_parameters;
+	for (; parameter->read != NULL; parameter++)
+		if (parameter->name != NULL)
+			parameter->read(&reader, parameter);
 	g_time_zone_unref(reader.zone);
 	return faults_any(faults) ? -1 : 0;
 }
@@ -381,6 +506,24 @@ int params_read_events(const struct uri *uri, bool *types, bool *any_r, struct f
 		types[event_type_by_name(slice_str(list->pdata[i]))] = true;
 	*any_r = list->len > 0;
 	return faults_any(faults) ? -1 : 0;
+}
+
+struct slice params_text(const struct uri *uri, const char *name, struct faults *faults)
+{
+	struct reader reader = {.uri = uri, .faults = faults};
+
+	return reader_once(&reader, name);
+}
+
+enum api_generation params_read_api(const struct uri *uri, struct faults *faults)
+{
+	struct slice text = params_text(uri, "api", faults);
+
+	if (text.p == NULL || slice_eq(text, SLICE("events")))
+		return API_EVENTS;
+	if (!slice_eq(text, SLICE("v1")))
+		faults_add(faults, SLICE("api"), text, "api must be v1 or events");
+	return API_V1;
 }
 
 int params_read_import(

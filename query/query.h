@@ -24,6 +24,14 @@ struct query_budget {
 
 struct ingest_service;
 
+/* What the daemon does for POST /api/v1/uploads/retry. */
+struct query_uploads {
+	void *ctx;
+	/* Sends batches at once: of a destination (NULL: of all), those whose id begins with `id`
+	 * (NULL: all). False where no such destination is configured. */
+	bool (*retry)(void *ctx, const char *destination, const char *id);
+};
+
 struct query_config {
 	int64_t default_window; /* ms before `to` when `from` is absent; 0 = 24 h */
 	int64_t scan_ms;        /* time that a search without index may take; 0 = 10 s */
@@ -37,6 +45,7 @@ struct query_config {
 	bool escape_colons;
 	struct query_budget *budget;         /* NULL = no limit */
 	const struct ingest_service *ingest; /* NULL = not served here */
+	const struct query_uploads *uploads; /* NULL = nothing is uploaded from here */
 };
 
 /* One request, as far as an answer depends on it. */

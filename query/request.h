@@ -2,6 +2,7 @@
 #ifndef PW_QUERY_REQUEST_H
 #define PW_QUERY_REQUEST_H
 
+#include "event/catalogue.h"
 #include "query/query.h"
 #include "query/uri.h"
 
@@ -20,10 +21,32 @@ struct query_request {
 
 typedef void query_handler(const struct query_request *request, struct query_answer *answer_r);
 
+query_handler ingest_post;
+query_handler ingest_batch;
+query_handler ingest_failures;
+query_handler ingest_docs;
+query_handler ingest_examples;
+query_handler ingest_status;
 query_handler message_events_search;
 query_handler message_events_documentation;
 query_handler message_events_samples;
+query_handler events_search;
+query_handler events_documentation;
+query_handler events_samples;
+query_handler events_stream;
+query_handler smtpeter_messageid;
+query_handler smtpeter_email;
+query_handler smtpeter_template;
+query_handler smtpeter_tags;
 query_handler status_report;
+query_handler uploads_status;
+query_handler uploads_show;
+query_handler uploads_retry;
+
+/* What an API tells of its own events: the answers of …/documentation and …/samples. */
+void query_documentation(struct query_answer *answer_r, enum api_generation api);
+void query_samples(const struct query_request *request, struct query_answer *answer_r,
+        enum api_generation api);
 
 /* Makes a 405; `allow` lists the methods that would do. */
 void query_answer_method(struct query_answer *answer_r, const char *allow);

@@ -1,6 +1,7 @@
 #include "query/request.h"
 
 #include "base/clock.h"
+#include "query/ingest.h"
 
 enum method {
 	METHOD_GET = 1, /* and HEAD */
@@ -32,7 +33,25 @@ static const struct route {
         {METHOD_GET, "api/v1/message-events/events/documentation", 0, 0,
                 message_events_documentation},
         {METHOD_GET, "api/v1/message-events/events/samples", 0, 0, message_events_samples},
+        {METHOD_GET, "api/v1/events/ingest", GRANT_READ | GRANT_INGEST, 0, ingest_status},
+        {METHOD_POST, "api/v1/ingest/events", GRANT_INGEST, INGEST_BODY_MAX, ingest_post},
+        {METHOD_GET, "api/v1/ingest/events/documentation", 0, 0, ingest_docs},
+        {METHOD_GET, "api/v1/ingest/events/samples", 0, 0, ingest_examples},
+        {METHOD_GET, "api/v1/ingest/events/*", GRANT_READ | GRANT_INGEST, 0, ingest_batch},
+        {METHOD_GET, "api/v1/ingest/events/failures/*", GRANT_READ | GRANT_INGEST, 0,
+                ingest_failures},
+        {METHOD_GET, "api/v1/events/message", GRANT_READ, 0, events_search},
+        {METHOD_GET, "api/v1/events/message/documentation", 0, 0, events_documentation},
+        {METHOD_GET, "api/v1/events/message/samples", 0, 0, events_samples},
+        {METHOD_GET, "api/v1/events/stream", GRANT_READ, 0, events_stream},
+        {METHOD_GET, "v1/events/messageid/*", GRANT_READ, 0, smtpeter_messageid},
+        {METHOD_GET, "v1/events/email/*", GRANT_READ, 0, smtpeter_email},
+        {METHOD_GET, "v1/events/template/*", GRANT_READ, 0, smtpeter_template},
+        {METHOD_GET, "v1/events/tags/*", GRANT_READ, 0, smtpeter_tags},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
+        {METHOD_GET, "api/v1/uploads", GRANT_READ | GRANT_UPLOAD, 0, uploads_status},
+        {METHOD_POST, "api/v1/uploads/retry", GRANT_UPLOAD, 0, uploads_retry},
+        {METHOD_GET, "api/v1/uploads/*", GRANT_READ | GRANT_UPLOAD, 0, uploads_show},
 };
 
 static unsigned method_by_name(const char *name)
@@ -56,7 +75,7 @@ static unsigned method_by_name(const char *name)
 /* Links are longer than what they were made of: window and snapshot come in. */
 static size_t length_limit(const struct uri *uri)
 {
-	return uri_has(uri, "as_of") ? QUERY_LINK_MAX : QUERY_URI_MAX;
+	return uri_has(uri, "as_of") || uri_has(uri, "cursor") ? QUERY_LINK_MAX : QUERY_URI_MAX;
 }
 
 /* The route of a path and method; NULL where there is none, with the methods of the path. */

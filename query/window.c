@@ -35,7 +35,7 @@ static int window_number(struct slice text, size_t at, size_t n)
 	return value;
 }
 
-/* YYYY-MM-DDTHH:MM or, our extension, with :SS. */
+/* YYYY-MM-DDTHH:MM or with :SS, which API v1 has not. */
 static bool window_parse_local(struct slice text, int64_t *local_r, int64_t *unit_r)
 {
 	bool seconds = window_fits(text, "0000-00-00T00:00:00");
@@ -58,24 +58,26 @@ static bool window_parse_local(struct slice text, int64_t *local_r, int64_t *uni
 	return true;
 }
 
-static bool window_parse(
-        GTimeZone *zone, struct slice text, enum zone_side side, struct moment *moment_r)
+static bool window_parse(const struct window_request *request, struct slice text,
+        enum zone_side side, struct moment *moment_r)
 {
 	int64_t unit;
 	bool gap;
 
+	if (request->events && slice_ends(text, SLICE("Z")))
+		text = slice_head(text, text.n - 1);
 	if (!window_parse_local(text, &moment_r->local, &unit))
 		return false;
-	moment_r->instant = zone_instant(zone, moment_r->local, side, &gap);
+	moment_r->instant = zone_instant(request->zone, moment_r->local, side, &gap);
 	/* A minute that the clocks skip has no length. */
-	moment_r->end = moment_r->instant + (gap ? 0 : unit);
+	moment_r->end = moment_r->instant + (gap || request->events ? 0 : unit);
 	return true;
 }
 
 /* One end of a window: where its text comes from, and what it means. */
 struct bound {
 	struct slice sent;
-	int64_t fallback; /* ms UTC; the minute that it lies in is the default … */
+	int64_t fallback; /* ms UTC; the minute or second that it lies in is the default … */
 	int64_t limit;    /* … or this, for an open end */
 	enum zone_side side;
 };
@@ -83,7 +85,8 @@ struct bound {
 static bool window_bound(const struct window_request *request, const struct bound *bound,
         char text[WINDOW_TEXT_MAX], struct moment *moment_r)
 {
-	char minutes[CLOCK_TEXT_MAX];
+	char moment[CLOCK_TEXT_MAX];
+	enum clock_form form = request->events ? CLOCK_SECONDS : CLOCK_MINUTES;
 	struct slice sent = bound->sent;
 
 	if (sent.p == NULL && request->open) {
@@ -92,9 +95,9 @@ static bool window_bound(const struct window_request *request, const struct boun
 		return true;
 	}
 	if (sent.p == NULL)
-		sent = slice_make(minutes, clock_format(zone_local(request->zone, bound->fallback),
-		                                   CLOCK_MINUTES, minutes));
-	if (!window_parse(request->zone, sent, bound->side, moment_r))
+		sent = slice_make(moment,
+		        clock_format(zone_local(request->zone, bound->fallback), form, moment));
+	if (!window_parse(request, sent, bound->side, moment_r))
 		return false;
 	memcpy(text, sent.p, sent.n);
 	text[sent.n] = '\0';
@@ -112,22 +115,24 @@ static bool window_ordered(const struct moment *from, const struct moment *to)
 void window_read(
         const struct window_request *request, struct window *window_r, struct faults *faults)
 {
+	const char *form = request->events ? "YYYY-MM-DDTHH:MM:SSZ" : "YYYY-MM-DDTHH:mm";
+	/* What happens within this second belongs to the default window of the Events API too. */
+	int64_t now = request->now + (request->events ? CLOCK_SECOND : 0);
 	struct moment from = {0}, to = {0};
-	struct bound last = {request->to, request->now, WINDOW_MAX, ZONE_SECOND};
+	struct bound last = {request->to, now, WINDOW_MAX, ZONE_SECOND};
 	bool to_good = window_bound(request, &last, window_r->to_text, &to);
 	struct bound first = {request->from, to.instant - request->length, WINDOW_MIN, ZONE_FIRST};
 	bool from_good = (to_good || request->from.p != NULL) &&
 	                 window_bound(request, &first, window_r->from_text, &from);
 
 	if (!from_good && request->from.p != NULL)
-		faults_add(faults, SLICE("from"), request->from,
-		        "From must be in the format YYYY-MM-DDTHH:mm");
+		faults_add(faults, SLICE("from"), request->from, "From must be in the format %s",
+		        form);
 	/* As recorded, a `to` that cannot be read is not after any `from` (contract, 0.1). */
 	if (from_good && request->from.p != NULL && !(to_good && window_ordered(&from, &to)))
 		faults_add(faults, SLICE("from"), request->from, "From must be before to");
 	if (!to_good)
-		faults_add(faults, SLICE("to"), request->to,
-		        "To must be in the format YYYY-MM-DDTHH:mm");
+		faults_add(faults, SLICE("to"), request->to, "To must be in the format %s", form);
 	window_r->from = CLAMP(from.instant, WINDOW_MIN, WINDOW_MAX);
 	window_r->to = CLAMP(to.end, WINDOW_MIN, WINDOW_MAX);
 }

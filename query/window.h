@@ -1,4 +1,5 @@
-/* The window of time of a search: `from` and `to` as API v1 writes them, and their defaults. */
+/* The window of time of a search: `from` and `to` as API v1 and the Events API write them, and
+ * their defaults. */
 #ifndef PW_QUERY_WINDOW_H
 #define PW_QUERY_WINDOW_H
 
@@ -8,7 +9,7 @@
 
 struct window {
 	int64_t from, to;                /* ms: from <= time < to */
-	char from_text[WINDOW_TEXT_MAX]; /* local time, as links carry it; empty for an open end */
+	char from_text[WINDOW_TEXT_MAX]; /* as links carry it, local time; empty for an open end */
 	char to_text[WINDOW_TEXT_MAX];
 };
 
@@ -18,6 +19,7 @@ struct window_request {
 	int64_t now;    /* ms */
 	int64_t length; /* ms from the default of `from` to `to` */
 	bool open;      /* an absent end has no default but is open */
+	bool events;    /* of the Events API: seconds, a Z may follow, `to` itself is not in it */
 };
 
 /* Works the window out; adds what is wrong to `faults`. The minute (or second) that `to` names

@@ -5,7 +5,10 @@ EXTRA_DIST += \
 	schema/events.def \
 	schema/extras.def \
 	schema/fields.def \
+	schema/mailbox-providers.def \
 	schema/ingest.def \
+	schema/privacy.def \
 	schema/samples.def \
 	schema/search.def \
-	schema/sources.def
+	schema/sources.def \
+	schema/words.def

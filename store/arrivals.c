@@ -4,6 +4,8 @@
 #include "store/search.h"
 
 #define DEFAULT_LIMIT 1000
+#define DEFAULT_DEADLINE_MS 10000
+#define LOOK_EVERY 256 /* rows between two looks at the clock */
 
 /* One commit to one day file. */
 struct span {
@@ -21,6 +23,9 @@ struct arriving {
 	GArray *spans;
 	struct results results;
 	uint64_t next;
+	gint64 deadline; /* monotonic, us */
+	unsigned rows;   /* read so far */
+	bool late;       /* the deadline has passed */
 	struct error *err;
 };
 
@@ -55,8 +60,9 @@ static int add_spans(struct arriving *a, int64_t number)
 			struct span span = {number, sqlite3_column_int64(stmt, 0),
 			        sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2),
 			        sqlite3_column_int64(stmt, 3)};
-			if (span.first <= (int64_t)a->mark)
-				g_array_append_val(a->spans, span);
+			if (span.first > (int64_t)a->mark)
+				break; /* so are those behind it */
+			g_array_append_val(a->spans, span);
 		}
 		sqlite3_reset(stmt);
 		day_reader_put(day, reader);
@@ -72,6 +78,15 @@ static gint by_arrival(gconstpointer x, gconstpointer y)
 	return (a->first > b->first) - (a->first < b->first);
 }
 
+/* Whether to stop before the next row. Some rows are read in any case, so that whoever comes again
+ * gets on. */
+static bool enough(struct arriving *a)
+{
+	if (++a->rows % LOOK_EVERY == 0)
+		a->late = g_get_monotonic_time() > a->deadline;
+	return a->late || a->results.at->len >= a->limit;
+}
+
 /* The matches among the rows of a commit; within it rows ascend as arrival numbers do. */
 static int read_rows(
         struct arriving *a, const struct span *span, struct day *day, struct day_reader *reader)
@@ -82,10 +97,10 @@ static int read_rows(
 	sqlite3_bind_int64(stmt, 1, span->low);
 	sqlite3_bind_int64(stmt, 2, span->high);
 	sqlite3_bind_int64(stmt, 3, MAX(span->first, (int64_t)a->since + 1));
-	sqlite3_bind_int64(stmt, 4, span->last);
+	sqlite3_bind_int64(stmt, 4, MIN(span->last, (int64_t)a->mark));
 	while ((result = sql_step(&reader->sql, stmt, a->err)) == 1) {
 		int64_t time = day->start + day_row_ms(sqlite3_column_int64(stmt, 0));
-		if (a->results.at->len >= a->limit)
+		if (enough(a))
 			break;
 		a->next = (uint64_t)sqlite3_column_int64(stmt, 1);
 		if (time < a->search->from || time >= a->search->to)
@@ -126,10 +141,10 @@ static int read_arrivals(struct arriving *a)
 			return -1;
 	}
 	g_array_sort(a->spans, by_arrival);
-	for (guint i = 0; i < a->spans->len && a->results.at->len < a->limit; i++)
+	for (guint i = 0; i < a->spans->len && !a->late && a->results.at->len < a->limit; i++)
 		if (read_span(a, &g_array_index(a->spans, struct span, i)) < 0)
 			return -1;
-	if (a->results.at->len < a->limit)
+	if (!a->late && a->results.at->len < a->limit)
 		a->next = a->mark;
 	return 0;
 }
@@ -146,8 +161,10 @@ int store_arrivals(struct store *store, const struct search *search, uint64_t si
 	        .next = since,
 	        .err = err,
 	};
+	int64_t time = search->deadline_ms > 0 ? search->deadline_ms : DEFAULT_DEADLINE_MS;
 	int result = 0;
 
+	a.deadline = g_get_monotonic_time() + time * G_TIME_SPAN_MILLISECOND;
 	if (search->as_of != 0 && search->as_of < a.mark)
 		a.mark = search->as_of;
 	*next = since;

@@ -52,6 +52,27 @@ struct batch_counter {
 	int64_t n;
 };
 
+/* One statement of the control file's table with what it binds. */
+enum batch_op_kind {
+	OP_PUT_OUTBOX,
+	OP_PUT_DESTINATION,
+	OP_ADD_FAILURE,
+	OP_TRIM_OUTBOX,
+	OP_TRIM_FAILURES,
+	BATCH_OPS
+};
+
+struct batch_param {
+	bool is_text, is_blob;
+	struct batch_text text;
+	int64_t number;
+};
+
+struct batch_op {
+	enum batch_op_kind kind;
+	guint first, n; /* in `params` */
+};
+
 struct store_batch {
 	GByteArray *bytes;
 	GArray *events;     /* struct batch_event */
@@ -63,10 +84,22 @@ struct store_batch {
 	GArray *counters;   /* struct batch_counter */
 	GArray *gaps;       /* struct batch_gap */
 	GArray *unparsed;   /* struct batch_unparsed */
+	GArray *ingests;    /* struct batch_ingest */
+	GArray *ops;        /* struct batch_op, in their order */
+	GArray *params;     /* struct batch_param */
 	size_t line_count;
 	bool pending; /* store_batch_pending was called */
 };
 
+/* Begins an operation; the calls below then give what it binds, in order. */
+void batch_op(struct store_batch *batch, enum batch_op_kind kind);
+void batch_op_number(struct store_batch *batch, int64_t number);
+void batch_op_text(struct store_batch *batch, struct slice text);
+void batch_op_blob(struct store_batch *batch, struct slice bytes);
+
 struct slice batch_slice(const struct store_batch *batch, struct batch_text text);
+
+/* Copies a text into the batch. */
+struct batch_text batch_put(struct store_batch *batch, struct slice text);
 
 #endif

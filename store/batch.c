@@ -1,5 +1,6 @@
 #include "store/batch-private.h"
 
+#include "store/ingest-private.h"
 #include "store/record.h"
 
 struct store_batch *store_batch_new(void)
@@ -15,6 +16,9 @@ struct store_batch *store_batch_new(void)
 	batch->counters = g_array_new(FALSE, FALSE, sizeof(struct batch_counter));
 	batch->gaps = g_array_new(FALSE, FALSE, sizeof(struct batch_gap));
 	batch->unparsed = g_array_new(FALSE, FALSE, sizeof(struct batch_unparsed));
+	batch->ingests = g_array_new(FALSE, FALSE, sizeof(struct batch_ingest));
+	batch->ops = g_array_new(FALSE, FALSE, sizeof(struct batch_op));
+	batch->params = g_array_new(FALSE, FALSE, sizeof(struct batch_param));
 	return batch;
 }
 
@@ -25,7 +29,7 @@ void store_batch_free(struct store_batch **batch)
 	if (b == NULL)
 		return;
 	GArray *const arrays[] = {b->events, b->lines, b->sources, b->positions, b->state,
-	        b->counters, b->gaps, b->unparsed};
+	        b->counters, b->gaps, b->unparsed, b->ingests, b->ops, b->params};
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		g_array_unref(arrays[i]);
 	g_byte_array_unref(b->bytes);
@@ -35,7 +39,8 @@ void store_batch_free(struct store_batch **batch)
 void store_batch_reset(struct store_batch *batch)
 {
 	GArray *const arrays[] = {batch->events, batch->lines, batch->sources, batch->positions,
-	        batch->state, batch->counters, batch->gaps, batch->unparsed};
+	        batch->state, batch->counters, batch->gaps, batch->unparsed, batch->ingests,
+	        batch->ops, batch->params};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		g_array_set_size(arrays[i], 0);
@@ -58,7 +63,8 @@ size_t store_batch_lines(const struct store_batch *batch)
 bool store_batch_empty(const struct store_batch *batch)
 {
 	const GArray *const arrays[] = {batch->events, batch->sources, batch->positions,
-	        batch->state, batch->counters, batch->gaps, batch->unparsed};
+	        batch->state, batch->counters, batch->gaps, batch->unparsed, batch->ingests,
+	        batch->ops};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		if (arrays[i]->len > 0)
@@ -77,7 +83,7 @@ struct slice batch_slice(const struct store_batch *batch, struct batch_text text
 	                 : slice_make((const char *)batch->bytes->data + text.at, text.n);
 }
 
-static struct batch_text put(struct store_batch *batch, struct slice text)
+struct batch_text batch_put(struct store_batch *batch, struct slice text)
 {
 	struct batch_text put = {batch->bytes->len, text.n, text.p == NULL};
 
@@ -109,7 +115,7 @@ static uint32_t source_index(struct store_batch *batch, struct slice name)
 		if (slice_eq(batch_slice(batch, source->name), name))
 			return i;
 	}
-	struct batch_source source = {.name = put(batch, name)};
+	struct batch_source source = {.name = batch_put(batch, name)};
 	g_array_append_val(batch->sources, source);
 	return batch->sources->len - 1;
 }
@@ -137,7 +143,8 @@ void store_batch_no_line(struct store_batch *batch)
 void store_batch_unparsed(struct store_batch *batch, struct slice source, int64_t offset,
         int64_t time, struct slice text)
 {
-	struct batch_unparsed line = {put(batch, source), put(batch, text), offset, time};
+	struct batch_unparsed line = {
+	        batch_put(batch, source), batch_put(batch, text), offset, time};
 
 	g_array_append_val(batch->unparsed, line);
 }
@@ -155,18 +162,18 @@ void store_batch_position(struct store_batch *batch, struct slice source, struct
 			memcpy(batch->bytes->data + last->value.at, value.p, value.n);
 			last->value.n = value.n;
 		} else {
-			struct batch_text text = put(batch, value);
+			struct batch_text text = batch_put(batch, value);
 			last->value = text;
 		}
 		return;
 	}
-	struct batch_pair pair = {put(batch, source), put(batch, value)};
+	struct batch_pair pair = {batch_put(batch, source), batch_put(batch, value)};
 	g_array_append_val(batch->positions, pair);
 }
 
 void store_batch_state(struct store_batch *batch, struct slice key, struct slice value_or_none)
 {
-	struct batch_pair pair = {put(batch, key), put(batch, value_or_none)};
+	struct batch_pair pair = {batch_put(batch, key), batch_put(batch, value_or_none)};
 
 	g_array_append_val(batch->state, pair);
 }
@@ -181,14 +188,48 @@ void store_batch_count(struct store_batch *batch, const char *name, int64_t n)
 			return;
 		}
 	}
-	struct batch_counter counter = {put(batch, slice_str(name)), n};
+	struct batch_counter counter = {batch_put(batch, slice_str(name)), n};
 	g_array_append_val(batch->counters, counter);
 }
 
 void store_batch_gap(struct store_batch *batch, const struct store_gap *gap)
 {
-	struct batch_gap copy = {
-	        put(batch, gap->source), put(batch, gap->text), gap->from, gap->to, gap->bytes};
+	struct batch_gap copy = {batch_put(batch, gap->source), batch_put(batch, gap->text),
+	        gap->from, gap->to, gap->bytes};
 
 	g_array_append_val(batch->gaps, copy);
+}
+
+void batch_op(struct store_batch *batch, enum batch_op_kind kind)
+{
+	struct batch_op op = {.kind = kind, .first = batch->params->len};
+
+	g_array_append_val(batch->ops, op);
+}
+
+static void add_param(struct store_batch *batch, const struct batch_param *param)
+{
+	g_array_append_vals(batch->params, param, 1);
+	g_array_index(batch->ops, struct batch_op, batch->ops->len - 1).n++;
+}
+
+void batch_op_number(struct store_batch *batch, int64_t number)
+{
+	struct batch_param param = {.number = number};
+
+	add_param(batch, &param);
+}
+
+void batch_op_text(struct store_batch *batch, struct slice text)
+{
+	struct batch_param param = {.is_text = true, .text = batch_put(batch, text)};
+
+	add_param(batch, &param);
+}
+
+void batch_op_blob(struct store_batch *batch, struct slice bytes)
+{
+	struct batch_param param = {.is_blob = true, .text = batch_put(batch, bytes)};
+
+	add_param(batch, &param);
 }

@@ -323,6 +323,7 @@ static int commit_control(struct committing *c)
 	        .missed = missed(c),
 	        .too_old = c->too_old,
 	        .bad_time = c->bad_time,
+	        .oldest = c->oldest,
 	        .mark = c->store->mark,
 	        .uncounted = uncounted,
 	};

@@ -7,6 +7,7 @@
 #include "store/aside.h"
 #include "store/batch-private.h"
 #include "store/file.h"
+#include "store/ingest-private.h"
 #include "store/private.h"
 
 static const char schema[] =
@@ -35,7 +36,8 @@ enum control_statement {
 	ADD_UNCOUNTED,
 	PUT_MARK,
 	PUT_DROPPED,
-	WRITE_STATEMENTS
+	RUN_OP, /* the first of enum batch_op_kind */
+	WRITE_STATEMENTS = RUN_OP + BATCH_OPS
 };
 
 #define KEEP G_STRINGIFY(CONTROL_KEEP)
@@ -65,6 +67,17 @@ static const char *const statements[WRITE_STATEMENTS] = {
         [PUT_MARK] = "INSERT OR REPLACE INTO meta (name, value) VALUES ('mark', ?1)",
         [PUT_DROPPED] = "INSERT INTO meta (name, value) VALUES ('dropped', ?1) "
                         "ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+        /* The values stand in the order of the columns. */
+        [RUN_OP + OP_PUT_OUTBOX] =
+                "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+                "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        [RUN_OP + OP_PUT_DESTINATION] =
+                "INSERT OR REPLACE INTO destination VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        [RUN_OP + OP_ADD_FAILURE] =
+                "INSERT INTO outbox_failure (destination, batch, time, cause, line) "
+                "VALUES (?1, ?2, ?3, ?4, ?5)",
+        [RUN_OP + OP_TRIM_OUTBOX] = "DELETE FROM outbox WHERE created < ?1",
+        [RUN_OP + OP_TRIM_FAILURES] = "DELETE FROM outbox_failure WHERE time < ?1",
 };
 
 /* All of it is read at the start, so that nothing of it fails under the daemon. */
@@ -375,6 +388,35 @@ static int put_uncounted(struct run *run, GHashTable *ids)
 	return 0;
 }
 
+static void bind_param(struct run *run, sqlite3_stmt *stmt, int at, const struct batch_param *param)
+{
+	struct slice text = batch_slice(run->batch, param->text);
+
+	if (param->is_text)
+		sqlite3_bind_text64(
+		        stmt, at, text.n > 0 ? text.p : "", text.n, SQLITE_STATIC, SQLITE_UTF8);
+	else if (param->is_blob)
+		sql_bind_slice(stmt, at, text);
+	else
+		sqlite3_bind_int64(stmt, at, param->number);
+}
+
+static int run_ops(struct run *run)
+{
+	const struct store_batch *batch = run->batch;
+
+	for (guint i = 0; i < batch->ops->len; i++) {
+		const struct batch_op *op = &g_array_index(batch->ops, struct batch_op, i);
+		sqlite3_stmt *stmt = run->sql->stmt[RUN_OP + (int)op->kind];
+		for (guint k = 0; k < op->n; k++)
+			bind_param(run, stmt, (int)k + 1,
+			        &g_array_index(batch->params, struct batch_param, op->first + k));
+		if (sql_run(run->sql, stmt, run->err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int put_mark(struct run *run, uint64_t mark)
 {
 	sqlite3_stmt *stmt = run->sql->stmt[PUT_MARK];
@@ -410,8 +452,9 @@ static int commit(struct store *store, const struct store_batch *batch,
 	if (sql_begin(&control->writer, err) == 0 && put_pairs(&run) == 0 &&
 	        add_ledger(&run, news->new_event) == 0 && add_counters(&run, news) == 0 &&
 	        add_gaps(&run) == 0 && add_news(&run, store->news) == 0 &&
-	        add_unparsed(&run) == 0 && put_uncounted(&run, news->uncounted) == 0 &&
-	        put_mark(&run, news->mark) == 0 &&
+	        add_unparsed(&run) == 0 && run_ops(&run) == 0 &&
+	        ingest_commit(&control->writer, batch, news, err) == 0 &&
+	        put_uncounted(&run, news->uncounted) == 0 && put_mark(&run, news->mark) == 0 &&
 	        (store->dropped == 0 || control_set_dropped(control, store->dropped, err) == 0) &&
 	        store_fault_at(store, "control", err) == 0 &&
 	        sql_commit(&control->writer, err) == 0) {

@@ -42,6 +42,7 @@ int control_uncounted(struct control *control, GHashTable *ids, struct error *er
 struct control_news {
 	const bool *new_event;
 	uint64_t too_old, bad_time, missed;
+	int64_t oldest; /* ms; events before it are too old */
 	uint64_t mark;
 	GHashTable *uncounted; /* ids that stay uncounted; NULL: as they are in the file */
 };

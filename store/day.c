@@ -21,6 +21,7 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_REASON_TEXT] = "SELECT value FROM reason WHERE id = ?1",
         [DAY_SUBJECT_TEXT] = "SELECT value FROM subject WHERE id = ?1",
         [DAY_SHAPE_TEXT] = "SELECT value FROM shape WHERE id = ?1",
+        [DAY_WORD_ALL] = "SELECT id, value FROM word",
         [DAY_REASON_ALL] = "SELECT id, value FROM reason",
         [DAY_SUBJECT_ALL] = "SELECT id, value FROM subject",
         [DAY_EVENT_BY_ID] = ROW "FROM " ROW_FROM "WHERE e.id = ?1",
@@ -28,7 +29,6 @@ static const char *const statements[DAY_STATEMENTS] = {
         /* Parameters of pages: low, high, as_of, limit, offset. */
         [DAY_EVENT_PAGE] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?1 AND ?2 AND e.arrival <= ?3 "
                                "ORDER BY e.id DESC LIMIT ?4 OFFSET ?5",
-        [DAY_EVENT_COUNT] = "SELECT count(*) FROM event WHERE id BETWEEN ?1 AND ?2",
         [DAY_EVENT_LATE] = "SELECT count(*) FROM event WHERE id BETWEEN ?1 AND ?2 AND arrival > ?3",
         [DAY_TAIL] = "SELECT body FROM tail ORDER BY id",
         [DAY_SEGMENTS] = "SELECT id, low, high, pieces, docs, dead FROM segment "
@@ -37,8 +37,6 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_FENCE] = "SELECT piece FROM fence WHERE segment = ?1 AND key BETWEEN ?2 AND ?3 "
                       "ORDER BY key DESC LIMIT 1",
         [DAY_DEAD] = "SELECT doc FROM dead WHERE segment = ?1 ORDER BY doc",
-        [DAY_ROLLUP] = "SELECT type, class, sum(count) FROM rollup WHERE minute BETWEEN ?1 AND ?2 "
-                       "GROUP BY type, class",
         [DAY_COMMITS] = "SELECT first, last, low, high FROM commits WHERE last > ?1 ORDER BY last",
         [DAY_ARRIVED] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?1 AND ?2 "
                             "AND e.arrival BETWEEN ?3 AND ?4 ORDER BY e.id",

@@ -5,10 +5,8 @@
 #include "store/index.h"
 #include "store/plan.h"
 #include "store/record.h"
-#include "store/rollup.h"
 #include "store/row.h"
 
-#define MINUTE_ROWS ((int64_t)CLOCK_MINUTE << DAY_ORDER_BITS)
 #define MAX_RESULTS (1 << 30) /* bytes of one answer */
 #define LOOK_EVERY 256        /* rows of a scan between two looks at the clock */
 
@@ -103,15 +101,14 @@ static int find_late(struct run *run)
 	return result;
 }
 
-static int count_plain(
-        struct run *run, enum day_statement statement, int64_t low, int64_t high, uint64_t *count)
+/* All rows of a range that arrived after as_of. */
+static int count_all_late(struct run *run, int64_t low, int64_t high, uint64_t *count)
 {
-	sqlite3_stmt *stmt = run->reader->sql.stmt[statement];
+	sqlite3_stmt *stmt = run->reader->sql.stmt[DAY_EVENT_LATE];
 
 	sqlite3_bind_int64(stmt, 1, low);
 	sqlite3_bind_int64(stmt, 2, high);
-	if (statement == DAY_EVENT_LATE)
-		sqlite3_bind_int64(stmt, 3, (int64_t)run->search->as_of);
+	sqlite3_bind_int64(stmt, 3, (int64_t)run->search->as_of);
 	int result = sql_step(&run->reader->sql, stmt, run->err);
 	*count = result == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
 	sqlite3_reset(stmt);
@@ -125,30 +122,17 @@ static int find_between(struct run *run, int64_t low, int64_t high, struct index
 	return *hits != NULL ? 0 : -1;
 }
 
+/* Whenever they arrived. */
 static int count_hits(struct run *run, int64_t low, int64_t high, uint64_t *count)
 {
 	struct index_hits *hits = run->hits;
-	bool window = low == run->search->low && high == run->search->high;
+	bool window = hits != NULL && low == run->search->low && high == run->search->high;
 
 	if (!window && find_between(run, low, high, &hits) < 0)
 		return -1;
 	int result = index_count(hits, count);
 	if (!window)
 		index_hits_free(&hits);
-	return result;
-}
-
-/* Adds the matches between two rows, whenever they arrived. */
-static int add_range(struct run *run, int64_t low, int64_t high, uint64_t *total)
-{
-	uint64_t count = 0;
-
-	if (low > high)
-		return 0;
-	int result = run->plan.kind == PLAN_MATCH
-	                     ? count_hits(run, low, high, &count)
-	                     : count_plain(run, DAY_EVENT_COUNT, low, high, &count);
-	*total += count;
 	return result;
 }
 
@@ -172,7 +156,7 @@ static int count_late(struct run *run, int64_t low, int64_t high, uint64_t *coun
 	int more, late = 0;
 
 	if (run->plan.kind != PLAN_MATCH)
-		return count_plain(run, DAY_EVENT_LATE, low, high, count);
+		return count_all_late(run, low, high, count);
 	if (find_between(run, low, high, &hits) < 0)
 		return -1;
 	more = index_start(hits, high);
@@ -200,22 +184,15 @@ static int subtract_late(struct run *run, int64_t low, int64_t high, uint64_t *t
 	return 0;
 }
 
-/* Number of matches between two rows: whole minutes by the roll-up where it knows them. */
+/* Number of matches between two rows, as of the snapshot. */
 static int count_matches(struct run *run, int64_t low, int64_t high, uint64_t *total)
 {
-	int64_t first = (low + MINUTE_ROWS - 1) / MINUTE_ROWS, end = (high + 1) / MINUTE_ROWS;
-
 	*total = 0;
 	if (low > high)
 		return 0;
-	if (!rollup_knows(run->search->match) || first >= end)
-		return add_range(run, low, high, total) < 0 ? -1
-		                                            : subtract_late(run, low, high, total);
-	if (rollup_count(run->reader, run->search->match, first, end - 1, total, run->err) < 0 ||
-	        add_range(run, low, first * MINUTE_ROWS - 1, total) < 0 ||
-	        add_range(run, end * MINUTE_ROWS, high, total) < 0)
-		return -1;
-	return subtract_late(run, low, high, total);
+	return count_hits(run, low, high, total) < 0 || subtract_late(run, low, high, total) < 0
+	               ? -1
+	               : 0;
 }
 
 static bool is_late(const struct run *run, gint64 row)

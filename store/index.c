@@ -218,7 +218,8 @@ static int load_part(struct part *part, const struct index_hits *hits)
 		if (result <= 0)
 			return result;
 	}
-	qsort(part->lists, part->groups, sizeof(*part->lists), by_count);
+	if (part->groups > 1)
+		qsort(part->lists, part->groups, sizeof(*part->lists), by_count);
 	if (part->segment.dead > 0) {
 		part->dead = g_new0(uint64_t, docs / PIECE_CHUNK * PIECE_WORDS + PIECE_WORDS);
 		if (segment_each_dead(&part->in, set_dead, part) < 0)
@@ -347,6 +348,7 @@ static int match_chunk(struct part *part, uint32_t chunk, uint64_t bits[PIECE_WO
 	uint64_t other[PIECE_WORDS];
 	int result = 1;
 
+	memset(bits, 0xff, sizeof(other));
 	for (guint g = 0; g < part->groups && result == 1; g++) {
 		uint64_t *to = g == 0 ? bits : other;
 		memset(to, 0, sizeof(other));
@@ -369,15 +371,17 @@ static int match_chunk(struct part *part, uint32_t chunk, uint64_t bits[PIECE_WO
 	return 1;
 }
 
-/* Without a look at the documents: one term, all rows, nobody dead. */
+/* Without a look at the documents, of which nobody is dead: a range of all of them, or all that
+ * have one term. */
 static bool count_known(const struct part *part, uint64_t *count)
 {
 	const struct lists *lists = &part->lists[0];
+	bool whole = part->first == 0 && part->end == part->segment.docs;
 
-	if (part->groups != 1 || lists->terms != 1 || part->dead != NULL || part->first != 0 ||
-	        part->end != part->segment.docs)
+	if (part->dead != NULL ||
+	        (part->groups > 0 && (part->groups > 1 || lists->terms != 1 || !whole)))
 		return false;
-	*count += lists->count;
+	*count += part->groups > 0 ? lists->count : part->end - part->first;
 	return true;
 }
 

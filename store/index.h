@@ -4,7 +4,8 @@
  * came. From INDEX_SEAL documents on the tail becomes a segment (store/segment.h); the helper
  * thread merges segments of a size. A document lives in one place only: its terms are never apart.
  *
- * A question is made of groups, joined by AND; a group of terms, joined by OR. */
+ * A question is made of groups, joined by AND; a group of terms, joined by OR. Without groups it
+ * asks for all rows. */
 #ifndef PW_STORE_INDEX_H
 #define PW_STORE_INDEX_H
 

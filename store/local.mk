@@ -18,8 +18,11 @@ libstore_a_SOURCES = \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
 	store/index.c store/index.h store/index_merge.c store/index_write.c \
+	store/ingest.c store/ingest.h store/ingest-private.h \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
+	store/outbox.c store/outbox.h \
+	store/outbox_file.c \
 	store/pack.c store/pack.h \
 	store/piece.c store/piece.h \
 	store/plan.c store/plan.h \
@@ -35,10 +38,12 @@ libstore_a_SOURCES = \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
 	store/segment.c store/segment.h \
+	store/spool.c store/spool.h \
 	store/sql.c store/sql.h \
 	store/store.c store/store.h \
 	store/tail.h \
 	store/terms.c store/terms.h \
+	store/words.c store/words.h \
 	store/writer.c store/writer.h
 
 # The schema as C strings.

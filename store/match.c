@@ -1,10 +1,14 @@
 #include "store/match.h"
 
+#include "event/mailbox.h"
 #include "store/terms.h"
 
 struct match {
 	GHashTable *values[SEARCH_KEYS]; /* of GString: what is compared, any bytes */
 	struct like *reasons, *subjects;
+	struct words *words[SEARCH_WORDS];
+	GHashTable *tags;                  /* of GString, as values */
+	GHashTable *subaccounts, *domains; /* the scope */
 	GString *scratch, *lookup;
 };
 
@@ -34,6 +38,14 @@ static GHashTable *value_set(enum value_form form, const char *const *list, GStr
 	return set;
 }
 
+static void read_scope(struct match *match, const struct search_scope *scope)
+{
+	if (scope->subaccounts != NULL)
+		match->subaccounts = value_set(VALUE_NUMBER, scope->subaccounts, match->scratch);
+	if (scope->domains != NULL)
+		match->domains = value_set(VALUE_CASELESS, scope->domains, match->scratch);
+}
+
 struct match *match_new(const struct search *search)
 {
 	struct match *match = g_new0(struct match, 1);
@@ -48,6 +60,13 @@ struct match *match_new(const struct search *search)
 		match->reasons = like_new(search->reasons);
 	if (search->subjects != NULL)
 		match->subjects = like_new(search->subjects);
+	for (unsigned i = 0; i < SEARCH_WORDS; i++)
+		if (search->words[i] != NULL)
+			match->words[i] = words_new(search->words[i], words_defs[i].dots);
+	if (search->tags != NULL)
+		match->tags = value_set(VALUE_TAGS, search->tags, match->scratch);
+	if (search->scope != NULL)
+		read_scope(match, search->scope);
 	return match;
 }
 
@@ -57,6 +76,11 @@ void match_free(struct match **match)
 		return;
 	for (unsigned key = 0; key < SEARCH_KEYS; key++)
 		g_clear_pointer(&(*match)->values[key], g_hash_table_unref);
+	for (unsigned i = 0; i < SEARCH_WORDS; i++)
+		words_free(&(*match)->words[i]);
+	g_clear_pointer(&(*match)->tags, g_hash_table_unref);
+	g_clear_pointer(&(*match)->subaccounts, g_hash_table_unref);
+	g_clear_pointer(&(*match)->domains, g_hash_table_unref);
 	like_free(&(*match)->reasons);
 	like_free(&(*match)->subjects);
 	g_string_free((*match)->scratch, TRUE);
@@ -64,35 +88,73 @@ void match_free(struct match **match)
 	g_clear_pointer(match, g_free);
 }
 
+static bool is_empty(GHashTable *list)
+{
+	return list != NULL && g_hash_table_size(list) == 0;
+}
+
 bool match_nothing(const struct match *match)
 {
 	for (unsigned key = 0; key < SEARCH_KEYS; key++)
-		if (match->values[key] != NULL && g_hash_table_size(match->values[key]) == 0)
+		if (is_empty(match->values[key]))
 			return true;
-	return false;
+	return is_empty(match->subaccounts) || is_empty(match->domains);
 }
 
-static bool match_key(struct match *match, enum search_key key, const struct event *event)
+/* How many values of the event under a key are in a list. */
+static unsigned in_list(
+        struct match *match, GHashTable *list, enum search_key key, const struct event *event)
 {
+	unsigned found = 0;
 	struct slice value;
 
-	for (unsigned i = 0; i < search_defs[key].fields; i++) {
+	for (unsigned i = 0, n = terms_values(event, key); i < n; i++) {
 		if (!terms_event_value(event, key, i, match->scratch, &value))
 			continue;
 		g_string_truncate(match->lookup, 0);
 		g_string_append_len(match->lookup, value.p, (gssize)value.n);
-		if (g_hash_table_contains(match->values[key], match->lookup))
-			return true;
+		found += g_hash_table_contains(list, match->lookup);
 	}
-	return false;
+	return found;
+}
+
+static bool match_scope(struct match *match, const struct event *event)
+{
+	if (match->subaccounts != NULL &&
+	        in_list(match, match->subaccounts, SEARCH_SUBACCOUNT, event) == 0)
+		return false;
+	return match->domains == NULL ||
+	       in_list(match, match->domains, SEARCH_SENDING_DOMAIN, event) > 0 ||
+	       in_list(match, match->domains, SEARCH_RECIPIENT_DOMAIN, event) > 0;
+}
+
+/* An event may name a tag twice. */
+static bool match_all_tags(struct match *match, const struct event *event)
+{
+	g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+	gpointer tag;
+	struct slice value;
+
+	for (unsigned i = 0, n = terms_values(event, SEARCH_TAG); i < n; i++) {
+		if (!terms_event_value(event, SEARCH_TAG, i, match->scratch, &value))
+			continue;
+		g_string_truncate(match->lookup, 0);
+		g_string_append_len(match->lookup, value.p, (gssize)value.n);
+		if (g_hash_table_lookup_extended(match->tags, match->lookup, &tag, NULL))
+			g_hash_table_add(seen, tag);
+	}
+	return g_hash_table_size(seen) == g_hash_table_size(match->tags);
 }
 
 bool match_values(struct match *match, const struct event *event)
 {
 	for (unsigned key = 0; key < SEARCH_KEYS; key++)
-		if (match->values[key] != NULL && !match_key(match, (enum search_key)key, event))
+		if (match->values[key] != NULL &&
+		        in_list(match, match->values[key], (enum search_key)key, event) == 0)
 			return false;
-	return true;
+	if (match->tags != NULL && !match_all_tags(match, event))
+		return false;
+	return match_scope(match, event);
 }
 
 static bool match_field(
@@ -101,10 +163,34 @@ static bool match_field(
 	return event_has(event, field) && like_match(like, event->field[field], match->scratch);
 }
 
+/* The i-th text that a word filter looks at. */
+static struct slice words_text(const struct event *event, const struct words_def *def, unsigned i)
+{
+	if (def->place == WORDS_MAILBOX)
+		return def->key == SEARCH_MAILBOX_PROVIDER ? mailbox_provider(event)
+		                                           : mailbox_region(event);
+	if (def->place == WORDS_REASON && !row_is_failure(event->type))
+		return SLICE_NONE;
+	return event->field[def->field[i]];
+}
+
+static bool match_one_words(struct match *match, enum search_words which, const struct event *event)
+{
+	for (unsigned i = 0; i < words_defs[which].fields; i++) {
+		struct slice text = words_text(event, &words_defs[which], i);
+		if (text.p != NULL && words_match(match->words[which], text, match->scratch))
+			return true;
+	}
+	return false;
+}
+
 bool match_event(struct match *match, const struct event *event)
 {
 	if (!match_values(match, event))
 		return false;
+	for (unsigned i = 0; i < SEARCH_WORDS; i++)
+		if (match->words[i] != NULL && !match_one_words(match, (enum search_words)i, event))
+			return false;
 	if (match->reasons != NULL &&
 	        (!row_is_failure(event->type) ||
 	                (!match_field(match, match->reasons, event, FIELD_REASON) &&
@@ -126,4 +212,33 @@ const struct like *match_reasons(const struct match *match)
 const struct like *match_subjects(const struct match *match)
 {
 	return match->subjects;
+}
+
+bool match_more(const struct match *match)
+{
+	for (unsigned i = 0; i < SEARCH_WORDS; i++)
+		if (match->words[i] != NULL)
+			return true;
+	return match->reasons != NULL || match->subjects != NULL || match->tags != NULL ||
+	       match->subaccounts != NULL || match->domains != NULL;
+}
+
+GHashTable *match_subaccounts(const struct match *match)
+{
+	return match->subaccounts;
+}
+
+GHashTable *match_domains(const struct match *match)
+{
+	return match->domains;
+}
+
+GHashTable *match_tags(const struct match *match)
+{
+	return match->tags;
+}
+
+const struct words *match_words(const struct match *match, enum search_words which)
+{
+	return match->words[which];
 }

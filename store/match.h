@@ -5,6 +5,7 @@
 
 #include "store/like.h"
 #include "store/search.h"
+#include "store/words.h"
 
 struct match;
 
@@ -17,12 +18,25 @@ bool match_nothing(const struct match *match);
 /* Whether the event passes all filters but time and arrival. */
 bool match_event(struct match *match, const struct event *event);
 
-/* The same without the substring filters. */
+/* The same without the filters that look into texts: patterns and words. */
 bool match_values(struct match *match, const struct event *event);
 
 /* The values of a key as they are compared; NULL: no filter. The keys of the table are the values.
  */
 GHashTable *match_list(const struct match *match, enum search_key key);
+
+/* Whether there is a filter that the keys do not tell of: patterns, words, tags, a scope. */
+bool match_more(const struct match *match);
+
+/* The scope: values as they are compared; NULL: it does not narrow. */
+GHashTable *match_subaccounts(const struct match *match);
+GHashTable *match_domains(const struct match *match);
+
+/* The tags that must all be set, or NULL. */
+GHashTable *match_tags(const struct match *match);
+
+/* The word filters; NULL: none. */
+const struct words *match_words(const struct match *match, enum search_words which);
 
 /* The substring filters; NULL: none. */
 const struct like *match_reasons(const struct match *match);

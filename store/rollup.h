@@ -6,7 +6,6 @@
 
 #include "event/event.h"
 #include "store/day.h"
-#include "store/match.h"
 
 /* Gathers the events of a commit, which come in the order of their rows. */
 struct rollup {
@@ -26,12 +25,5 @@ void rollup_clear(struct rollup *rollup);
 int rollup_move(struct day_writer *writer, int64_t row, const struct event *before,
         const struct event *after, struct error *err);
 int rollup_tidy(struct day_writer *writer, struct error *err);
-
-/* Whether the filters are such that the roll-up can count what they let through. */
-bool rollup_knows(const struct match *match);
-
-/* Number of events in minutes from `first` to `last` of the day that pass the filters. */
-int rollup_count(struct day_reader *reader, const struct match *match, int64_t first, int64_t last,
-        uint64_t *count_r, struct error *err);
 
 #endif

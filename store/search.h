@@ -14,6 +14,14 @@ enum search_key {
 	SEARCH_KEYS
 };
 
+/* SEARCH_WORDS_REASON, …: one for each row of schema/words.def. */
+enum search_words {
+#define WORDS(ID, ...) SEARCH_WORDS_##ID,
+#include "schema/words.def"
+#undef WORDS
+	SEARCH_WORDS
+};
+
 /* What may be seen at all: an event whose subaccount_id is listed, and whose sending_domain or
  * recipient_domain equals a listed domain (lower case). NULL-ended lists; NULL = any. */
 struct search_scope {
@@ -29,8 +37,12 @@ struct search {
 	              is empty matches nothing */
 	/* LIKE-style patterns, '%' = any text, ASCII and Unicode case ignored, '_' is itself; each
 	 * a NULL-ended list of which one must match; NULL = no filter. */
-	const char *const *reasons;       /* on reason or raw_reason of failures */
-	const char *const *subjects;      /* on subject */
+	const char *const *reasons;  /* on reason or raw_reason of failures */
+	const char *const *subjects; /* on subject */
+	/* Phrases of whole words (store/words.h), each a NULL-ended list of which one must occur;
+	 * NULL = no filter. */
+	const char *const *words[SEARCH_WORDS];
+	const char *const *tags;          /* all of them must be set; NULL = no filter */
 	uint64_t before;                  /* only rows with a smaller row id; 0 = no bound */
 	uint64_t offset;                  /* matches to skip */
 	unsigned limit;                   /* matches to return; 0 = only count */
@@ -49,8 +61,9 @@ int store_search(struct store *store, struct search *search, search_found *found
         uint64_t *total_r, struct error *err);
 
 /* Events with an arrival number above `since`, in arrival order, that match the filters of
- * `search` (from, to and the values; offset, before and total do not apply). Returns through
- * *next_r the arrival number to go on from; 0, or -1 with *err. */
+ * `search` (offset, before and total do not apply). Returns through *next_r the arrival number to
+ * go on from, which is below the mark when there may be more: after `limit` events, or when the
+ * deadline has passed. 0, or -1 with *err. */
 int store_arrivals(struct store *store, const struct search *search, uint64_t since,
         search_found *found, void *ctx, uint64_t *next_r, struct error *err);
 

@@ -1,7 +1,9 @@
 /* A term is the letter of the key (schema/search.def) and then
  *
  *	TYPE, NUMBER            the number, mixed; of more than 48 bits its hash
- *	TEXT, CASELESS, ID      the keyed hash of the value
+ *	TEXT, CASELESS, ID, TAGS
+ *	                        the keyed hash of the value
+ *	'g', 'n' alone          0: the event says itself whose mailbox it is
  *	'x', 'u'                the id of a reason or subject, mixed
  *
  * in 48 bits each. Numbers are mixed since the index counts on terms that lie anywhere. */
@@ -10,6 +12,7 @@
 #include <sodium.h>
 
 #include "event/catalogue.h"
+#include "event/tags.h"
 
 #define LETTER_REASON 'x'
 #define LETTER_SUBJECT 'u'
@@ -28,30 +31,45 @@ const struct search_def search_defs[SEARCH_KEYS] = {
 int search_key_by_name(struct slice name)
 {
 	for (unsigned i = 0; i < SEARCH_KEYS; i++)
-		if (slice_eq(slice_str(search_defs[i].name), name))
+		if (search_defs[i].name != NULL && slice_eq(slice_str(search_defs[i].name), name))
 			return (int)i;
 	return -1;
 }
 
-static bool is_ascii(struct slice text)
+#define EACH_BYTE(N) (UINT64_C(0x0101010101010101) * (N))
+
+/* Eight bytes in lower case: those from 'A' to 'Z' get the bit 0x20, found by carries into the top
+ * bits of the bytes. */
+static uint64_t lower_eight(uint64_t bytes)
 {
-	for (size_t i = 0; i < text.n; i++)
-		if ((unsigned char)text.p[i] >= 0x80)
-			return false;
-	return true;
+	uint64_t low = bytes & EACH_BYTE(0x7f);
+	uint64_t from_a = low + EACH_BYTE(0x80 - 'A'), behind_z = low + EACH_BYTE(0x7f - 'Z');
+
+	return bytes | (~bytes & (from_a ^ behind_z) & EACH_BYTE(0x80)) >> 2;
 }
 
+/* Each string of a dictionary comes here when one is looked for. */
 struct slice terms_fold(struct slice text, GString *scratch)
 {
-	if (!is_ascii(text) && g_utf8_validate(text.p, (gssize)text.n, NULL)) {
+	uint64_t all = 0, bytes;
+	size_t i = 0;
+
+	g_string_set_size(scratch, text.n);
+	for (; i + sizeof(bytes) <= text.n; i += sizeof(bytes)) {
+		memcpy(&bytes, text.p + i, sizeof(bytes));
+		all |= bytes;
+		bytes = lower_eight(bytes);
+		memcpy(scratch->str + i, &bytes, sizeof(bytes));
+	}
+	for (; i < text.n; i++) {
+		all |= (unsigned char)text.p[i];
+		scratch->str[i] = g_ascii_tolower(text.p[i]);
+	}
+	if ((all & EACH_BYTE(0x80)) != 0 && g_utf8_validate(text.p, (gssize)text.n, NULL)) {
 		g_autofree char *folded = g_utf8_casefold(text.p, (gssize)text.n);
 		g_string_assign(scratch, folded);
-		return slice_make(scratch->str, scratch->len);
 	}
-	g_string_set_size(scratch, text.n);
-	for (size_t i = 0; i < text.n; i++)
-		scratch->str[i] = g_ascii_tolower(text.p[i]);
-	return slice_make(scratch->str, text.n);
+	return slice_make(scratch->str, scratch->len);
 }
 
 /* Digits only, of a number that 64 bits hold, without leading zeros. */
@@ -103,9 +121,37 @@ bool terms_value(enum value_form form, struct slice value, GString *scratch, str
 			*value_r = slice_make(value.p + 1, value.n - 2);
 		return true;
 	case VALUE_TEXT:
+	case VALUE_TAGS:
 		return true;
 	}
 	return false;
+}
+
+/* The i-th string of an array. */
+static bool tag_value(struct slice array, unsigned i, GString *scratch, struct slice *value)
+{
+	if (array.p == NULL)
+		return false;
+	do
+		*value = tags_next(&array, scratch);
+	while (value->p != NULL && i-- > 0);
+	return value->p != NULL;
+}
+
+unsigned terms_values(const struct event *event, enum search_key key)
+{
+	const struct search_def *def = &search_defs[key];
+	struct slice array = event->field[def->field[0]];
+	unsigned n = 0;
+
+	if (def->form != VALUE_TAGS)
+		return def->fields;
+	if (array.n <= sizeof("[]") - 1)
+		return 0;
+	g_autoptr(GString) scratch = g_string_new(NULL);
+	while (tags_next(&array, scratch).p != NULL)
+		n++;
+	return n;
 }
 
 bool terms_event_value(const struct event *event, enum search_key key, unsigned i, GString *scratch,
@@ -113,6 +159,8 @@ bool terms_event_value(const struct event *event, enum search_key key, unsigned 
 {
 	const struct search_def *def = &search_defs[key];
 
+	if (def->form == VALUE_TAGS)
+		return tag_value(event->field[def->field[0]], i, scratch, value);
 	if (i >= def->fields)
 		return false;
 	switch (def->field[i]) {
@@ -197,6 +245,17 @@ static bool append_number(GArray *out, const struct event *event, const struct s
 	return true;
 }
 
+uint64_t terms_present(enum search_key key)
+{
+	return make_term(search_defs[key].letter, 0);
+}
+
+static void append_present(GArray *out, const struct event *event, enum search_key key)
+{
+	if (event_has(event, search_defs[key].field[0]))
+		append(out, terms_present(key));
+}
+
 void terms_of(GArray *out, const struct event *event, const struct row_texts *texts,
         const uint8_t *hash_key)
 {
@@ -209,10 +268,12 @@ void terms_of(GArray *out, const struct event *event, const struct row_texts *te
 		const struct search_def *def = &search_defs[key];
 		if (append_number(out, event, def, hash_key))
 			continue;
-		for (unsigned i = 0; i < def->fields; i++)
+		for (unsigned i = 0, n = terms_values(event, (enum search_key)key); i < n; i++)
 			if (terms_event_value(event, (enum search_key)key, i, scratch, &value))
 				append(out, terms_term((enum search_key)key, value, hash_key));
 	}
+	append_present(out, event, SEARCH_MAILBOX_PROVIDER);
+	append_present(out, event, SEARCH_MAILBOX_REGION);
 	const int64_t reasons[] = {texts->reason, texts->raw_reason};
 	for (unsigned i = 0; i < 2; i++)
 		if (reasons[i] != 0)

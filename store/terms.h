@@ -10,11 +10,11 @@
 #include "store/search.h"
 
 /* Forms of the values in schema/search.def. */
-enum value_form { VALUE_TYPE, VALUE_NUMBER, VALUE_TEXT, VALUE_CASELESS, VALUE_ID };
+enum value_form { VALUE_TYPE, VALUE_NUMBER, VALUE_TEXT, VALUE_CASELESS, VALUE_ID, VALUE_TAGS };
 
 struct search_def {
 	char letter;
-	const char *name;
+	const char *name; /* NULL: none */
 	enum value_form form;
 	enum field field[2];
 	unsigned fields;
@@ -24,6 +24,9 @@ extern const struct search_def search_defs[SEARCH_KEYS];
 /* The value in the form in which it is compared; false: nothing can be equal to it. The result may
  * live in scratch. */
 bool terms_value(enum value_form form, struct slice value, GString *scratch, struct slice *value_r);
+
+/* How many values an event may have under a key. */
+unsigned terms_values(const struct event *event, enum search_key key);
 
 /* The i-th value of an event under a key, in the form in which it is compared; false: it has none.
  * The result may live in scratch. */
@@ -35,6 +38,9 @@ bool terms_event_value(const struct event *event, enum search_key key, unsigned 
 uint64_t terms_term(enum search_key key, struct slice value, const uint8_t *hash_key);
 uint64_t terms_reason(int64_t id);
 uint64_t terms_subject(int64_t id);
+/* The index term of all events that have a value under a key: MAILBOX_PROVIDER and MAILBOX_REGION
+ * only. */
+uint64_t terms_present(enum search_key key);
 
 /* All terms of an event, appended to an array of guint64; one may come twice. */
 void terms_of(GArray *out, const struct event *event, const struct row_texts *texts,

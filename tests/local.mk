@@ -13,7 +13,9 @@ TESTS += tests/gate.sh tests/golden/check_golden.py tests/golden/check_sendmail.
 
 EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/golden/replies \
 	tests/golden/reports tests/flow \
-	tests/bench/genlog.py tests/bench/import \
+	tests/bench/README.md tests/bench/store.md tests/bench/run.py tests/bench/frame.py tests/bench/bench_daemon.py \
+	tests/bench/bench_log.py tests/bench/bench_milter.py tests/bench/bench_programs.py \
+	tests/bench/upload tests/fault \
 	tests/golden/check_classify.py \
 	tests/golden/check_corpora.py \
 	tests/golden/check_fields.py \
@@ -27,3 +29,30 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/support/lab.py \
 	tests/support/sendmail.py \
 	tests/support/tally.py
+
+# Benchmarks: tests/bench/README.md. Not run by `make check`.
+bench_needs = tests/bench/genlog tests/bench/bench_client tests/bench/noop_milter \
+	tests/bench/bench_store tests/bench/bench_classify
+EXTRA_PROGRAMS = tests/bench/genlog tests/bench/bench_client tests/bench/noop_milter
+CLEANFILES += $(EXTRA_PROGRAMS)
+tests_bench_genlog_SOURCES = tests/bench/genlog.c
+tests_bench_genlog_LDADD = $(GLIB_LIBS) -lm
+tests_bench_bench_client_SOURCES = tests/bench/bench_client.c
+tests_bench_bench_client_LDADD = $(GLIB_LIBS)
+tests_bench_noop_milter_SOURCES = tests/bench/noop_milter.c
+tests_bench_noop_milter_LDADD = $(MILTER_LIBS)
+
+.PHONY: bench bench-full
+bench: all $(bench_needs)
+	python3 -B $(srcdir)/tests/bench/run.py --build .
+bench-full: all $(bench_needs)
+	python3 -B $(srcdir)/tests/bench/run.py --build . --full
+
+# The long form of what contrib/test does shortly, for a build without sanitizers: hours. A seed that fails is run
+# again by tests/fault/torture.py --first SEED --seeds 1.
+TORTURE_SEEDS = 2000
+.PHONY: torture
+torture: postwake postwaked
+	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds $(TORTURE_SEEDS)
+	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds 20 --first 100000 --lines 200000
+	python3 -B $(srcdir)/tests/fault/milter_torture.py --build . --seeds 200

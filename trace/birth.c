@@ -1,21 +1,29 @@
 #include "trace/birth.h"
 
+#include "event/base52.h"
 #include "trace/trace-private.h"
 
-/* Value of digits of Postfix's base 52 (src/global/mail_queue.h: digits and consonants), or -1. */
+/* Number of up to eleven digits of base 52; -1 where it is none. */
 static int64_t base52(struct slice digits)
 {
-	static const struct slice alphabet = {
-	        "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz", 52};
 	int64_t value = 0;
 
 	for (size_t i = 0; i < digits.n; i++) {
-		ptrdiff_t digit = slice_chr(alphabet, digits.p[i]);
-		if (digit < 0)
+		int digit = base52_digit[(unsigned char)digits.p[i]];
+		if (digit == 0)
 			return -1;
-		value = value * 52 + digit;
+		value = value * 52 + digit - 1;
 	}
 	return value;
+}
+
+/* Base 51 is base 52 without its last digit. */
+static bool is_base51(struct slice digits)
+{
+	for (size_t i = 0; i < digits.n; i++)
+		if (base52_digit[(unsigned char)digits.p[i]] - 1U >= 51)
+			return false;
+	return true;
 }
 
 /* Postfix's long ids are 6 digits of seconds, 4 of microseconds, 'z', and the inode in base 51. */
@@ -27,8 +35,7 @@ static int64_t postfix_birth(struct slice queue_id)
 	int64_t micros = base52(slice_head(slice_from(queue_id, 6), 4));
 	struct slice inode = slice_from(queue_id, 11);
 
-	if (seconds <= 0 || micros < 0 || micros > 999999 || base52(inode) < 0 ||
-	        slice_chr(inode, 'z') >= 0)
+	if (seconds <= 0 || micros < 0 || micros > 999999 || !is_base51(inode))
 		return 0;
 	return seconds * CLOCK_SECOND;
 }

@@ -54,7 +54,7 @@ static struct slice lower(struct trace *trace, struct slice text)
 	char *out = scratch(trace, text.n + 1);
 
 	for (size_t i = 0; i < text.n; i++)
-		out[i] = lower_of(text.p[i]);
+		out[i] = ascii_lower(text.p[i]);
 	return slice_make(out, text.n);
 }
 
@@ -241,6 +241,24 @@ void draft_failure(
 	        .mx = draft->event.field[FIELD_MX_HOST]};
 	draft_number(
 	        draft, FIELD_BOUNCE_CLASS, classifier_class(classifier, &failure)->bounce_class);
+}
+
+void trace_prepare(const struct trace *trace, struct observation *seen)
+{
+	struct classifier *classifier = trace->config.classifier;
+	bool tried = seen->kind == OBSERVATION_ATTEMPT && seen->status != ATTEMPT_SENT &&
+	             seen->status != ATTEMPT_PROBE;
+
+	seen->line.hash = identity_line_hash(&seen->line);
+	if (seen->reason.n == 0 || !(tried || seen->kind == OBSERVATION_REJECT))
+		return;
+	g_autoptr(GString) reason = g_string_sized_new(seen->reason.n);
+	classifier_reason(classifier, reason, seen->reason);
+	/* As draft_failure will ask. */
+	const struct failure failure = {
+	        .text = seen->reason, .dsn = seen->dsn, .code = seen->code, .mx = seen->relay_host};
+	if (tried)
+		classifier_class(classifier, &failure);
 }
 
 /* The same mail is one of ours or not, whichever source tells: by the address that the envelope

@@ -17,9 +17,7 @@ void hop_index(struct trace *trace, struct message *message)
 	        !may_be_filtered(message))
 		return;
 	message->indexed = true;
-	g_hash_table_replace(trace->by_header,
-	        g_strndup(message->story->header_message_id.p, message->story->header_message_id.n),
-	        message);
+	g_hash_table_replace(trace->by_header, &message->story->header_message_id, message);
 }
 
 void hop_unindex(struct trace *trace, struct message *message)
@@ -27,10 +25,9 @@ void hop_unindex(struct trace *trace, struct message *message)
 	if (!message->indexed)
 		return;
 	message->indexed = false;
-	struct slice id = message->story->header_message_id;
-	g_autofree char *key = g_strndup(id.p, id.n);
-	if (g_hash_table_lookup(trace->by_header, key) == message)
-		g_hash_table_remove(trace->by_header, key);
+	const struct slice *id = &message->story->header_message_id;
+	if (g_hash_table_lookup(trace->by_header, id) == message)
+		g_hash_table_remove(trace->by_header, id);
 }
 
 /* A filter that does not speak XFORWARD hands the mail back from its own address, with the same
@@ -41,8 +38,7 @@ struct message *hop_like(struct trace *trace, struct message *message)
 
 	if (!message->internal || message->joined || id.n == 0)
 		return NULL;
-	g_autofree char *key = g_strndup(id.p, id.n);
-	struct message *old = g_hash_table_lookup(trace->by_header, key);
+	struct message *old = g_hash_table_lookup(trace->by_header, &id);
 	if (old == NULL || old == message || old->story == message->story || old->ended_at != 0 ||
 	        old->attempted || !slice_eq(old->key.stream->node, message->key.stream->node) ||
 	        !slice_eq(old->story->from, message->story->from) ||

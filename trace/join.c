@@ -29,21 +29,6 @@ void orphan_free(struct orphan *orphan)
 	g_free(orphan);
 }
 
-static guint slice_hash(gconstpointer p)
-{
-	const struct slice *text = p;
-	guint hash = 2166136261u;
-
-	for (size_t i = 0; i < text->n; i++)
-		hash = (hash ^ (unsigned char)text->p[i]) * 16777619u;
-	return hash;
-}
-
-static gboolean slice_equal(gconstpointer a, gconstpointer b)
-{
-	return slice_eq(*(const struct slice *)a, *(const struct slice *)b);
-}
-
 /* Orphans of one queue id form a list; the key of the table is the queue id of its head. */
 void orphan_insert(struct trace *trace, struct orphan *orphan)
 {

@@ -61,7 +61,7 @@ static guint address_hash(gconstpointer p)
 	guint hash = 2166136261u;
 
 	for (size_t i = 0; i < recipient->address.n; i++)
-		hash = (hash ^ (unsigned char)lower_of(recipient->address.p[i])) * 16777619u;
+		hash = (hash ^ (unsigned char)ascii_lower(recipient->address.p[i])) * 16777619u;
 	return hash;
 }
 

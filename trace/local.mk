@@ -44,15 +44,3 @@ tests_golden_check_mtalab_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_src
 tests_golden_check_mtalab_LDADD = libtrace.a liblogtail.a libmilter_pw.a libmime.a libevent.a libbase.a \
 	$(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif
-
-# Fuzz target of the saved state; see event/local.mk.
-FUZZ_TRACE_FILES = \
-	tests/fuzz/fuzz_trace_state.c $(libtrace_a_SOURCES) $(libevent_a_SOURCES) $(libbase_a_SOURCES)
-EXTRA_DIST += tests/fuzz/fuzz_trace_state.c
-CLEANFILES += tests/fuzz/fuzz_trace_state
-
-fuzz: tests/fuzz/fuzz_trace_state
-tests/fuzz/fuzz_trace_state: $(FUZZ_TRACE_FILES) schema/bounce-rules.inc schema/reason-rules.inc
-	$(MKDIR_P) tests/fuzz
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(DEFS) $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(SODIUM_CFLAGS) -o $@ \
-		$(patsubst %,$(srcdir)/%,$(filter %.c,$(FUZZ_TRACE_FILES))) $(GLIB_LIBS) $(SODIUM_LIBS)

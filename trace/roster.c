@@ -6,7 +6,7 @@
 static guint name_hash_step(guint hash, struct slice part)
 {
 	for (size_t i = 0; i < part.n; i++)
-		hash = (hash ^ (unsigned char)lower_of(part.p[i])) * 16777619u;
+		hash = (hash ^ (unsigned char)ascii_lower(part.p[i])) * 16777619u;
 	return hash;
 }
 
@@ -47,72 +47,70 @@ static void recipient_free(gpointer p)
 	struct recipient *recipient = p;
 
 	g_free(recipient->failure);
-	g_free((char *)recipient->name.p);
 	g_free(recipient);
 }
 
 /* "to", or "to NUL orig_to", in lower case. */
-static struct slice join_name(struct slice to, struct slice orig_to)
+static struct recipient *recipient_new(struct slice to, struct slice orig_to)
 {
 	size_t n = to.n + (orig_to.n > 0 ? 1 + orig_to.n : 0);
-	char *name = g_malloc(n + 1);
+	struct recipient *recipient = g_malloc0(sizeof(*recipient) + n);
+	char *name = recipient->bytes;
 
 	for (size_t i = 0; i < to.n; i++)
-		name[i] = lower_of(to.p[i]);
-	if (orig_to.n > 0)
-		name[to.n] = '\0';
+		name[i] = ascii_lower(to.p[i]);
 	for (size_t i = 0; i < orig_to.n; i++)
-		name[to.n + 1 + i] = lower_of(orig_to.p[i]);
-	name[n] = '\0';
-	return slice_make(name, n);
+		name[to.n + 1 + i] = ascii_lower(orig_to.p[i]);
+	recipient->name = slice_make(name, n);
+	recipient->hash = name_hash(to, orig_to);
+	return recipient;
 }
 
 struct recipient *roster_find(const struct roster *roster, struct slice to, struct slice orig_to)
 {
-	if (roster->list == NULL)
-		return NULL;
 	if (roster->index != NULL) {
-		struct recipient wanted = {
-		        .name = join_name(to, orig_to), .hash = name_hash(to, orig_to)};
-		struct recipient *found = g_hash_table_lookup(roster->index, &wanted);
-		g_free((char *)wanted.name.p);
+		struct recipient *wanted = recipient_new(to, orig_to);
+		struct recipient *found = g_hash_table_lookup(roster->index, wanted);
+		recipient_free(wanted);
 		return found;
 	}
 
-	guint hash = name_hash(to, orig_to);
-	for (guint i = 0; i < roster->list->len; i++) {
-		struct recipient *recipient = roster->list->pdata[i];
+	unsigned n = roster_size(roster);
+	guint hash = n > 0 ? name_hash(to, orig_to) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct recipient *recipient = roster_at(roster, i);
 		if (recipient->hash == hash && same_name(recipient, to, orig_to))
 			return recipient;
 	}
 	return NULL;
 }
 
-static struct recipient *roster_add(struct roster *roster, struct slice name, guint hash)
+static void roster_add(struct roster *roster, struct recipient *recipient)
 {
-	struct recipient *recipient = g_new0(struct recipient, 1);
-
-	recipient->name = name;
-	recipient->hash = hash;
-	if (roster->list == NULL)
-		roster->list = g_ptr_array_new_full(2, recipient_free);
-	g_ptr_array_add(roster->list, recipient);
+	if (roster->one == NULL) {
+		roster->one = recipient;
+		return;
+	}
+	if (roster->others == NULL)
+		roster->others = g_ptr_array_new_full(2, recipient_free);
+	g_ptr_array_add(roster->others, recipient);
 	if (roster->index != NULL) {
 		g_hash_table_add(roster->index, recipient);
-	} else if (roster->list->len > ROSTER_SHORT) {
+	} else if (roster_size(roster) > ROSTER_SHORT) {
 		roster->index = g_hash_table_new(recipient_hash, recipient_equal);
-		for (guint i = 0; i < roster->list->len; i++)
-			g_hash_table_add(roster->index, roster->list->pdata[i]);
+		for (unsigned i = 0; i < roster_size(roster); i++)
+			g_hash_table_add(roster->index, roster_at(roster, i));
 	}
-	return recipient;
 }
 
 struct recipient *roster_take(struct roster *roster, struct slice to, struct slice orig_to)
 {
 	struct recipient *recipient = roster_find(roster, to, orig_to);
 
-	if (recipient == NULL)
-		recipient = roster_add(roster, join_name(to, orig_to), name_hash(to, orig_to));
+	if (recipient == NULL) {
+		recipient = recipient_new(to, orig_to);
+		roster_add(roster, recipient);
+	}
 	return recipient;
 }
 
@@ -125,18 +123,19 @@ struct recipient *roster_add_name(struct roster *roster, struct slice name)
 
 unsigned roster_size(const struct roster *roster)
 {
-	return roster->list != NULL ? roster->list->len : 0;
+	return (roster->one != NULL) + (roster->others != NULL ? roster->others->len : 0);
 }
 
 struct recipient *roster_at(const struct roster *roster, unsigned i)
 {
-	return roster->list->pdata[i];
+	return i == 0 ? roster->one : roster->others->pdata[i - 1];
 }
 
 void roster_clear(struct roster *roster)
 {
 	g_clear_pointer(&roster->index, g_hash_table_unref);
-	g_clear_pointer(&roster->list, g_ptr_array_unref);
+	g_clear_pointer(&roster->others, g_ptr_array_unref);
+	g_clear_pointer(&roster->one, recipient_free);
 }
 
 uint32_t recipient_try(struct recipient *recipient, int64_t time, uint64_t event_id)

@@ -19,10 +19,12 @@ struct recipient {
 	/* The last temporary failure, one block at `failure`. */
 	char *failure;
 	struct slice to, orig_to, dsn, code, reason;
+	char bytes[]; /* of the name */
 };
 
 struct roster {
-	GPtrArray *list; /* NULL while empty */
+	struct recipient *one; /* the first: most mails have no other */
+	GPtrArray *others;     /* NULL while there are none */
 	GHashTable *index;
 };
 

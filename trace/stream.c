@@ -96,14 +96,11 @@ static gpointer hash_key(uint64_t hash)
  * come again from a client that connects again; it is another pass where it begins its second as
  * the first time, follows the same line as the first time, or lies behind other stamps. In doubt it
  * is the reading that is repeated: a fact too few is a small error of a count, while a fact too
- * many is a mail that nobody sent. */
+ * many is a mail that nobody sent. `before` is what it follows there. */
 static bool is_again(const struct stream *stream, const struct second *second,
-        const struct observation *seen, uint64_t hash)
+        const struct observation *seen, uint64_t hash, gpointer before)
 {
-	gpointer before;
-
-	if (hash == stream->line ||
-	        !g_hash_table_lookup_extended(second->lines, hash_key(hash), NULL, &before))
+	if (hash == stream->line)
 		return false;
 	if (seen->kind != OBSERVATION_REJECT)
 		return seen->queue_id.n > 0;
@@ -114,18 +111,22 @@ static bool is_again(const struct stream *stream, const struct second *second,
 void stream_line(struct stream *stream, const struct observation *seen)
 {
 	int64_t number = second_of(seen->line.time);
-	uint64_t hash = identity_line_hash(&seen->line);
+	uint64_t hash = seen->line.hash != 0 ? seen->line.hash : identity_line_hash(&seen->line);
+	gpointer before;
 
 	if (stream->began && number < stream->newest - TRACE_LATE)
 		begin_pass(stream, number);
 	struct second *second = second_take(stream, number);
-	if (is_again(stream, second, seen, hash))
+	bool known = g_hash_table_lookup_extended(second->lines, hash_key(hash), NULL, &before);
+	if (known && is_again(stream, second, seen, hash, before)) {
 		begin_pass(stream, number);
+		known = false;
+	}
 	stream->newest = stream->began ? MAX(stream->newest, number) : number;
 	stream->began = true;
 	if (g_hash_table_size(second->lines) == 0)
 		second->first = hash;
-	if (!g_hash_table_contains(second->lines, hash_key(hash)))
+	if (!known)
 		g_hash_table_insert(second->lines, hash_key(hash), hash_key(stream->line));
 	stream->line = hash;
 }
@@ -134,7 +135,8 @@ void stream_line(struct stream *stream, const struct observation *seen)
 static uint64_t fact_hash(uint64_t hash, struct slice recipient)
 {
 	for (size_t i = 0; i < recipient.n; i++)
-		hash = (hash ^ (unsigned char)lower_of(recipient.p[i])) * UINT64_C(0x100000001b3);
+		hash = (hash ^ (unsigned char)ascii_lower(recipient.p[i])) *
+		       UINT64_C(0x100000001b3);
 	return hash;
 }
 

@@ -50,7 +50,7 @@ struct trace {
 	struct stream *last_stream;
 	GHashTable *messages;  /* struct message_key -> struct message */
 	GHashTable *stories;   /* message_id -> shared story */
-	GHashTable *by_header; /* Message-ID -> message on its way into a filter */
+	GHashTable *by_header; /* slice of its Message-ID -> message on its way into a filter */
 	GQueue open, ended, dirty;
 	GQueue orphans;           /* by deadline */
 	GHashTable *orphan_index; /* queue id -> GSList of struct orphan */
@@ -71,12 +71,6 @@ struct trace {
 static inline int64_t second_of(int64_t ms)
 {
 	return ms >= 0 ? ms / CLOCK_SECOND : (ms - CLOCK_SECOND + 1) / CLOCK_SECOND;
-}
-
-/* g_ascii_tolower is a call for each byte. */
-static inline char lower_of(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 static inline struct slice recipient_name(struct slice to, struct slice orig_to)

@@ -58,7 +58,7 @@ struct trace *trace_new(
 	trace->streams = g_ptr_array_new_with_free_func((GDestroyNotify)stream_free);
 	trace->messages = g_hash_table_new(message_key_hash, message_key_equal);
 	trace->stories = g_hash_table_new(g_str_hash, g_str_equal);
-	trace->by_header = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	trace->by_header = g_hash_table_new(slice_hash, slice_equal);
 	trace->gone = key_set();
 	trace->forgotten = key_set();
 	trace->round = 1;

@@ -52,6 +52,10 @@ struct trace *trace_new(
         const struct trace_config *config, const struct trace_hooks *hooks, struct error *err);
 void trace_free(struct trace **trace);
 
+/* Works out what of an observation does not hang on others: may be called by another thread, so
+ * that trace_feed has less to do. What a reply means stays in the classifier's cache. */
+void trace_prepare(const struct trace *trace, struct observation *seen);
+
 /* Feeds one observation; events come out by the hook during the call. Returns what became of the
  * line: LEDGER_EVENT, LEDGER_LINKED, LEDGER_IGNORED or LEDGER_UNPARSED. */
 enum ledger_class trace_feed(struct trace *trace, const struct observation *seen);

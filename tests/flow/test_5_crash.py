@@ -42,6 +42,23 @@ def kill(environment):
         broken.kill()
 
 
+@flow('kill -9 right after the very first start, and a rotation: what came since the start is read')
+def killed_at_once(environment):
+    directory = environment.directory('at-once')
+    text = log(recently())
+    for number in range(5):
+        path = os.path.join(directory, f'mail{number}.log')
+        put(path, 'Nov 22 00:00:00 mx CRON[1]: something old\n')
+        daemon = environment.daemon('at-once', {'file': path}).start()
+        daemon.kill()
+        put(path, text, 'a')
+        os.rename(path, path + '.1')
+        put(path, '')
+        daemon.start()
+        wait_read(daemon, text.count('\n'))
+        daemon.kill()
+
+
 def lines_read(daemon):
     return sum(s['lines'] for s in daemon.status()['ledger'])
 

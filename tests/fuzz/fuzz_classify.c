@@ -1,4 +1,5 @@
-/* Fuzz target: hostile replies and rule files. The first byte chooses. */
+/* Hostile replies and rule files. The first byte chooses.
+ * Seeds: tests/golden/replies */
 #include "event/classify.h"
 #include "event/reason_rules.h"
 

@@ -1,9 +1,5 @@
-/* libFuzzer target: lines of a log, through syslog header, dialect and rules.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined … tests/fuzz/fuzz_lines.c liblogtail.a
- *libbase.a
- *
- * Seeds: the logs in tests/golden/postfix and tests/golden/sendmail. */
+/* Lines of a log, through syslog header, dialect and rules.
+ * Seeds: tests/golden/postfix tests/golden/sendmail */
 
 #include "logtail/lines.h"
 

@@ -4,10 +4,17 @@
 #include <stdlib.h>
 
 #include "query/params.h"
+#include "query/smtpeter_window.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static const struct params_defaults defaults = {
+static const struct params_defaults v1 = {
+        .api = API_V1,
+        .now = INT64_C(1781526896789),
+        .window = INT64_C(86400000),
+};
+static const struct params_defaults events = {
+        .api = API_EVENTS,
         .now = INT64_C(1781526896789),
         .window = INT64_C(86400000),
 };
@@ -33,11 +40,13 @@ static void same_search(const struct message_query *a, const struct message_quer
 		same_list(a->search.values[key], b->search.values[key]);
 	same_list(a->search.reasons, b->search.reasons);
 	same_list(a->search.subjects, b->search.subjects);
+	for (int i = 0; i < SEARCH_WORDS; i++)
+		same_list(a->search.words[i], b->search.words[i]);
 	need(strcmp(a->filters->str, b->filters->str) == 0);
 }
 
 /* Reads the links' form of an accepted query again. */
-static void read_again(const struct message_query *first)
+static void read_again(const struct params_defaults *defaults, const struct message_query *first)
 {
 	g_autoptr(GString) target = g_string_new(NULL);
 	struct message_query again;
@@ -47,7 +56,7 @@ static void read_again(const struct message_query *first)
 	g_string_printf(target, "/x?from=%s&to=%s&timezone=%s%s", first->window.from_text,
 	        first->window.to_text, first->zone, first->filters->str);
 	uri_parse(&uri, slice_make(target->str, target->len));
-	need(params_read(&uri, &defaults, &again, &faults) == 0);
+	need(params_read(&uri, defaults, &again, &faults) == 0);
 	same_search(first, &again);
 	message_query_clear(&again);
 	uri_clear(&uri);
@@ -64,22 +73,47 @@ static void read_refusal(struct faults *faults)
 	query_answer_clear(&answer);
 }
 
+static void read_search(const struct params_defaults *defaults, const struct uri *uri, size_t n)
+{
+	struct faults faults = {0};
+	struct message_query query;
+
+	if (params_read(uri, defaults, &query, &faults) < 0)
+		read_refusal(&faults);
+	else if (!query.since_given)
+		read_again(defaults, &query);
+	need(query.filters->len <= 3 * n); /* what QUERY_LINK_MAX is made for */
+	message_query_clear(&query);
+}
+
+/* What is accepted is a month at most. */
+static void read_smtpeter(const struct uri *uri)
+{
+	struct smtpeter_query query;
+	struct faults faults = {0};
+
+	if (smtpeter_read(uri, NULL, true, &query, &faults) < 0) {
+		read_refusal(&faults);
+	} else {
+		smtpeter_window(&query, v1.now, false);
+		need(query.search.from >= 0 && query.search.to >= query.search.from);
+		need(query.search.to - query.search.from <= INT64_C(31) * 86400000);
+	}
+	smtpeter_query_clear(&query);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	struct query_import_target import;
 	struct faults faults = {0};
-	struct message_query query;
 	struct uri uri;
 
 	if (n > QUERY_URI_MAX)
 		return 0;
 	uri_parse(&uri, slice_make((const char *)bytes, n));
-	if (params_read(&uri, &defaults, &query, &faults) < 0)
-		read_refusal(&faults);
-	else if (!query.since_given)
-		read_again(&query);
-	need(query.filters->len <= 3 * n); /* what QUERY_LINK_MAX is made for */
-	message_query_clear(&query);
+	read_search(&v1, &uri, n);
+	read_search(&events, &uri, n);
+	read_smtpeter(&uri);
 	if (params_read_import(&uri, &import, &faults) < 0)
 		read_refusal(&faults);
 	g_free(import.source);

@@ -1,5 +1,6 @@
 /* Whatever a mail holds, its report is sound: bounded in number, an event only with its kind, and
- * read in no time; so is what its returned header tells. Seeds: tests/golden/reports. */
+ * read in no time; so is what its returned header tells.
+ * Seeds: tests/golden/reports */
 #include <stdlib.h>
 
 #include "capture/letterhead.h"

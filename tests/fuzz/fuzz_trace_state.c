@@ -1,7 +1,6 @@
 /* libFuzzer target: saved state of the correlator, which then is put to use.
  *
- * The input: one byte for the length of the key, the key, the value. Seeds: what the test
- * test_trace_state saves. */
+ * The input: one byte for the length of the key, the key, the value. */
 #include <glib.h>
 
 #include "trace/trace.h"

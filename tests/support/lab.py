@@ -570,6 +570,7 @@ class Daemon:
         self.store, self.socket = os.path.join(base, 'store'), os.path.join(base, 'query.sock')
         self.config, self.log = os.path.join(base, 'postwake.conf'), os.path.join(base, 'postwaked.log')
         self.process = None
+        self.environment = {}  # on top of ours
         os.makedirs(self.store, exist_ok=True)
         settings = {
             'postwake': {'store': self.store},
@@ -595,7 +596,8 @@ class Daemon:
     def start(self, ready=True, timeout=15):
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen([os.path.join(self.build, 'postwaked'), '-c', self.config],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, **self.environment})
         if ready:
             wait_until('postwaked answers', self.ready, timeout)
         return self

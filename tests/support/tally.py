@@ -1,4 +1,4 @@
-"""tally.py BUILD CHECK-LOG FLOW-LOG: adds up the results of all tests; the last line of contrib/test.
+"""tally.py BUILD CHECK-LOG LOG…: adds up the results of all tests; the last line of contrib/test.
 
 Unit programs tell their tests one by one ("100%: Checks: 12, …"), the Python tests end with a line
 "N passed, N failed, N skipped"; what tells neither counts as one test by its result.
@@ -37,15 +37,16 @@ def of_program(trs):
     return counts if any(counts) else (1, 0, 0)
 
 
-def main(build, check_log, flow_log):
+def main(build, check_log, *logs):
     rows = [of_program(trs) for trs in glob.glob(os.path.join(build, 'tests', '**', '*.trs'), recursive=True)]
     if not rows or not re.search(r'^# TOTAL: ', text_of(check_log), re.M):
         print('make check did not come to its end')
         rows.append((0, 1, 0))
-    flow = TOTAL.findall(text_of(flow_log))
-    if not flow:
-        print('the flow tests did not come to their end')
-    rows.append(tuple(map(int, flow[-1])) if flow else (0, 1, 0))
+    for log in logs:
+        totals = TOTAL.findall(text_of(log))
+        if not totals:
+            print(f'{log}: these tests did not come to their end')
+        rows.append(tuple(map(int, totals[-1])) if totals else (0, 1, 0))
     passed, failed, skipped = (sum(row[i] for row in rows) for i in range(3))
     print(f'{passed} passed, {failed} failed, {skipped} skipped')
     return 1 if failed else 0

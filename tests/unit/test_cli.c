@@ -1,5 +1,6 @@
 #include "cli/filter.h"
 #include "cli/print.h"
+#include "cli/sse.h"
 #include "cli/when.h"
 
 #include "base/clock.h"
@@ -123,7 +124,36 @@ START_TEST(an_empty_value_is_no_filter_that_finds_everything)
 }
 END_TEST
 
-UNIT_MAIN("cli", an_empty_value_is_no_filter_that_finds_everything,
-        times_are_taken_as_people_write_them, what_is_no_time_is_refused,
-        a_time_stamp_is_shown_in_the_zone_of_the_reader, foreign_text_cannot_drive_the_terminal,
-        a_csv_field_is_quoted_and_no_formula, values_with_commas_get_another_delimiter)
+static void note_data(void *ctx, struct slice data)
+{
+	g_string_append_printf(ctx, "[%.*s]", SLICE_ARG(data));
+}
+
+START_TEST(a_stream_is_read_whatever_pieces_it_comes_in)
+{
+	static const char text[] = "retry: 1000\nid: 7\n\n:\n\nid: 8\ndata: {\"a\":1}\n\n"
+	                           "data:two\r\ndata: lines\r\n\r\nid: 9\n\nid: 10\ndata: cut off";
+
+	for (size_t step = 1; step < sizeof(text); step++) {
+		g_autoptr(GString) got = g_string_new(NULL);
+		struct sse sse;
+		sse_init(&sse, note_data, got);
+		for (size_t at = 0; at < sizeof(text) - 1; at += step)
+			sse_feed(&sse, slice_make(text + at, MIN(step, sizeof(text) - 1 - at)));
+		ck_assert_str_eq(got->str, "[{\"a\":1}][two\nlines]");
+		/* The event that was cut off is not told, but asked for again. */
+		ck_assert_str_eq(sse.id->str, "9");
+		sse_restart(&sse);
+		sse_feed(&sse, SLICE("data: next\nid: 11\n\n"));
+		ck_assert_str_eq(got->str, "[{\"a\":1}][two\nlines][next]");
+		ck_assert_str_eq(sse.id->str, "11");
+		sse_clear(&sse);
+	}
+}
+END_TEST
+
+UNIT_MAIN("cli", a_stream_is_read_whatever_pieces_it_comes_in,
+        an_empty_value_is_no_filter_that_finds_everything, times_are_taken_as_people_write_them,
+        what_is_no_time_is_refused, a_time_stamp_is_shown_in_the_zone_of_the_reader,
+        foreign_text_cannot_drive_the_terminal, a_csv_field_is_quoted_and_no_formula,
+        values_with_commas_get_another_delimiter)

@@ -97,6 +97,41 @@ START_TEST(a_file_and_the_journal_of_one_instance_are_refused)
 }
 END_TEST
 
+START_TEST(an_upload_is_read_and_its_url_loses_what_it_need_not_have)
+{
+	struct config *config;
+
+	ck_assert_int_eq(
+	        load("[upload far]\nkind = postwake\nurl = https://x.example:8443/api/v1/\n"
+	             "privacy = yes\n[upload sp]\nkey_file = /k\n",
+	                &config, NULL),
+	        0);
+	ck_assert_uint_eq(config->uploads->len, 2);
+	const struct config_upload *far = config->uploads->pdata[0],
+	                           *sp = config->uploads->pdata[1];
+	ck_assert_str_eq(far->name, "far");
+	ck_assert_str_eq(far->url, "https://x.example:8443");
+	ck_assert(far->privacy && far->from_start);
+	ck_assert_int_eq(far->interval, 10);
+	ck_assert_str_eq(sp->url, "https://api.sparkpost.com");
+	ck_assert_str_eq(sp->kind, "sparkpost");
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(an_upload_that_would_give_the_key_away_is_refused)
+{
+	refused("[upload a]\n", "key_file");
+	refused("[upload a]\nkey_file = /k\nurl = http://api.example.com\n", "https");
+	refused("[upload a]\nkey_file = /k\nurl = https://u:p@api.example.com\n", "key_file");
+	refused("[upload a]\nkey_file = /k\nurl = api.example.com\n", "https://");
+	refused("[upload a]\nkey_file = /k\nurl = ftp://api.example.com\n", "https");
+	refused("[upload a]\nkey_file = /k\nurl = https://api.example.com?x\n", "https://");
+	refused("[upload a]\nkey_file = /k\nurl =\n", "must be given");
+	refused("[upload]\nkey_file = /k\n", "no such group");
+}
+END_TEST
+
 START_TEST(a_named_file_that_is_missing_is_an_error)
 {
 	struct config *config = NULL;
@@ -110,4 +145,5 @@ END_TEST
 UNIT_MAIN("config", every_key_has_its_default, keys_and_sources_are_read,
         a_misspelt_key_is_an_error_that_names_it, a_bad_value_is_an_error_that_says_what_is_right,
         a_file_and_the_journal_of_one_instance_are_refused,
-        a_named_file_that_is_missing_is_an_error)
+        an_upload_is_read_and_its_url_loses_what_it_need_not_have,
+        an_upload_that_would_give_the_key_away_is_refused, a_named_file_that_is_missing_is_an_error)

@@ -253,6 +253,34 @@ static GArray *ask_oracle(struct world *world, const GString *text, int64_t low,
 	return rows;
 }
 
+/* Without groups: all rows. */
+static void ask_for_all(struct world *world)
+{
+	struct index_query *query = index_query_new();
+	struct day_reader *reader = day_reader_get(world->writer->day, NULL);
+	int64_t low = (int64_t)pick(world, 1 << 30) * 64;
+	int64_t high = low + (int64_t)pick(world, 1 << 30) * 64;
+	uint64_t count, want = 0;
+	int64_t row;
+
+	for (guint i = 0; i < world->rows->len; i++)
+		want += g_array_index(world->rows, gint64, i) >= low &&
+		        g_array_index(world->rows, gint64, i) <= high;
+	ck_assert_int_eq(sql_exec(&reader->sql, "BEGIN", NULL), 0);
+	struct index_hits *hits = index_find(&reader->sql, query, low, high, NULL);
+	ck_assert_ptr_nonnull(hits);
+	ck_assert_int_eq(index_count(hits, &count), 0);
+	ck_assert_uint_eq(count, want);
+	ck_assert_int_eq(index_start(hits, high), 0);
+	for (count = 0; index_next(hits, &row) == 1; count++)
+		ck_assert(g_hash_table_contains(world->docs, &row));
+	ck_assert_uint_eq(count, want);
+	index_hits_free(&hits);
+	sql_rollback(&reader->sql);
+	day_reader_put(world->writer->day, reader);
+	index_query_free(&query);
+}
+
 /* All rows up to `start`, and the number of all. */
 static void compare(struct index_hits *hits, const GArray *want, int64_t start, const char *text)
 {
@@ -299,6 +327,7 @@ static void ask(struct world *world)
 
 static void ask_many(struct world *world, int n)
 {
+	ask_for_all(world);
 	while (n-- > 0)
 		ask(world);
 }

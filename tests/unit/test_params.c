@@ -154,14 +154,18 @@ START_TEST(every_list_reaches_its_filter)
 	        {"sending_ips=192.0.2.1", SEARCH_SENDING_IP, "[192.0.2.1]"},
 	        {"from_addresses=A@b", SEARCH_FROM_ADDRESS, "[a@b]"},
 	        {"event_ids=9223372036854775807", SEARCH_EVENT_ID, "[9223372036854775807]"},
+	        {"sending_domains=Shop.Example", SEARCH_SENDING_DOMAIN, "[shop.example]"},
+	        {"ip_pools=Pool 1", SEARCH_IP_POOL, "[Pool 1]"},
+	        {"ab_test_versions=2,03", SEARCH_AB_TEST_VERSION, "[2] [3]"},
 	};
+	const unsigned unnamed = 3; /* keys without a parameter of API v1 */
 
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		good(rows[i].parameter);
 		check_list(query.search.values[rows[i].key], rows[i].want);
 		done();
 	}
-	ck_assert_uint_eq(G_N_ELEMENTS(rows), SEARCH_KEYS);
+	ck_assert_uint_eq(G_N_ELEMENTS(rows) + unnamed, SEARCH_KEYS);
 }
 END_TEST
 

@@ -28,7 +28,7 @@ static void teardown(void)
 #define TEXT 64
 struct world {
 	struct event event[WORLD];
-	char text[WORLD][12][TEXT];
+	char text[WORLD][21][TEXT];
 	uint64_t arrival[WORLD], row[WORLD];
 	GRand *rand;
 };
@@ -48,6 +48,32 @@ static void put(
 	snprintf(text, TEXT, format, number);
 #pragma GCC diagnostic pop
 	set_field(&world->event[i], field, text);
+}
+
+/* What word filters, tags and scopes look at. */
+static void put_words(struct world *world, int i, int message)
+{
+	static const char *const domains[] = {"gmail.com", "example.com", "mail.example.com",
+	        "example.com.uk", "web.de", "Shop%d.example"};
+	static const char *const tags[] = {
+	        "[]", "[\"red\"]", "[\"red\",\"blue %d\"]", "[\"red\",\"red\"]"};
+
+	put(world, i, 12, FIELD_RECIPIENT_DOMAIN, domains[pick(world, 6)], pick(world, 2500));
+	if (message % 4 != 0)
+		put(world, i, 13, FIELD_SENDING_DOMAIN, domains[message % 6], message % 20);
+	/* Templates that are made of the transmission, whose id may have several words. */
+	put(world, i, 14, FIELD_TEMPLATE_ID, message % 9 ? "smtp_%d" : "smtp_ab-%d",
+	        message * 1000);
+	put(world, i, 20, FIELD_TRANSMISSION_ID, message % 9 ? "%d" : "ab-%d", message * 1000);
+	if (message % 5 == 0)
+		put(world, i, 15, FIELD_IP_POOL, "pool-%d shared", message % 3);
+	if (message % 3 == 0)
+		put(world, i, 16, FIELD_RCPT_TAGS, tags[i % 4], message % 2);
+	if (i % 50 == 0)
+		put(world, i, 17, FIELD_MAILBOX_PROVIDER, "Provider %d", i % 100);
+	if (i % 70 == 0)
+		put(world, i, 18, FIELD_MAILBOX_PROVIDER_REGION, "Region-%d", i % 140);
+	put(world, i, 19, FIELD_AB_TEST_VERSION, "%d", message % 3);
 }
 
 static void make_one(struct world *world, int i)
@@ -82,6 +108,7 @@ static void make_one(struct world *world, int i)
 	if (i % 5 == 0)
 		put(world, i, 10, FIELD_ORIG_RCPT_TO, "alias%d@example.com", pick(world, 9));
 	put(world, i, 11, FIELD_SENDING_IP, "192.0.2.%d", pick(world, 3));
+	put_words(world, i, message);
 }
 
 struct noting {
@@ -146,6 +173,7 @@ static void free_world(struct world *world)
 /* Random filters; values in lists that live until the next call. */
 struct question {
 	struct search search;
+	struct search_scope scope;
 	char values[16][60][TEXT];
 	const char *lists[16][61];
 	int used;
@@ -174,6 +202,64 @@ static const char *const reason_lists[][3] = {{"%REASON 1%", NULL},
         {"none", NULL}, {"", NULL}};
 static const char *const subject_lists[][3] = {{"%\xc3\xa4NDERUNG", NULL}, {"hello 100%", NULL},
         {"%3%", "order 1%", NULL}, {"Order 1 \xc3\xa4nderung", NULL}};
+
+static const struct {
+	enum search_words which;
+	const char *phrases[3];
+} word_lists[] = {
+        {SEARCH_WORDS_REASON, {"reason"}},
+        {SEARCH_WORDS_REASON, {"RAW 5", "reason 3"}},
+        {SEARCH_WORDS_REASON, {"rea"}},
+        {SEARCH_WORDS_REASON, {"x"}},
+        {SEARCH_WORDS_SUBJECT, {"hello"}},
+        {SEARCH_WORDS_SUBJECT, {"\xc3\x84NDERUNG"}},
+        {SEARCH_WORDS_SUBJECT, {"order 5"}},
+        {SEARCH_WORDS_CAMPAIGN, {"3", "campaign, 1"}},
+        {SEARCH_WORDS_TEMPLATE, {"smtp_7000"}},
+        {SEARCH_WORDS_TEMPLATE, {"9000", "11000"}},
+        {SEARCH_WORDS_TEMPLATE, {"smtp"}},
+        {SEARCH_WORDS_TEMPLATE, {"8001"}},
+        {SEARCH_WORDS_TEMPLATE, {"ab"}},
+        {SEARCH_WORDS_IP_POOL, {"pool 1"}},
+        {SEARCH_WORDS_IP_POOL, {"shared"}},
+        {SEARCH_WORDS_RECIPIENT_DOMAIN, {"example.com"}},
+        {SEARCH_WORDS_RECIPIENT_DOMAIN, {"example"}},
+        {SEARCH_WORDS_RECIPIENT_DOMAIN, {"com", "shop17"}},
+        {SEARCH_WORDS_SENDING_DOMAIN, {"mail"}},
+        {SEARCH_WORDS_SENDING_DOMAIN, {"shop5.example", "web"}},
+        {SEARCH_WORDS_MAILBOX_PROVIDER, {"gmail"}},
+        {SEARCH_WORDS_MAILBOX_PROVIDER, {"provider", "web.de"}},
+        {SEARCH_WORDS_MAILBOX_REGION, {"global"}},
+        {SEARCH_WORDS_MAILBOX_REGION, {"region", "europe"}},
+        {SEARCH_WORDS_MAILBOX_REGION, {"moon"}},
+};
+
+static void ask_words(struct world *world, struct question *q)
+{
+	static const char *const tags[][3] = {
+	        {"red", NULL}, {"red", "blue 1", NULL}, {"blue", NULL}, {NULL}};
+	static const char *const subaccounts[][3] = {{"0", NULL}, {"1", "2", NULL}};
+	static const char *const domains[][3] = {{"example.com", NULL},
+	        {"gmail.com", "shop17.example", NULL}, {"nowhere.example", NULL}};
+	int first = pick(world, 3) == 0 ? pick(world, G_N_ELEMENTS(word_lists)) : -1;
+
+	for (int i = first; i >= 0 && i < (int)G_N_ELEMENTS(word_lists);
+	        i = pick(world, 3) == 0 ? i + 5 : -1)
+		q->search.words[word_lists[i].which] = word_lists[i].phrases;
+	if (pick(world, 5) == 0)
+		q->search.tags = tags[pick(world, G_N_ELEMENTS(tags))];
+	q->scope = (struct search_scope){
+	        pick(world, 2) ? subaccounts[pick(world, G_N_ELEMENTS(subaccounts))] : NULL,
+	        pick(world, 2) ? domains[pick(world, G_N_ELEMENTS(domains))] : NULL};
+	if (pick(world, 3) == 0)
+		q->search.scope = &q->scope;
+	if (pick(world, 8) == 0)
+		ask(world, q, SEARCH_SENDING_DOMAIN, "SHOP%d.example", 20, 1 + pick(world, 20));
+	if (pick(world, 8) == 0)
+		ask(world, q, SEARCH_IP_POOL, "pool-%d shared", 3, 1);
+	if (pick(world, 8) == 0)
+		ask(world, q, SEARCH_AB_TEST_VERSION, "%d", 3, 1);
+}
 
 static void make_question(struct world *world, struct question *q)
 {
@@ -212,6 +298,8 @@ static void make_question(struct world *world, struct question *q)
 		q->search.offset = (uint64_t)pick(world, 60);
 	if (pick(world, 4) == 0)
 		q->search.before = world->row[pick(world, WORLD)];
+	if (pick(world, 2) == 0)
+		ask_words(world, q);
 	q->search.no_total = pick(world, 8) == 0;
 }
 
@@ -341,6 +429,13 @@ static const struct key_case {
         {SEARCH_QUEUE_ID, FIELD_QUEUE_ID, "4NtLMR5Ylxz1Dy", "4NtLMR5Ylxz1Dy", "4ntlmr5ylxz1dy"},
         {SEARCH_RECIPIENT_DOMAIN, FIELD_RECIPIENT_DOMAIN, "example.com", "Example.com", "com"},
         {SEARCH_SENDING_IP, FIELD_SENDING_IP, "2001:db8::1", "2001:db8::1", "2001:db8::2"},
+        {SEARCH_SENDING_DOMAIN, FIELD_SENDING_DOMAIN, "shop.example", "Shop.Example", "example"},
+        {SEARCH_IP_POOL, FIELD_IP_POOL, "Pool 1", "Pool 1", "pool 1"},
+        {SEARCH_AB_TEST_VERSION, FIELD_AB_TEST_VERSION, "2", "02", "1"},
+        {SEARCH_MAILBOX_PROVIDER, FIELD_MAILBOX_PROVIDER, "Gmail", "Gmail", ""},
+        {SEARCH_MAILBOX_REGION, FIELD_MAILBOX_PROVIDER_REGION, "Global", "Global", "global"},
+        {SEARCH_TAG, FIELD_RCPT_TAGS, "[\"a\",\"\\u0062 c\"]", "b c", "b"},
+        {SEARCH_TAG, FIELD_RCPT_TAGS, "[\"a\",\"b\"]", "a", "[\"a\"]"},
         {SEARCH_EVENT_ID, FIELD_EVENT_ID, NULL, "9223372036854775807", "9223372036854775806"},
 };
 
@@ -370,6 +465,49 @@ START_TEST(every_key_has_a_case)
 	}
 	ck_assert_int_eq(search_key_by_name(SLICE("recipients")), SEARCH_RECIPIENT);
 	ck_assert_int_eq(search_key_by_name(SLICE("Recipients")), -1);
+}
+END_TEST
+
+START_TEST(words_are_whole_and_in_their_order)
+{
+	static const struct {
+		const char *phrase, *text;
+		bool dots, match;
+	} table[] = {
+	        {"blackfriday", "blackfriday-specials", false, true},
+	        {"friday", "blackfriday-specials", false, false},
+	        {"5.4.7", "5.4.7 Example text", false, true},
+	        {"5.4.7", "Example text 5.4.7", false, true},
+	        {"5.4", "5.4.7 Example text", false, false},
+	        {"yahoo", "mail.yahoo.com", true, true},
+	        {"yahoo", "yahoo.co.uk", true, true},
+	        {"yahoo", "notyahoo.com", true, false},
+	        {"example.com", "info.example.com", true, true},
+	        {"example.com", "example.com.uk", true, true},
+	        {"example.com", "com.example", true, false},
+	        {"Reset", "Reset your password", false, true},
+	        {"reset", "successfully Reset", false, true},
+	        {"your password", "Reset your  password", false, true},
+	        {"password your", "Reset your password", false, false},
+	        {"a_b", "x-a-b", false, true},
+	        {" - ", "a - b", false, false},
+	        {"", "a", false, false},
+	        {"STRASSE",
+	                "die stra\xc3\x9f"
+	                "e",
+	                false, true},
+	        {"\xff", "a \xff b", false, true},
+	};
+	g_autoptr(GString) scratch = g_string_new(NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+		const char *const phrases[] = {table[i].phrase, NULL};
+		struct words *words = words_new(phrases, table[i].dots);
+		ck_assert_msg(
+		        words_match(words, slice_str(table[i].text), scratch) == table[i].match,
+		        "'%s' '%s'", table[i].phrase, table[i].text);
+		words_free(&words);
+	}
 }
 END_TEST
 
@@ -491,6 +629,7 @@ int main(void)
 	tcase_add_loop_test(
 	        cases, every_key_finds_its_value_and_no_other, 0, G_N_ELEMENTS(key_cases));
 	tcase_add_test(cases, every_key_has_a_case);
+	tcase_add_test(cases, words_are_whole_and_in_their_order);
 	tcase_add_test(cases, an_empty_list_matches_nothing);
 	tcase_add_test(cases, patterns_know_only_the_percent_sign);
 	tcase_add_test(cases, a_pattern_that_matches_too_many_strings_scans_and_stops_in_time);

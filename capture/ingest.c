@@ -1,0 +1,624 @@
+#include "capture/ingest.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/gunzip.h"
+#include "capture/ingest_line.h"
+#include "store/spool.h"
+
+#define STEP 500                     /* events */
+#define STEP_LINES 20000             /* … or lines of which none is one … */
+#define STEP_BYTES (4 * 1024 * 1024) /* … or bytes of lines */
+#define WAIT_MS 500                  /* for the store, between looks at whether to stop */
+#define LOOK_MS 60000                /* for a look at the index */
+#define TRIES 3 /* of a batch that cannot be read or whose failures cannot be written */
+#define TRY_AGAIN_S 3
+#define EXPIRE_S 60
+#define DAYS_KEPT 10 /* whole days of a batch */
+
+struct ingest {
+	struct ingest_config config;
+	struct ingest_service service;
+	struct capture *capture;
+	struct store *store;
+	struct spool *spool;
+	GThread *thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t ticket; /* of the thread: the last one of a step */
+	GQueue waiting;  /* of char *: ids, under the lock */
+	bool stop, held; /* under the lock */
+};
+
+/* The validation of one batch. */
+struct validation {
+	struct ingest *ingest;
+	const char *id;
+	struct spool_batch batch;
+	struct ingest_rules rules;
+	struct spool_failures *refused; /* NULL until there is one */
+	GHashTable *ids;                /* event ids of the batch */
+	GArray *step;                   /* struct ingest_line, not yet handed over */
+	size_t step_bytes;              /* of their lines */
+	GString *rest;                  /* a line whose end has not come yet */
+	GString *scratch;
+	crypto_hash_sha256_state hash;
+	uint64_t lines;       /* so far */
+	uint64_t events;      /* lines that are not blank */
+	uint64_t resumed;     /* lines that an earlier run has dealt with */
+	uint64_t handed_over; /* the line that the last step ended with */
+	uint64_t failed, repeated, unknown;
+};
+
+static bool stopping(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->lock);
+	bool stop = ingest->stop;
+	pthread_mutex_unlock(&ingest->lock);
+	return stop;
+}
+
+static void tell(struct ingest *ingest, bool trouble, const char *id, const char *text)
+{
+	if (ingest->config.tell != NULL)
+		ingest->config.tell(ingest->config.ctx, trouble, id, text);
+}
+
+/* The end of a run that is not over: not a failure of the batch. */
+static int stopped(struct error *err)
+{
+	return error_errno(err, ECANCELED, "stopped");
+}
+
+/* ---- lines out of pieces ---- */
+
+typedef int line_taker(struct validation *v, struct slice line, struct error *err);
+
+static void add_rest(struct validation *v, struct slice piece)
+{
+	gsize room = INGEST_LINE_MAX + 1 - MIN(v->rest->len, INGEST_LINE_MAX + 1);
+
+	g_string_append_len(v->rest, piece.p, (gssize)MIN(piece.n, room));
+}
+
+static int end_line(struct validation *v, struct slice line, line_taker *taker, struct error *err)
+{
+	v->lines++;
+	if (slice_trim(line).n == 0)
+		return 0;
+	v->events++;
+	return taker(v, line, err);
+}
+
+static int take_lines(
+        struct validation *v, struct slice bytes, line_taker *taker, struct error *err)
+{
+	ptrdiff_t end;
+
+	while ((end = slice_chr(bytes, '\n')) >= 0) {
+		struct slice line = slice_head(bytes, (size_t)end);
+		bytes = slice_from(bytes, (size_t)end + 1);
+		if (v->rest->len > 0) {
+			add_rest(v, line);
+			line = slice_make(v->rest->str, v->rest->len);
+		}
+		int result = end_line(v, line, taker, err);
+		g_string_truncate(v->rest, 0);
+		if (result < 0)
+			return -1;
+	}
+	add_rest(v, bytes);
+	return 0;
+}
+
+static int last_line(struct validation *v, line_taker *taker, struct error *err)
+{
+	if (v->rest->len == 0)
+		return 0;
+	int result = end_line(v, slice_make(v->rest->str, v->rest->len), taker, err);
+	g_string_truncate(v->rest, 0);
+	return result;
+}
+
+/* ---- first pass: is it gzip to its end, how many lines, which ---- */
+
+static int count_line(struct validation *v, struct slice line, struct error *err)
+{
+	(void)line;
+	if (v->events <= INGEST_LINES_MAX)
+		return 0;
+	return error_errno(err, EFBIG, "more than %d events", INGEST_LINES_MAX);
+}
+
+static int measure_piece(void *ctx, struct slice bytes, struct error *err)
+{
+	struct validation *v = ctx;
+
+	crypto_hash_sha256_update(&v->hash, (const unsigned char *)bytes.p, bytes.n);
+	return take_lines(v, bytes, count_line, err);
+}
+
+static int measure(struct validation *v, struct error *err)
+{
+	const struct slice packed = slice_make(v->batch.bytes->str, v->batch.bytes->len);
+
+	crypto_hash_sha256_init(&v->hash);
+	if (gunzip(packed, INGEST_INFLATED_MAX, measure_piece, v, err) < 0)
+		return -1;
+	return last_line(v, count_line, err);
+}
+
+/* ---- steps ---- */
+
+static void clear_line(gpointer line)
+{
+	ingest_line_clear(line);
+}
+
+/* The events of a step that the store has at another second: the commit looks at their own only. */
+struct looking {
+	const struct validation *v;
+	GHashTable *elsewhere;
+};
+
+static void found_one(void *ctx, const struct event *event)
+{
+	struct looking *looking = ctx;
+	const GArray *step = looking->v->step;
+
+	for (guint i = 0; i < step->len; i++) {
+		const struct event *mine = &g_array_index(step, struct ingest_line, i).event;
+		if (mine->id == event->id &&
+		        mine->time / CLOCK_SECOND != event->time / CLOCK_SECOND)
+			g_hash_table_add(looking->elsewhere, GSIZE_TO_POINTER(i + 1));
+	}
+}
+
+static int look_elsewhere(struct validation *v, GHashTable *elsewhere, struct error *err)
+{
+	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+	struct search search = {
+	        .to = INT64_MAX, .limit = 16 * STEP, .no_total = true, .deadline_ms = LOOK_MS};
+	struct looking looking = {v, elsewhere};
+
+	for (guint i = 0; i < v->step->len; i++)
+		g_ptr_array_add(
+		        ids, g_strdup_printf("%" G_GUINT64_FORMAT,
+		                     g_array_index(v->step, struct ingest_line, i).event.id));
+	g_ptr_array_add(ids, NULL);
+	search.values[SEARCH_EVENT_ID] = (const char *const *)ids->pdata;
+	return v->step->len == 0
+	               ? 0
+	               : store_search(v->ingest->store, &search, found_one, &looking, NULL, err);
+}
+
+/* Hands a step over, however long the store takes. The ticket, or 0 when the end has come. */
+static uint64_t hand_over(struct validation *v, const struct event *const *events, size_t n,
+        const struct ingest_step *step)
+{
+	uint64_t ticket;
+
+	do
+		ticket = capture_try_ingest(v->ingest->capture, events, n, step, WAIT_MS);
+	while (ticket == 0 && !stopping(v->ingest));
+	if (ticket != 0)
+		v->ingest->ticket = ticket;
+	return ticket;
+}
+
+/* Until all steps are on the disk; false when the end has come before. */
+static bool wait_for_steps(struct ingest *ingest)
+{
+	while (ingest->ticket != 0 && capture_wait(ingest->capture, ingest->ticket, WAIT_MS) != 1)
+		if (stopping(ingest))
+			return false;
+	return true;
+}
+
+static struct ingest_step make_step(const struct validation *v)
+{
+	return (struct ingest_step){
+	        .id = slice_str(v->id),
+	        .received = v->batch.received,
+	        .scope = slice_str(v->batch.scope),
+	        .done = v->lines,
+	        .unknown = v->unknown,
+	};
+}
+
+static int end_step(struct validation *v, struct error *err)
+{
+	g_autoptr(GHashTable) elsewhere = g_hash_table_new(NULL, NULL);
+	g_autoptr(GPtrArray) events = g_ptr_array_new();
+	struct ingest_step step = make_step(v);
+
+	if (v->lines <= v->resumed)
+		return 0;
+	if (look_elsewhere(v, elsewhere, err) < 0)
+		return -1;
+	for (guint i = 0; i < v->step->len; i++)
+		if (!g_hash_table_contains(elsewhere, GSIZE_TO_POINTER(i + 1)))
+			g_ptr_array_add(
+			        events, &g_array_index(v->step, struct ingest_line, i).event);
+	step.duplicates = g_hash_table_size(elsewhere);
+	if (hand_over(v, (const struct event *const *)events->pdata, events->len, &step) == 0)
+		return stopped(err);
+	v->handed_over = v->lines;
+	v->unknown = 0;
+	v->step_bytes = 0;
+	g_array_set_size(v->step, 0);
+	return 0;
+}
+
+/* ---- second pass: the events ---- */
+
+static int refuse_line(struct validation *v, struct slice text, bool is_json,
+        const struct error *why, struct error *err)
+{
+	v->failed++;
+	if (v->refused == NULL)
+		v->refused = spool_failures_begin(v->ingest->spool, v->id, err);
+	if (v->refused == NULL)
+		return -1;
+	g_string_truncate(v->scratch, 0);
+	ingest_line_refused(v->scratch, text, v->lines, is_json, why);
+	return spool_failures_add(v->refused, slice_make(v->scratch->str, v->scratch->len), err);
+}
+
+static int take_line(struct validation *v, struct slice text, struct error *err)
+{
+	struct ingest_line line;
+	struct error why = {0};
+	int result = 0;
+
+	if (ingest_line_take(&v->rules, text, &line, &why) < 0) {
+		result = refuse_line(v, text, line.json != NULL, &why, err);
+		ingest_line_clear(&line);
+	} else if (!g_hash_table_add(v->ids, g_memdup2(&line.event.id, sizeof(line.event.id)))) {
+		v->repeated++;
+		ingest_line_clear(&line);
+	} else if (v->lines <= v->resumed) {
+		ingest_line_clear(&line);
+	} else {
+		v->unknown += line.unknown;
+		v->step_bytes += text.n;
+		g_array_append_val(v->step, line);
+	}
+	if (result == 0 && (v->step->len >= STEP || v->step_bytes >= STEP_BYTES ||
+	                           v->lines >= v->handed_over + STEP_LINES))
+		result = end_step(v, err);
+	return result;
+}
+
+static int take_piece(void *ctx, struct slice bytes, struct error *err)
+{
+	struct validation *v = ctx;
+
+	if (stopping(v->ingest))
+		return stopped(err);
+	return take_lines(v, bytes, take_line, err);
+}
+
+static int take_all(struct validation *v, struct error *err)
+{
+	const struct slice packed = slice_make(v->batch.bytes->str, v->batch.bytes->len);
+
+	v->lines = v->events = 0;
+	v->handed_over = v->resumed;
+	if (gunzip(packed, INGEST_INFLATED_MAX, take_piece, v, err) < 0 ||
+	        last_line(v, take_line, err) < 0 || end_step(v, err) < 0)
+		return -1;
+	return spool_failures_end(&v->refused, true, err);
+}
+
+/* ---- the end ---- */
+
+static void tell_end(struct validation *v, const char *error)
+{
+	g_autofree char *text =
+	        g_strdup_printf("%s: %" G_GUINT64_FORMAT " line(s), %" G_GUINT64_FORMAT " refused",
+	                error != NULL ? error : "validated", v->events, v->failed);
+
+	tell(v->ingest, false, v->id, text);
+}
+
+/* Writes the status record and waits until it is on the disk: the next batch must see it. `error`:
+ * NULL = what the counts say. */
+static int finish(struct validation *v, const char *error, uint64_t duplicates, struct slice digest,
+        struct error *err)
+{
+	g_autofree char *event_id = g_uuid_string_random();
+	int64_t now = clock_now() / CLOCK_SECOND * CLOCK_SECOND;
+	struct ingest_step step = make_step(v);
+
+	step.last = true;
+	step.duplicates = duplicates;
+	step.failed = v->failed;
+	step.error = slice_str(error);
+	step.event_id = slice_str(event_id);
+	step.digest = digest;
+	step.time = now;
+	/* The midnight after so many whole days, as recorded of the service. */
+	step.expires = (clock_day_of(now) + DAYS_KEPT + 1) * CLOCK_DAY;
+	if (hand_over(v, NULL, 0, &step) == 0 || !wait_for_steps(v->ingest))
+		return stopped(err);
+	tell_end(v, error);
+	return 0;
+}
+
+/* What an earlier run has done of the batch. */
+static int resume(struct validation *v, struct error *err)
+{
+	g_autoptr(GString) bytes = g_string_new(NULL);
+	struct ingest_record record;
+	int found = store_ingest(v->ingest->store, slice_str(v->id), &record, bytes, err);
+
+	if (found == 1)
+		v->resumed = record.done;
+	return found;
+}
+
+static int validate_lines(struct validation *v, struct error *err)
+{
+	unsigned char digest[INGEST_DIGEST_SIZE];
+	struct slice digested = slice_make((const char *)digest, sizeof(digest));
+	uint64_t duplicates = 0;
+	struct error why = {0};
+
+	_Static_assert(INGEST_DIGEST_SIZE == crypto_hash_sha256_BYTES, "SHA-256");
+	if (measure(v, &why) < 0) {
+		tell(v->ingest, false, v->id, why.text);
+		return finish(v, "decompress", 0, SLICE_NONE, err);
+	}
+	if (v->events == 0)
+		return finish(v, "empty_batch", 0, SLICE_NONE, err);
+	crypto_hash_sha256_final(&v->hash, digest);
+	int resumed = resume(v, err);
+	int seen = resumed == 0 ? store_ingest_seen(v->ingest->store, digested,
+	                                  slice_str(v->batch.scope), &duplicates, err)
+	                        : resumed;
+	if (seen < 0)
+		return -1;
+	if (resumed == 0 && seen == 1)
+		return finish(v, "duplicate_batch", duplicates, digested, err);
+	if (take_all(v, err) < 0)
+		return -1;
+	return finish(v, NULL, v->repeated, digested, err);
+}
+
+/* Ids are the sender's choice: with g_int64_hash they could all be made to collide. */
+static guint id_hash(gconstpointer id)
+{
+	static gsize key;
+
+	if (g_once_init_enter(&key)) {
+		guint64 odd;
+		randombytes_buf(&odd, sizeof(odd));
+		g_once_init_leave(&key, (gsize)(odd | 1));
+	}
+	return (guint)((*(const guint64 *)id * key) >> 32);
+}
+
+static void validation_init(struct validation *v, struct ingest *ingest, const char *id)
+{
+	*v = (struct validation){.ingest = ingest, .id = id};
+	v->ids = g_hash_table_new_full(id_hash, g_int64_equal, g_free, NULL);
+	v->step = g_array_new(FALSE, FALSE, sizeof(struct ingest_line));
+	g_array_set_clear_func(v->step, clear_line);
+	v->rest = g_string_new(NULL);
+	v->scratch = g_string_new(NULL);
+}
+
+static void validation_clear(struct validation *v)
+{
+	spool_failures_end(&v->refused, false, NULL);
+	ingest_scope_clear(&v->rules.scope);
+	spool_batch_clear(&v->batch);
+	g_array_unref(v->step);
+	g_hash_table_unref(v->ids);
+	g_string_free(v->rest, TRUE);
+	g_string_free(v->scratch, TRUE);
+}
+
+/* One run. `give_up`: what keeps it from coming to an end becomes its outcome. */
+static int validate(struct ingest *ingest, const char *id, bool give_up, struct error *err)
+{
+	struct validation v;
+
+	validation_init(&v, ingest, id);
+	int result = spool_read(ingest->store, id, &v.batch, err);
+	if (result == 1) {
+		v.rules = (struct ingest_rules){
+		        .config = &ingest->config, .received = v.batch.received};
+		if (ingest_scope_read(slice_str(v.batch.scope), &v.rules.scope) < 0)
+			result = error_set(err, "the scope of the batch cannot be read");
+		else
+			result = validate_lines(&v, err);
+	}
+	if (result < 0 && (give_up || err->number == EBADMSG) && err->number != ECANCELED) {
+		tell(ingest, true, id, err->text);
+		v.failed = 0;
+		error_clear(err);
+		result = finish(&v, "system", 0, SLICE_NONE, err);
+	}
+	validation_clear(&v);
+	return result;
+}
+
+/* ---- the thread ---- */
+
+/* Waits at most so many seconds for something to change. Locked. False when they are over. */
+static bool wait_seconds(struct ingest *ingest, unsigned seconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += seconds;
+	return pthread_cond_timedwait(&ingest->changed, &ingest->lock, &until) == 0;
+}
+
+static void rest_a_while(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->lock);
+	while (!ingest->stop && wait_seconds(ingest, TRY_AGAIN_S))
+		;
+	pthread_mutex_unlock(&ingest->lock);
+}
+
+static void validate_to_the_end(struct ingest *ingest, const char *id)
+{
+	for (int try = 1; wait_for_steps(ingest) && !stopping(ingest); try++) {
+		struct error err = {0};
+		if (validate(ingest, id, try >= TRIES, &err) >= 0 || err.number == ECANCELED)
+			return;
+		tell(ingest, true, id, err.text);
+		rest_a_while(ingest);
+	}
+}
+
+static void expire(struct ingest *ingest)
+{
+	struct error err = {0};
+	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, clock_now(), &err);
+
+	if (ids == NULL)
+		tell(ingest, true, NULL, err.text);
+	else if (ids->len > 0)
+		capture_try_ingest_drop(ingest->capture, ids, WAIT_MS);
+}
+
+/* The next batch; NULL after a while without one. */
+static char *next(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->lock);
+	while (!ingest->stop && (ingest->held || g_queue_is_empty(&ingest->waiting)) &&
+	        wait_seconds(ingest, EXPIRE_S))
+		;
+	char *id = ingest->stop || ingest->held ? NULL : g_queue_pop_head(&ingest->waiting);
+	pthread_mutex_unlock(&ingest->lock);
+	return id;
+}
+
+static gpointer ingest_main(gpointer p)
+{
+	struct ingest *ingest = p;
+	gint64 expired = 0;
+
+	while (!stopping(ingest)) {
+		gint64 now = g_get_monotonic_time();
+		if (expired == 0 || now - expired >= EXPIRE_S * G_TIME_SPAN_SECOND) {
+			expire(ingest);
+			expired = now;
+		}
+		g_autofree char *id = next(ingest);
+		if (id != NULL)
+			validate_to_the_end(ingest, id);
+	}
+	return NULL;
+}
+
+/* ---- its life ---- */
+
+static int ingest_take(void *ctx, const struct access *access, struct slice batch,
+        char id[INGEST_ID_SIZE], struct error *err)
+{
+	struct ingest *ingest = ctx;
+
+	pthread_mutex_lock(&ingest->lock);
+	bool held = ingest->held;
+	pthread_mutex_unlock(&ingest->lock);
+	if (held)
+		return error_errno(err, ENOSPC, "the store has reached its max_size");
+	if (spool_put(ingest->spool, access->who, &access->scope, clock_now(), batch, id, err) < 0)
+		return -1;
+	pthread_mutex_lock(&ingest->lock);
+	g_queue_push_tail(&ingest->waiting, g_strdup(id));
+	pthread_cond_signal(&ingest->changed);
+	pthread_mutex_unlock(&ingest->lock);
+	return 0;
+}
+
+static void init_lock(struct ingest *ingest)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&ingest->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&ingest->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+/* What an earlier run left goes first. */
+static int queue_pending(struct ingest *ingest, struct error *err)
+{
+	g_autoptr(GPtrArray) ids = spool_pending(ingest->spool, err);
+
+	if (ids == NULL)
+		return -1;
+	for (guint i = 0; i < ids->len; i++)
+		g_queue_push_tail(&ingest->waiting, g_strdup(ids->pdata[i]));
+	return 0;
+}
+
+int ingest_open(struct ingest **ingest_r, struct capture *capture, struct store *store,
+        const struct ingest_config *config, struct error *err)
+{
+	struct ingest *ingest = g_new0(struct ingest, 1);
+	g_autoptr(GError) failure = NULL;
+
+	ingest->config = *config;
+	ingest->capture = capture;
+	ingest->store = store;
+	ingest->service = (struct ingest_service){
+	        .ctx = ingest, .customer_id = config->customer_id, .take = ingest_take};
+	g_queue_init(&ingest->waiting);
+	init_lock(ingest);
+	ingest->spool = spool_open(store, config->most, err);
+	if (ingest->spool != NULL && queue_pending(ingest, err) == 0) {
+		ingest->thread = g_thread_try_new("ingest", ingest_main, ingest, &failure);
+		if (ingest->thread == NULL)
+			error_set(err, "cannot start the ingest thread: %s", failure->message);
+	}
+	*ingest_r = ingest;
+	if (ingest->thread != NULL)
+		return 0;
+	ingest_close(ingest_r);
+	return -1;
+}
+
+void ingest_close(struct ingest **ingest)
+{
+	struct ingest *i = *ingest;
+
+	if (i == NULL)
+		return;
+	pthread_mutex_lock(&i->lock);
+	i->stop = true;
+	pthread_cond_broadcast(&i->changed);
+	pthread_mutex_unlock(&i->lock);
+	if (i->thread != NULL)
+		g_thread_join(i->thread);
+	spool_free(&i->spool);
+	g_queue_clear_full(&i->waiting, g_free);
+	pthread_cond_destroy(&i->changed);
+	pthread_mutex_destroy(&i->lock);
+	g_clear_pointer(ingest, g_free);
+}
+
+void ingest_hold(struct ingest *ingest, bool held)
+{
+	pthread_mutex_lock(&ingest->lock);
+	ingest->held = held;
+	pthread_cond_signal(&ingest->changed);
+	pthread_mutex_unlock(&ingest->lock);
+}
+
+const struct ingest_service *ingest_service(struct ingest *ingest)
+{
+	return &ingest->service;
+}

@@ -1,0 +1,346 @@
+#include "event/privacy.h"
+
+#include "event/catalogue.h"
+
+#define SECRETS_MAX 12
+#define WORD_MIN 3    /* shorter secrets count only as a whole word */
+#define CODED_MIN 4   /* shorter ones are not looked for in other codings */
+#define FORMS_MAX 320 /* longest secret that is looked for: no address is longer */
+#define HIDDEN "..."
+
+enum privacy { PRIVACY_SEARCH, PRIVACY_DROP, PRIVACY_KEEP, PRIVACY_WORDS };
+
+static const enum privacy privacy_of[FIELDS] = {
+#define PRIVACY(FIELD, WHAT) [FIELD_##FIELD] = PRIVACY_##WHAT,
+#include "schema/privacy.def"
+#undef PRIVACY
+};
+
+/* What must not be told, in lower case, longest kinds first; and the same as it was written, for
+ * codings that keep the case. */
+struct secrets {
+	struct slice text[SECRETS_MAX];
+	struct slice raw[SECRETS_MAX];
+	unsigned n;
+	GString *lower; /* holds `text` */
+};
+
+/* Texts that have become others: where they stand in the arena, which moves while it grows. */
+struct moved {
+	size_t at, n;
+	bool is;
+};
+
+struct hiding {
+	const struct secrets *secrets;
+	GString *arena;
+	GString *work; /* the text in other forms */
+	struct moved moved[FIELDS];
+};
+
+static char lower_of(char c)
+{
+	return g_ascii_tolower(c);
+}
+
+/* ---- the secrets ---- */
+
+static void add_secret(struct secrets *secrets, struct slice raw)
+{
+	if (raw.n == 0 || raw.n > FORMS_MAX || secrets->n == SECRETS_MAX)
+		return;
+	for (unsigned i = 0; i < secrets->n; i++)
+		if (slice_eq(secrets->raw[i], raw))
+			return;
+	secrets->raw[secrets->n++] = raw;
+}
+
+static struct slice local_part(struct slice address)
+{
+	ptrdiff_t at = slice_rchr(address, '@');
+
+	return at < 0 ? address : slice_head(address, (size_t)at);
+}
+
+static struct slice without_quotes(struct slice text, char open, char close)
+{
+	if (text.n >= 2 && text.p[0] == open && text.p[text.n - 1] == close)
+		return slice_make(text.p + 1, text.n - 2);
+	return text;
+}
+
+/* The part before a "+detail", which other servers may tell alone. */
+static struct slice without_detail(struct slice local)
+{
+	ptrdiff_t plus = slice_chr(local, '+');
+
+	return plus > 0 ? slice_head(local, (size_t)plus) : local;
+}
+
+static void find_secrets(struct secrets *secrets, const struct event *event)
+{
+	static const enum field fields[] = {FIELD_RCPT_TO, FIELD_RAW_RCPT_TO, FIELD_ORIG_RCPT_TO};
+	struct slice address[G_N_ELEMENTS(fields)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+		if (event_has(event, fields[i]))
+			address[n++] = without_quotes(event->field[fields[i]], '<', '>');
+	for (size_t i = 0; i < n; i++)
+		add_secret(secrets, address[i]);
+	for (size_t i = 0; i < n; i++)
+		add_secret(secrets, without_quotes(local_part(address[i]), '"', '"'));
+	for (size_t i = 0; i < n; i++)
+		add_secret(secrets, without_detail(local_part(address[i])));
+	for (unsigned i = 0; i < secrets->n; i++)
+		g_string_append_len(secrets->lower, secrets->raw[i].p, (gssize)secrets->raw[i].n);
+	g_string_ascii_down(secrets->lower);
+	const char *p = secrets->lower->str;
+	for (unsigned i = 0; i < secrets->n; p += secrets->raw[i++].n)
+		secrets->text[i] = slice_make(p, secrets->raw[i].n);
+}
+
+/* ---- looking for them ---- */
+
+static bool is_word_char(char c)
+{
+	return g_ascii_isalnum(c) || (c & 0x80) != 0;
+}
+
+static bool counts_here(struct slice text, size_t at, struct slice secret)
+{
+	if (secret.n >= WORD_MIN)
+		return true;
+	return (at == 0 || !is_word_char(text.p[at - 1])) &&
+	       (at + secret.n == text.n || !is_word_char(text.p[at + secret.n]));
+}
+
+/* Index of the first secret that stands in a text of lower case from `from` on, or -1; which one
+ * in *which_r. */
+static ptrdiff_t find_any(
+        const struct secrets *secrets, struct slice text, size_t from, unsigned *which_r)
+{
+	ptrdiff_t best = -1;
+
+	for (unsigned i = 0; i < secrets->n; i++) {
+		size_t at = from;
+		ptrdiff_t hit;
+		while ((hit = slice_find(slice_from(text, at), secrets->text[i])) >= 0) {
+			at += (size_t)hit;
+			if (counts_here(text, at, secrets->text[i]))
+				break;
+			at++;
+		}
+		if (hit < 0 || (best >= 0 && (ptrdiff_t)at >= best))
+			continue;
+		best = (ptrdiff_t)at;
+		*which_r = i;
+	}
+	return best;
+}
+
+static bool holds_plain(const struct secrets *secrets, struct slice lower)
+{
+	unsigned which;
+
+	return find_any(secrets, lower, 0, &which) >= 0;
+}
+
+/* The text in lower case with each "%41" or "=41" as the byte that it stands for. */
+static struct slice decode_hex(GString *work, struct slice text, char sign)
+{
+	g_string_truncate(work, 0);
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		if (c == sign && i + 2 < text.n && g_ascii_isxdigit(text.p[i + 1]) &&
+		        g_ascii_isxdigit(text.p[i + 2])) {
+			c = (char)(g_ascii_xdigit_value(text.p[i + 1]) << 4 |
+			           g_ascii_xdigit_value(text.p[i + 2]));
+			i += 2;
+		}
+		g_string_append_c(work, lower_of(c));
+	}
+	return slice_make(work->str, work->len);
+}
+
+static bool holds_hex(GString *work, struct slice text, struct slice secret)
+{
+	static const char digits[] = "0123456789abcdef";
+	char coded[2 * FORMS_MAX];
+
+	for (size_t i = 0; i < secret.n; i++) {
+		coded[2 * i] = digits[(guint8)secret.p[i] >> 4];
+		coded[2 * i + 1] = digits[(guint8)secret.p[i] & 15];
+	}
+	g_string_truncate(work, 0);
+	g_string_append_len(work, text.p, (gssize)text.n);
+	g_string_ascii_down(work);
+	return slice_find(slice_make(work->str, work->len), slice_make(coded, 2 * secret.n)) >= 0;
+}
+
+/* Base64 of a longer text that holds the secret holds one of three codings of it, by where it
+ * starts; the characters at both ends depend on the neighbours and are not compared. */
+static bool holds_base64(GString *work, struct slice text, struct slice secret)
+{
+	guchar padded[FORMS_MAX + 2] = {0};
+
+	g_string_truncate(work, 0);
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		g_string_append_c(work, c == '-' ? '+' : c == '_' ? '/' : c);
+	}
+	for (size_t shift = 0; shift < 3; shift++) {
+		memcpy(padded + shift, secret.p, secret.n);
+		g_autofree char *coded = g_base64_encode(padded, shift + secret.n);
+		size_t first = shift == 0 ? 0 : shift + 1, bits = (shift + secret.n) * 8;
+		struct slice core = slice_make(coded + first, bits / 6 - first);
+		if (slice_find(slice_make(work->str, work->len), core) >= 0)
+			return true;
+	}
+	return false;
+}
+
+static bool holds_coded(struct hiding *h, struct slice text)
+{
+	const struct secrets *s = h->secrets;
+
+	if (slice_chr(text, '%') >= 0 && holds_plain(s, decode_hex(h->work, text, '%')))
+		return true;
+	if (slice_chr(text, '=') >= 0 && holds_plain(s, decode_hex(h->work, text, '=')))
+		return true;
+	for (unsigned i = 0; i < s->n; i++) {
+		if (s->raw[i].n < CODED_MIN)
+			continue;
+		if (text.n >= s->raw[i].n * 4 / 3 &&
+		        (holds_base64(h->work, text, s->raw[i]) ||
+		                holds_base64(h->work, text, s->text[i])))
+			return true;
+		if (text.n >= s->raw[i].n * 2 && (holds_hex(h->work, text, s->raw[i]) ||
+		                                         holds_hex(h->work, text, s->text[i])))
+			return true;
+	}
+	return false;
+}
+
+/* ---- hiding them ---- */
+
+/* Appends the text with "..." for each secret. */
+static void append_hidden(struct hiding *h, struct slice text)
+{
+	size_t done = 0;
+	unsigned which = 0;
+	ptrdiff_t at;
+
+	g_string_truncate(h->work, 0);
+	g_string_append_len(h->work, text.p, (gssize)text.n);
+	g_string_ascii_down(h->work);
+	struct slice lower = slice_make(h->work->str, h->work->len);
+	while ((at = find_any(h->secrets, lower, done, &which)) >= 0) {
+		g_string_append_len(h->arena, text.p + done, at - (ptrdiff_t)done);
+		g_string_append(h->arena, HIDDEN);
+		done = (size_t)at + h->secrets->text[which].n;
+	}
+	g_string_append_len(h->arena, text.p + done, (gssize)(text.n - done));
+}
+
+/* Appends the text with "...@..." for each word that holds an '@'. */
+static void append_words(GString *out, struct slice text)
+{
+	while (text.n > 0) {
+		size_t n = 0;
+		while (n < text.n && g_ascii_isspace(text.p[n]))
+			n++;
+		g_string_append_len(out, text.p, (gssize)n);
+		text = slice_from(text, n);
+		for (n = 0; n < text.n && !g_ascii_isspace(text.p[n]);)
+			n++;
+		struct slice word = slice_head(text, n);
+		if (slice_chr(word, '@') >= 0)
+			g_string_append(out, HIDDEN "@" HIDDEN);
+		else
+			g_string_append_len(out, word.p, (gssize)word.n);
+		text = slice_from(text, n);
+	}
+}
+
+/* Text of JSON in which nothing can be replaced: it might be JSON no more. */
+static bool is_json(enum field field)
+{
+	enum field_json json = field_catalogue[field].json;
+
+	return json == FIELD_JSON_OBJECT || json == FIELD_JSON_STRINGS;
+}
+
+/* A field that may hold a secret: as it is, changed, or gone. */
+static void hide_field(struct hiding *h, struct event *event, enum field field)
+{
+	struct slice text = event->field[field];
+	size_t at = h->arena->len;
+	g_autofree char *words = NULL;
+
+	if (privacy_of[field] == PRIVACY_WORDS) {
+		append_words(h->arena, text);
+		words = g_strndup(h->arena->str + at, h->arena->len - at);
+		text = slice_make(words, h->arena->len - at);
+		g_string_truncate(h->arena, at);
+	}
+	append_hidden(h, text);
+	struct slice hidden = slice_make(h->arena->str + at, h->arena->len - at);
+	bool same = slice_eq(hidden, event->field[field]);
+	if (holds_coded(h, hidden) || (!same && is_json(field))) {
+		event->field[field] = SLICE_NONE;
+		same = true;
+	}
+	if (same)
+		g_string_truncate(h->arena, at);
+	else
+		h->moved[field] = (struct moved){at, hidden.n, true};
+}
+
+/* rcpt_hash and rcpt_domain of the address. */
+static void put_hash(struct hiding *h, struct event *event, struct slice address)
+{
+	g_autofree char *lower = g_ascii_strdown(address.p, (gssize)address.n);
+	g_autoptr(GChecksum) sha1 = g_checksum_new(G_CHECKSUM_SHA1);
+	guint8 digest[20];
+	gsize n = sizeof(digest);
+	ptrdiff_t at = slice_rchr(address, '@');
+
+	g_checksum_update(sha1, (const guchar *)lower, (gssize)address.n);
+	g_checksum_get_digest(sha1, digest, &n);
+	g_autofree char *hash = g_base64_encode(digest, n);
+	h->moved[FIELD_RCPT_HASH] = (struct moved){h->arena->len, strlen(hash), true};
+	g_string_append(h->arena, hash);
+	if (at < 0 && event_has(event, FIELD_RECIPIENT_DOMAIN)) {
+		event->field[FIELD_RCPT_DOMAIN] = event->field[FIELD_RECIPIENT_DOMAIN];
+		return;
+	}
+	h->moved[FIELD_RCPT_DOMAIN] =
+	        (struct moved){h->arena->len, at < 0 ? 0 : address.n - (size_t)at - 1, true};
+	if (at >= 0)
+		g_string_append(h->arena, lower + at + 1);
+}
+
+void privacy_hide(const struct event *event, struct event *event_r, GString *arena)
+{
+	g_autoptr(GString) lower = g_string_new(NULL), work = g_string_new(NULL);
+	struct secrets secrets = {.lower = lower};
+	struct hiding h = {.secrets = &secrets, .arena = arena, .work = work};
+
+	g_string_truncate(arena, 0);
+	*event_r = *event;
+	find_secrets(&secrets, event);
+	for (int i = 0; i < FIELDS; i++) {
+		if (!event_has(event, (enum field)i) || privacy_of[i] == PRIVACY_KEEP)
+			continue;
+		if (privacy_of[i] == PRIVACY_DROP)
+			event_r->field[i] = SLICE_NONE;
+		else
+			hide_field(&h, event_r, (enum field)i);
+	}
+	if (secrets.n > 0)
+		put_hash(&h, event_r, secrets.raw[0]);
+	for (int i = 0; i < FIELDS; i++)
+		if (h.moved[i].is)
+			event_r->field[i] = slice_make(arena->str + h.moved[i].at, h.moved[i].n);
+}

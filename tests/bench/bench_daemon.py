@@ -1,0 +1,270 @@
+"""A running daemon: searches over its socket, freshness, clients while it writes, start-up, memory."""
+
+import gzip
+import http.client
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import lab
+from frame import bench, interleaved, running, timed
+
+WINDOW = 'from=2000-01-01T00:00'
+EVENTS = '/api/v1/message-events?'
+
+
+def size(b):
+    return (4430000, 10) if b.full else (120000, 10)
+
+
+def filled(b):
+    """A store with the log imported, made once; copied for nobody: those who write to it come last."""
+    base = b.path('daemon')
+    store = os.path.join(base, 'store')
+    if not os.path.exists(store):
+        os.makedirs(base)
+        subprocess.run([b.program('postwake'), '-S', store, 'import', '--quiet', b.log(*size(b))], check=True)
+    return base
+
+
+def daemon(b, followed=None):
+    source = {'file': followed, 'from_start': 'yes'} if followed else None
+    return lab.Daemon(b.build, filled(b), source, None, {'postwake': {'keep_days': '36500'}})
+
+
+def sample_recipients(log, n):
+    """Recipients of lines at random places."""
+    rng, found = random.Random(1), set()
+    with open(log, 'rb') as file:
+        end = os.path.getsize(log)
+        while len(found) < n:
+            file.seek(rng.randrange(end - 10000))
+            match = re.search(rb' to=<([^>]+)>', file.read(8192))
+            if match:
+                found.add(match.group(1).decode())
+    return sorted(found)
+
+
+def target(**query):
+    return EVENTS + WINDOW + ''.join(f'&{k}={urllib.parse.quote(str(v), safe="")}' for k, v in query.items())
+
+
+def ask(b, socket, targets, threads=1, seconds=0):
+    """bench_client's answer; targets: [(class, target)]."""
+    text = ''.join(f'{kind}\t{what}\n' for kind, what in targets)
+    done = subprocess.run([b.tool('bench_client'), socket, str(threads), str(seconds)], input=text,
+                          stdout=subprocess.PIPE, check=True, encoding='utf-8')
+    return json.loads(done.stdout)
+
+
+def samples(b, d, n):
+    """Recipients with at most 20 events, and message ids of theirs."""
+    recipients, ids = [], []
+    for recipient in sample_recipients(b.log(*size(b)), n):
+        _, answer, _ = d.get(target(recipients=recipient, per_page=20))
+        if 0 < answer['total_count'] <= 20:
+            recipients.append(recipient)
+            ids.append(answer['results'][0]['message_id'])
+    return recipients, ids
+
+
+def mixed(recipients, ids, n):
+    """The mix of the issue; a log has no campaigns, so a bounce class stands for one."""
+    rng, made = random.Random(2), []
+    for _ in range(n):
+        dice = rng.random()
+        if dice < 0.70:
+            made.append(('recipient', target(recipients=rng.choice(recipients))))
+        elif dice < 0.80:
+            made.append(('message_id', target(message_ids=rng.choice(ids))))
+        elif dice < 0.95:
+            made.append(('class', target(bounce_classes=rng.choice((10, 22, 51)), per_page=100)))
+        else:
+            made.append(('reason', target(reason=rng.choice(('%quota%', '%Greylisted%', '%User unknown%')),
+                                          per_page=100)))
+    return made
+
+
+def packed(b, log):
+    path = log + '.gz'
+    with open(log, 'rb') as plain, gzip.open(path, 'wb', compresslevel=1) as out:
+        shutil.copyfileobj(plain, out, 1 << 20)
+    return path
+
+
+def peers(b, recipient, p50):
+    """grep and its like for one recipient over the same log."""
+    log = b.log(*size(b))
+    runs = {name: [name, '-F', recipient, log] for name in ('rg', 'grep') if b.peer(name)}
+    timed(['cat', log])  # into the cache
+    got = interleaved(3, {name: lambda words=words: timed(words, subprocess.PIPE) for name, words in runs.items()})
+    if b.peer('zgrep'):
+        path = packed(b, log)
+        got['zgrep'] = timed(['zgrep', '-F', recipient, path], subprocess.PIPE)
+        os.remove(path)
+    for name, (wall, _) in got.items():
+        b.row(f'{name} for one recipient over the log, in cache', wall * 1000, 'ms',
+              (None, 1000) if name == 'rg' else None, wall * 1000 / p50, 'of the search')
+
+
+@bench('query')
+def query(b):
+    with running(daemon(b)) as d:
+        recipients, ids = samples(b, d, 600 if b.full else 300)
+        total = d.status()['events']
+        got = ask(b, d.socket, [('recipient', target(recipients=r)) for r in recipients])['all']
+        b.row(f'one recipient of {total:,} events: p50', got['p50'], 'ms', (2, 0.5), high=False)
+        b.row('one recipient: p99', got['p99'], 'ms', (8, 3), high=False)
+        peers(b, recipients[0], got['p50'])
+        got = ask(b, d.socket, [('id', target(message_ids=i)) for i in ids])['all']
+        b.row('one message id: p50', got['p50'], 'ms', (1, 0.3), high=False)
+        b.row('one message id: p99', got['p99'], 'ms', (4, 1), high=False)
+        broad = [target(bounce_classes=10), target(bounce_classes=22), target(events='bounce'),
+                 target(events='delay', bounce_classes=51), target(events='bounce', bounce_classes=10)]
+        got = ask(b, d.socket, [('filter', t + '&per_page=1000') for t in broad * 20])['all']
+        b.row('a filter or two, page of 1000: p99', got['p99'], 'ms', (80, 20), high=False)
+        got = ask(b, d.socket, [('reason', target(reason=t, per_page=1000))
+                                for t in ('%quota%', '%Greylisted%', '%black list%') * 10])['all']
+        b.row('reason substring, page of 1000: p99', got['p99'], 'ms', (150, 30), high=False)
+        got = ask(b, d.socket, [('page', target(events='delivery', per_page=10000))] * 10)['all']
+        b.row('page of 10,000 as JSON', got['bytes'] / got['ms'] / 1000, 'MB/s', (80, 200))
+        broad = [target(events='delivery'), EVENTS + 'from=2026-11-19T23:00&to=2026-11-19T23:59']
+        got = ask(b, d.socket, [('broad', t + '&per_page=1') for t in broad * 20])['all']
+        b.row('broad type or last hour, with total: p99', got['p99'], 'ms', (30, 10), high=False)
+        searches = mixed(recipients, ids, 1000)
+        ask(b, d.socket, searches, threads=4)
+        anonymous = int(re.search(r'RssAnon:\s+(\d+)', lab.read(f'/proc/{d.process.pid}/status')).group(1))
+        b.row('RssAnon after 1000 mixed searches', anonymous / 1024, 'MB', (96, 48), high=False)
+
+
+@bench('start')
+def start(b):
+    d = daemon(b)
+    first = target(recipients=sample_recipients(b.log(*size(b)), 1)[0])
+
+    def once():
+        begin = time.monotonic()
+        d.start(ready=False)
+        while True:
+            try:
+                if lab.http_get(d.socket, first, timeout=5)[0] == 200:
+                    break
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.001)
+        took = time.monotonic() - begin
+        d.stop(60)
+        return took
+
+    b.row('start-up until the first answer', interleaved(5, {'start': once})['start'][0] * 1000, 'ms', (1000, 100),
+          high=False)
+
+
+class Writer:
+    """Appends mails to a log that is followed, two events each, stamped now."""
+
+    def __init__(self, path):
+        self.path, self.number = path, 0
+        self.file = open(path, 'ab', buffering=0)
+
+    def mails(self, n):
+        stamp = time.strftime('%b %e %H:%M:%S', time.gmtime())
+        text = []
+        for _ in range(n):
+            self.number += 1
+            i, pid = self.number, 1000 + self.number % 400
+            head = f'{stamp} mx2 postfix/'
+            queue_id = f'{i:06X}{random.randrange(1 << 20):05X}'
+            text.append(f'{head}smtpd[{pid}]: {queue_id}: client=unknown[192.0.2.1]\n'
+                        f'{head}cleanup[{pid}]: {queue_id}: message-id=<{i}.fresh@shop.example>\n'
+                        f'{head}qmgr[1]: {queue_id}: from=<news@shop.example>, size=2000, nrcpt=1 (queue active)\n'
+                        f'{head}smtp[{pid}]: {queue_id}: to=<fresh{i}@new.example>, relay=mx.example[192.0.2.9]:25, '
+                        f'delay=0.2, delays=0/0/0.1/0.1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as {i:X})\n'
+                        f'{head}qmgr[1]: {queue_id}: removed\n')
+        self.file.write(''.join(text).encode())
+        return f'fresh{self.number}@new.example'
+
+    def paced(self, events, stop):
+        """`events` a second until `stop` is set."""
+        begin, made = time.monotonic(), 0
+        while not stop.wait(0.01):
+            due = int((time.monotonic() - begin) * events / 2) - made
+            if due > 0:
+                self.mails(due)
+                made += due
+        return made
+
+
+def until_found(connection, recipient, begin, timeout=10):
+    """ms until a search finds it."""
+    what = target(recipients=recipient, per_page=1)
+    while time.monotonic() - begin < timeout:
+        connection.request('GET', what)
+        if json.loads(connection.getresponse().read())['total_count'] > 0:
+            return (time.monotonic() - begin) * 1000
+    raise lab.LabError(f'{recipient} was not found within {timeout} s')
+
+
+def freshness(writer, socket, n):
+    """Sorted times from the log line written to the event found, ms."""
+    connection, rng, times = lab.UnixHTTPConnection(socket), random.Random(3), []
+    for _ in range(n):
+        time.sleep(rng.random() * 0.1)
+        begin = time.monotonic()
+        times.append(until_found(connection, writer.mails(1), begin))
+    connection.close()
+    return sorted(times)
+
+
+def lines_read(d):
+    return sum(s['lines'] for s in d.status()['ledger'])
+
+
+def unpaced(d, writer, mails):
+    """Events a second of a heap of lines."""
+    want = lines_read(d) + 5 * mails
+    begin = time.monotonic()
+    writer.mails(mails)
+    lab.wait_until('the heap is read', lambda: lines_read(d) >= want, 120)
+    return 2 * mails / (time.monotonic() - begin)
+
+
+@bench('live')
+def live(b):
+    followed = b.path('followed.log')
+    writer = Writer(followed)
+    seconds, heap = (30, 40000) if b.full else (6, 20000)
+    with running(daemon(b, followed)) as d:
+        recipients, ids = samples(b, d, 100)
+        searches = mixed(recipients, ids, 2000)
+        times = freshness(writer, d.socket, 500 if b.full else 100)
+        b.row('freshness, line written to found: p50', times[len(times) // 2], 'ms')
+        b.row('freshness: p99', times[int(len(times) * 0.99)], 'ms', (300, 30), high=False)
+
+        stop = threading.Event()
+        pace = threading.Thread(target=writer.paced, args=(2000, stop))
+        pace.start()
+        got = ask(b, d.socket, searches, threads=8, seconds=seconds)
+        stop.set()
+        pace.join()
+        b.row('8 clients while 2000 events/s are written: p50', got['all']['p50'], 'ms')
+        b.row('8 clients while 2000 events/s are written: p99', got['all']['p99'], 'ms', (150, 40), high=False)
+        b.row('  searches answered', got['all']['n'] / got['seconds'], 'a second')
+        lab.wait_until('all is read', lambda: lines_read(d) >= 5 * writer.number, 60)
+
+        def beside():
+            clients = threading.Thread(target=ask, args=(b, d.socket, searches, 8, seconds))
+            clients.start()
+            rate = unpaced(d, writer, heap)
+            clients.join()
+            return rate
+
+        got = interleaved(3, {'alone': lambda: unpaced(d, writer, heap), 'beside': beside})
+        b.row('follower unpaced, no client', got['alone'][0], 'events/s')
+        b.row('follower unpaced beside 8 busy clients', got['beside'][0], 'events/s', (0.8, 0.95),
+              got['beside'][0] / got['alone'][0], 'of no client')

@@ -1,0 +1,137 @@
+"""milter_torture.py --build DIR [--seeds N] [--first SEED] [--messages N] [--jobs N]: kills the daemon under its milter.
+
+An MTA that is a script hands mails to the milter and writes their lines to a log, while the daemon is killed and stopped
+at random. With on_failure = tempfail each mail that was accepted must have its injections, deliveries and headers, once.
+With accept too, but for the headers: a mail without them must be counted as milter_missed. What was not accepted must not
+be there. The last line reads "N passed, N failed, N skipped".
+"""
+
+import argparse
+import concurrent.futures
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'support'))
+import lab  # noqa: E402
+import scriptmta  # noqa: E402
+
+
+class Wrong(Exception):
+    """What must hold does not."""
+
+
+class Ordeal:
+    """One seed: a daemon with its milter, the MTA, and what the MTA did."""
+
+    def __init__(self, build, seed, messages, on_failure):
+        self.chance = random.Random(seed)
+        self.messages, self.on_failure = messages, on_failure
+        self.base = tempfile.mkdtemp(prefix=f'pw-milter-{seed}.')
+        self.log, self.milter = os.path.join(self.base, 'mail.log'), os.path.join(self.base, 'milter.sock')
+        self.daemon = lab.Daemon(build, os.path.join(self.base, 'postwake'), {'file': self.log}, self.milter,
+                                 {'milter': {'on_failure': on_failure, 'group': None}})
+        self.mta = scriptmta.ScriptMta(self.log, self.milter, on_failure)
+
+    # --- the daemon's bad day ---
+
+    def run(self):
+        self.daemon.start()
+        self.mta.mail(0)  # what has no milter is not missed by it: that there is one must have been seen
+        lab.wait_until('the first mail is found', lambda: len(self.found()) >= 2, 10)
+        numbers = list(range(1, self.messages))
+        senders = [threading.Thread(target=self.mta.send, args=(numbers[i::4],)) for i in range(4)]
+        for sender in senders:
+            sender.start()
+        try:
+            while any(sender.is_alive() for sender in senders):
+                time.sleep(self.chance.random() * 0.4)
+                if self.chance.random() < 0.75:
+                    self.daemon.kill()
+                else:
+                    lab.wait_until('postwaked answers', self.daemon.ready, 15)
+                    self.daemon.stop()
+                time.sleep(self.chance.random() * 0.1)
+                self.daemon.start(ready=self.chance.random() < 0.5)
+        finally:
+            self.mta.over = True
+            for sender in senders:
+                sender.join()
+        self.judge()
+
+    def judge(self):
+        lines = lab.read(self.log).count('\n')
+        lab.wait_until('postwaked answers', self.daemon.ready, 15)
+        lab.wait_until('the log is read', lambda: sum(s['lines'] for s in self.daemon.status()['ledger']) >= lines, 60)
+        want = self.mta.wanted()
+        lab.wait_until('all is committed', lambda: len(self.found()) >= len(want), 20)
+        time.sleep(0.3)
+        events = self.found()
+        got = [(e['type'], e['queue_id'], e['rcpt_to']) for e in events]
+        if len(got) != len(set(got)) or set(got) != want:
+            raise Wrong(f'lost {list(want - set(got))[:3]}, invented {list(set(got) - want)[:3]}, {len(got) - len(set(got))} twice')
+        self.judge_headers(events)
+
+    def found(self):
+        return self.daemon.events('events=injection,delivery')
+
+    def judge_headers(self, events):
+        without = set()
+        for event in events:
+            subject = self.mta.accepted[event['queue_id']][1]
+            if 'subject' not in event:
+                without.add(event['queue_id'])
+            elif subject is not None and event['subject'] != subject:
+                raise Wrong(f"{event['queue_id']} has the subject of another mail: {event['subject']}")
+        if self.on_failure == 'tempfail' and without:
+            raise Wrong(f'accepted, and yet without headers: {sorted(without)[:5]}')
+        counted = self.daemon.status()['counters'].get('milter_missed', 0)
+        if counted != len(without):
+            raise Wrong(f'{len(without)} mails without headers and milter_missed is {counted}')
+
+    def end(self, keep):
+        self.daemon.kill()
+        if not keep:
+            shutil.rmtree(self.base, ignore_errors=True)
+
+
+def run_seed(build, seed, messages):
+    ordeal = Ordeal(build, seed, messages, 'tempfail' if seed % 2 else 'accept')
+    try:
+        ordeal.run()
+        ordeal.end(keep=False)
+        return True, f'{ordeal.on_failure}: {len(ordeal.mta.accepted)} accepted, {len(ordeal.mta.refused)} refused'
+    except Exception as error:  # pylint: disable=broad-except
+        ordeal.end(keep=True)
+        text = str(error) if isinstance(error, Wrong) else traceback.format_exc()
+        return False, f'{ordeal.on_failure}: {text}\n  kept: {ordeal.base}'
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--build', required=True)
+    parser.add_argument('--seeds', type=int, default=10)
+    parser.add_argument('--first', type=int, default=1)
+    parser.add_argument('--messages', type=int, default=600)
+    parser.add_argument('--jobs', type=int, default=2)
+    options = parser.parse_args()
+    failed = 0
+    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+        futures = {pool.submit(run_seed, options.build, seed, options.messages): seed
+                   for seed in range(options.first, options.first + options.seeds)}
+        for future in concurrent.futures.as_completed(futures):
+            fine, text = future.result()
+            failed += not fine
+            print(f'{"ok" if fine else "FAILED"}: seed {futures[future]}: {text}', flush=True)
+    print(f'{options.seeds - failed} passed, {failed} failed, 0 skipped')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,332 @@
+"""What goes wrong on a machine: mail flows on, the cause is named, and when it goes all is as if it had not been."""
+
+import contextlib
+import errno
+import os
+import resource
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+
+import lab
+from flow import Skip, expect, expect_in, flow
+from logs import check_ledger
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'fault'))
+import scriptmta  # noqa: E402
+
+
+class Mail:
+    """A daemon with its milter, and an MTA that is a script."""
+
+    def __init__(self, environment, name, base=None, **sections):
+        self.base = base or environment.directory(name)
+        self.log, socket_path = os.path.join(self.base, 'mail.log'), os.path.join(self.base, 'milter.sock')
+        self.mta = scriptmta.ScriptMta(self.log, socket_path)
+        settings = {'milter': {'group': None}, **sections}
+        self.daemon = environment.daemon(name, {'file': self.log}, socket_path, settings,
+                                         base=os.path.join(self.base, 'postwake'))
+        self.number = 0
+
+    def send(self, count=10, quickly=True):
+        started = time.monotonic()
+        for _ in range(count):
+            self.number += 1
+            self.mta.mail(self.number)
+        expect('none refused', set(), self.mta.refused)
+        if quickly:
+            expect('without waiting', True, time.monotonic() - started < 2)
+
+    def found(self):
+        return {(e['type'], e['queue_id'], e['rcpt_to']) for e in self.daemon.events('events=injection,delivery')}
+
+    def complete(self, timeout=20):
+        """All that was ever accepted is found, once, and every line is counted once."""
+        want = self.mta.wanted()
+        lab.wait_until('all events are found', lambda: len(self.found()) >= len(want), timeout)
+        expect('events', want, self.found())
+        expect('none twice', len(want), len(self.daemon.events('events=injection,delivery')))
+        lines = lab.read(self.log).count('\n')
+        lab.wait_until('the ledger is complete', lambda: check_ledger(self.daemon.status()) == lines, 10)
+
+    def trouble(self):
+        status, answer, _ = self.daemon.get('/api/v1/status')
+        expect(f'the status is told ({answer})', 200, status)
+        return answer['results'].get('store_trouble', '')
+
+    def wait_trouble(self, part, timeout=15):
+        lab.wait_until(f'the trouble is named: {part}', lambda: part in self.trouble(), timeout)
+
+    def wait_healed(self, timeout=20):
+        lab.wait_until('the trouble is over', lambda: not self.trouble(), timeout)
+
+
+def told(mail, part):
+    return sum(part in line for line in mail.daemon.log_text().splitlines())
+
+
+@contextlib.contextmanager
+def small_disk(environment, name, size='32m'):
+    """A directory with a file system of its own, for a store."""
+    base = environment.directory(name)
+    path = os.path.join(base, 'postwake')
+    os.makedirs(path)
+    done = subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', path], capture_output=True, check=False)
+    if done.returncode != 0:
+        raise Skip('no privilege to mount a file system')
+    try:
+        yield base, path
+    finally:
+        environment.end_test()
+        subprocess.run(['umount', '-l', path], check=False)
+
+
+def fill(path):
+    ballast = os.path.join(path, 'ballast')
+    with open(ballast, 'wb', buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b'x' * 4096)
+    return ballast
+
+
+@flow('the disk is full: mail flows, the cause is told once, and with room all of it is there')
+def disk_full(environment):
+    with small_disk(environment, 'full') as (base, path):
+        mail = Mail(environment, 'full', base)
+        mail.daemon.start()
+        mail.send()
+        mail.complete()
+        ballast = fill(path)
+        mail.send(40)
+        mail.wait_trouble('full')
+        mail.send(40)
+        time.sleep(1)
+        expect('told once', 1, told(mail, 'tried again until it works'))
+        os.unlink(ballast)
+        mail.wait_healed()
+        mail.send()
+        mail.complete()
+
+
+@flow('the disk is full over a restart: nothing is lost')
+def disk_full_restart(environment):
+    with small_disk(environment, 'full-restart') as (base, path):
+        mail = Mail(environment, 'full-restart', base)
+        mail.daemon.start()
+        mail.send()
+        mail.complete()
+        ballast = fill(path)
+        mail.send(40)
+        mail.wait_trouble('full')
+        mail.daemon.kill()
+        os.unlink(ballast)
+        mail.daemon.start()
+        mail.send()
+        mail.complete()
+
+
+class BadDisk(Mail):
+    """Mail whose store lies on a disk that does what it is told."""
+
+    def __init__(self, environment, name):
+        super().__init__(environment, name)
+        shim, self.order = os.path.join(self.base, 'shim.so'), os.path.join(self.base, 'order')
+        source = os.path.join(os.path.dirname(scriptmta.__file__), 'shim.c')
+        done = subprocess.run(['cc', '-shared', '-fPIC', '-o', shim, source, '-ldl'], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise Skip(f'the shim cannot be built: {done.stderr[-200:]}')
+        options = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
+        self.daemon.environment = {'LD_PRELOAD': shim, 'PW_SHIM_DIR': self.daemon.store, 'PW_SHIM_ORDER': self.order,
+                                   'ASAN_OPTIONS': options}
+
+    def disk(self, text):
+        lab.write(self.order, text)
+
+    def heal(self):
+        os.unlink(self.order)
+
+
+def bad_disk(environment, name, number, part):
+    mail = BadDisk(environment, name)
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    mail.disk(str(number))
+    mail.send(40)
+    mail.wait_trouble(part)
+    time.sleep(1)
+    expect('told once', 1, told(mail, 'tried again until it works'))
+    mail.heal()
+    mail.wait_healed()
+    mail.send()
+    mail.complete()
+
+
+@flow('the store becomes read-only: mail flows, and all is there when it may be written again')
+def read_only(environment):
+    bad_disk(environment, 'read-only', errno.EROFS, 'ead-only')
+
+
+@flow('the disk has errors: mail flows, the cause is told once, and all is there when they are gone')
+def disk_errors(environment):
+    bad_disk(environment, 'errors', errno.EIO, 'nput/output error')
+
+
+@flow('the disk is slow: mail does not wait for it')
+def slow_disk(environment):
+    mail = BadDisk(environment, 'slow')
+    mail.daemon.start()
+    mail.disk('slow 400')
+    mail.send(60)
+    mail.heal()
+    mail.complete()
+
+
+@flow('a day file is deleted under the daemon: what comes then is recorded in a new one')
+def day_deleted(environment):
+    mail = Mail(environment, 'deleted')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    for name in os.listdir(mail.daemon.store):
+        if name.startswith('20'):
+            os.unlink(os.path.join(mail.daemon.store, name))
+    before = mail.mta.wanted()
+    mail.send()
+    lab.wait_until('the new mail is found', lambda: mail.mta.wanted() - before <= mail.found(), 15)
+
+
+@flow('the control file is deleted under the daemon: nothing is lost and nothing twice')
+def control_deleted(environment):
+    mail = Mail(environment, 'control')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    for name in os.listdir(mail.daemon.store):
+        if name.startswith('control'):
+            os.unlink(os.path.join(mail.daemon.store, name))
+    mail.send()
+    lab.wait_until('all is found', lambda: mail.found() == mail.mta.wanted(), 15)
+    mail.daemon.kill()
+    mail.daemon.start()
+    mail.send()
+    lab.wait_until('all is found after a restart', lambda: mail.found() == mail.mta.wanted(), 15)
+    expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events('events=injection,delivery')))
+
+
+@flow('a day file of 0 bytes is no obstacle')
+def day_empty(environment):
+    mail = Mail(environment, 'empty')
+    today = time.strftime('%Y-%m-%d', time.gmtime())
+    lab.write(os.path.join(mail.daemon.store, f'{today}.db'), '')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+
+
+@flow('out of descriptors: mail flows, and what was recorded is found when there are some again')
+def descriptors(environment):
+    mail = Mail(environment, 'descriptors')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    pid = mail.daemon.process.pid
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = len(os.listdir(f'/proc/{pid}/fd'))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, old[1]))
+    mail.send(20)
+    for _ in range(20):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(0.2)
+            client.connect(mail.daemon.socket)
+            client.send(b'GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n')
+            client.recv(10)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+    mail.send()
+    mail.complete()
+
+
+@flow('the log cannot be read for a while: the cause is named, and all of it is read afterwards')
+def unreadable(environment):
+    mail = Mail(environment, 'unreadable', milter={'group': 'nogroup'})
+    os.chmod(mail.base, 0o755)
+    user = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups']
+    if subprocess.run([*user, 'true'], capture_output=True, check=False).returncode != 0:
+        raise Skip('no other user can be had')
+    subprocess.run(['chown', '-R', 'nobody', mail.base], check=True)
+    os.chmod(mail.log, 0o600)
+    shutil.chown(mail.log, 'root', 'root')
+    with open(mail.daemon.log, 'ab') as log:
+        mail.daemon.process = subprocess.Popen(
+            [*user, os.path.join(environment.build, 'postwaked'), '-c', mail.daemon.config],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    lab.wait_until('postwaked answers', mail.daemon.ready, 15)
+    mail.send()
+    lab.wait_until('the trouble is named', lambda: 'ermission denied' in str(mail.daemon.status()), 3)
+    os.chmod(mail.log, 0o644)
+    mail.complete(timeout=30)
+
+
+@flow('something else sits at the place of a socket: the daemon says what, and takes nothing away')
+def occupied(environment):
+    for what in ('file', 'directory', 'server'):
+        mail = Mail(environment, f'occupied-{what}')
+        path, server = mail.daemon.socket, None
+        if what == 'file':
+            lab.write(path, 'mine')
+        elif what == 'directory':
+            os.makedirs(path)
+        else:
+            server = socket.socket(socket.AF_UNIX)
+            server.bind(path)
+            server.listen()
+        with contextlib.suppress(lab.LabError):
+            mail.daemon.start(ready=False)
+            mail.daemon.process.wait(10)
+        expect(f'{what}: it ends', True, (mail.daemon.process.poll() or 0) > 0)
+        expect_in(what, path, mail.daemon.log_text())
+        expect(f'{what} is still there', True, os.path.exists(path))
+        mail.daemon.process = None
+        if server:
+            server.close()
+
+
+@flow('a reader that holds the store open for long holds nothing up, and the log of the file stays bounded')
+def stuck_reader(environment):
+    mail = Mail(environment, 'reader')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    day = next(n for n in os.listdir(mail.daemon.store) if n.startswith('20') and n.endswith('.db'))
+    with contextlib.closing(sqlite3.connect(os.path.join(mail.daemon.store, day), isolation_level=None)) as db:
+        db.execute('BEGIN')
+        db.execute('SELECT count(*) FROM event').fetchall()
+        mail.send(300, quickly=False)
+        mail.complete()
+        db.execute('COMMIT')
+    mail.send()
+    mail.complete()
+
+
+@flow('a client that never reads its answer takes nothing from the others')
+def deaf_client(environment):
+    mail = Mail(environment, 'deaf')
+    mail.daemon.start()
+    mail.send(200, quickly=False)
+    mail.complete()
+    deaf = []
+    for _ in range(50):
+        client = socket.socket(socket.AF_UNIX)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        client.connect(mail.daemon.socket)
+        client.send(b'GET /api/v1/message-events?per_page=10000 HTTP/1.1\r\nHost: x\r\n\r\n' * 3)
+        deaf.append(client)
+    started = time.monotonic()
+    mail.send()
+    mail.complete()
+    expect('soon', True, time.monotonic() - started < 5)
+    for client in deaf:
+        client.close()

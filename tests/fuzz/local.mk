@@ -1,0 +1,25 @@
+# Fuzz targets for libFuzzer: tests/fuzz/run builds and runs them, in a tree of its own that is configured for it.
+fuzz_targets = \
+	tests/fuzz/fuzz_answer \
+	tests/fuzz/fuzz_classify \
+	tests/fuzz/fuzz_config \
+	tests/fuzz/fuzz_headers \
+	tests/fuzz/fuzz_ingest \
+	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_lines \
+	tests/fuzz/fuzz_position \
+	tests/fuzz/fuzz_query \
+	tests/fuzz/fuzz_report \
+	tests/fuzz/fuzz_rows \
+	tests/fuzz/fuzz_session \
+	tests/fuzz/fuzz_trace_state
+EXTRA_DIST += $(fuzz_targets:=.c) tests/fuzz/run
+CLEANFILES += $(fuzz_targets)
+FUZZ_LINK = -fsanitize=fuzzer
+
+.PHONY: fuzz-targets
+fuzz-targets: $(fuzz_targets)
+$(fuzz_targets): libdaemon.a $(PW_LIBS)
+	$(AM_V_CCLD)$(MKDIR_P) tests/fuzz && \
+	$(CC) $(DEFS) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) $(FUZZ_LINK) -o $@ $(srcdir)/$@.c \
+		libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
