@@ -113,6 +113,35 @@ int file_sync(const char *path, int flags, struct error *err)
 	return result;
 }
 
+int file_copy(const char *from, const char *to, bool past_errors, struct error *err)
+{
+	static const size_t size = 1 << 16;
+	g_autofree char *bytes = g_malloc(size);
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640) : -1;
+	off_t end = out >= 0 ? lseek(in, 0, SEEK_END) : 0;
+	ssize_t n = out >= 0 ? 0 : -1;
+
+	for (off_t at = 0; at < end && n >= 0; at += n) {
+		n = pread(in, bytes, size, at);
+		if (n < 0 && errno == EIO && past_errors) {
+			n = (ssize_t)MIN((off_t)size, end - at);
+			memset(bytes, 0, (size_t)n);
+		}
+		if (n == 0)
+			break; /* it became shorter */
+		if (n > 0 && pwrite(out, bytes, (size_t)n, at) != n)
+			n = -1;
+	}
+	if (n < 0)
+		error_errno(err, errno, "cannot copy %s to %s", from, to);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return n < 0 ? -1 : 0;
+}
+
 int file_give_to_owner(struct store *store, int fd, struct error *err)
 {
 	struct stat dir;

@@ -16,6 +16,10 @@ int file_make(
 /* Puts a file or (flags O_DIRECTORY) the names in a directory on the disk. */
 int file_sync(const char *path, int flags, struct error *err);
 
+/* Copies bytes to a file that is made or emptied. `past_errors`: what the disk does not give is
+ * zeros, the rest may be good. *err has number ENOENT where there is no such file. */
+int file_copy(const char *from, const char *to, bool past_errors, struct error *err);
+
 /* Gives a new file to the owner of the store's directory, when root makes it: `postwake import` by
  * root must not lock the daemon, which has a user of its own, out of its store. */
 int file_give_to_owner(struct store *store, int fd, struct error *err);

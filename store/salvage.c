@@ -139,35 +139,6 @@ static int read_rows(struct salvaging *s, int64_t low, int64_t high)
 
 /* ---- the copy ---- */
 
-static int copy_file(const char *from, const char *to, struct error *err)
-{
-	static char bytes[1 << 16];
-	int in = open(from, O_RDONLY | O_CLOEXEC);
-	int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640) : -1;
-	ssize_t n = -1;
-
-	/* What the disk does not give is skipped: the rest may be good. */
-	for (off_t at = 0; out >= 0 && (n = pread(in, bytes, sizeof(bytes), at)) != 0; at += n) {
-		if (n < 0 && errno == EIO) {
-			n = sizeof(bytes);
-			memset(bytes, 0, sizeof(bytes));
-			if (at >= lseek(in, 0, SEEK_END))
-				break;
-		}
-		if (n < 0 || pwrite(out, bytes, (size_t)n, at) != n) {
-			n = -1;
-			break;
-		}
-	}
-	if (n < 0)
-		error_errno(err, errno, "cannot copy %s to %s", from, to);
-	if (in >= 0)
-		close(in);
-	if (out >= 0)
-		close(out);
-	return n < 0 ? -1 : 0;
-}
-
 static void put_number(uint8_t *p, uint32_t number)
 {
 	number = GUINT32_TO_BE(number);
@@ -230,8 +201,8 @@ static int salvage(struct salvaging *s, const char *aside, const char *copy)
 	g_autofree char *aside_wal = g_strconcat(aside, "-wal", NULL);
 	g_autofree char *copy_wal = g_strconcat(copy, "-wal", NULL);
 
-	if (copy_file(aside, copy, s->err) < 0 ||
-	        (access(aside_wal, F_OK) == 0 && copy_file(aside_wal, copy_wal, s->err) < 0))
+	if (file_copy(aside, copy, true, s->err) < 0 ||
+	        (access(aside_wal, F_OK) == 0 && file_copy(aside_wal, copy_wal, true, s->err) < 0))
 		return -1;
 	if (open_copy(s, copy) < 0 && (lend_page(s, copy, s->err) < 0 || open_copy(s, copy) < 0))
 		return s->err != NULL && s->err->set ? -1 : 0;
