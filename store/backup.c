@@ -8,7 +8,9 @@
 
 #include "store/check-private.h"
 #include "store/file.h"
+#include "store/outbox.h"
 #include "store/private.h"
+#include "store/spool.h"
 
 #define COPY ".new"   /* end of the name of the control file until all is copied */
 #define DB_PAGES (-1) /* all in one read transaction: a snapshot */
@@ -57,6 +59,19 @@ static int copy_database(const char *from, const char *to, struct error *err)
 	return result;
 }
 
+/* With the owner of the store where root makes it. One that is there is taken. */
+static int make_directory(struct backup *b, const char *path)
+{
+	if (mkdir(path, 0750) < 0)
+		return errno == EEXIST ? 0 : error_errno(b->err, errno, "cannot create %s", path);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(b->err, errno, "cannot open %s", path);
+	int result = file_give_to_owner(b->store, fd, b->err);
+	close(fd);
+	return result;
+}
+
 /* Makes the file of the copy, with the owner of the store where root copies it. */
 static int make(struct backup *b, const char *path)
 {
@@ -94,6 +109,53 @@ static int copy(struct backup *b, const char *name, const char *copy_name)
 	return file_sync(to, 0, b->err) < 0 ? -1 : 1;
 }
 
+/* What lies beside the database files: batches of which the control file knows, each written once
+ * under another name. One that went meanwhile is needed no more. */
+static int copy_batch(struct backup *b, const char *from, const char *to)
+{
+	struct error cause = {0};
+
+	if (access(to, F_OK) == 0)
+		return 0;
+	if (make(b, to) < 0)
+		return -1;
+	if (file_copy(from, to, false, &cause) == 0 && file_sync(to, 0, &cause) == 0)
+		return 0;
+	unlink(to);
+	if (access(from, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	if (b->err != NULL && !b->err->set)
+		*b->err = cause;
+	return -1;
+}
+
+static int copy_directory(struct backup *b, const char *name)
+{
+	g_autofree char *from = g_build_filename(b->store->dir, name, NULL);
+	g_autofree char *to = g_build_filename(b->to, name, NULL);
+	g_autoptr(GDir) dir = g_dir_open(from, 0, NULL);
+	const char *file;
+
+	if (dir == NULL)
+		return 0;
+	if (make_directory(b, to) < 0)
+		return -1;
+	while ((file = g_dir_read_name(dir)) != NULL) {
+		g_autofree char *in = g_build_filename(from, file, NULL);
+		g_autofree char *out = g_build_filename(to, file, NULL);
+		if (!g_str_has_suffix(file, COPY) && copy_batch(b, in, out) < 0)
+			return -1;
+	}
+	return file_sync(to, O_DIRECTORY, b->err);
+}
+
+/* Before the control file and after it: so there is each file that it knows of, although new ones
+ * come and others go. */
+static int copy_directories(struct backup *b)
+{
+	return copy_directory(b, OUTBOX_DIR) < 0 || copy_directory(b, SPOOL_DIRECTORY) < 0 ? -1 : 0;
+}
+
 /* The days that there are when the control file has been copied: all that it knows of. */
 static int copy_days(struct backup *b)
 {
@@ -120,22 +182,19 @@ static int finish(struct backup *b)
 	return file_sync(b->to, O_DIRECTORY, b->err);
 }
 
-static int make_directory(struct backup *b)
+static int make_top(struct backup *b)
 {
-	if (mkdir(b->to, 0750) < 0 && errno != EEXIST)
-		return error_errno(b->err, errno, "cannot create %s", b->to);
-	g_autoptr(GDir) dir = g_dir_open(b->to, 0, NULL);
+	g_autoptr(GDir) dir = NULL;
+
+	if (make_directory(b, b->to) < 0)
+		return -1;
+	dir = g_dir_open(b->to, 0, NULL);
 	if (dir == NULL)
 		return error_errno(b->err, errno, "cannot read %s", b->to);
 	if (g_dir_read_name(dir) != NULL)
 		return error_set(
 		        b->err, "%s is not empty: a backup needs a directory of its own", b->to);
-	int fd = open(b->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return error_errno(b->err, errno, "cannot open %s", b->to);
-	int result = file_give_to_owner(b->store, fd, b->err);
-	close(fd);
-	return result;
+	return 0;
 }
 
 int store_backup(const char *from, const char *to, struct store_backup *result, struct error *err)
@@ -149,7 +208,8 @@ int store_backup(const char *from, const char *to, struct store_backup *result, 
 	g_autofree char *control = g_build_filename(from, CONTROL_NAME, NULL);
 	if (access(control, F_OK) < 0)
 		error_errno(err, errno, "there is no store in %s", from);
-	else if (make_directory(&b) == 0 && copy(&b, CONTROL_NAME, CONTROL_NAME COPY) == 1 &&
+	else if (make_top(&b) == 0 && copy_directories(&b) == 0 &&
+	         copy(&b, CONTROL_NAME, CONTROL_NAME COPY) == 1 && copy_directories(&b) == 0 &&
 	         copy_days(&b) == 0 && finish(&b) == 0)
 		done = 0;
 	store_close(&b.store);

@@ -145,7 +145,34 @@ START_TEST(a_directory_that_holds_something_is_left_alone)
 	ck_assert(g_file_set_contents(mine, "x", 1, NULL));
 	ck_assert_int_eq(store_backup(dir, to, &done, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, "not empty"));
+	ck_assert_int_eq(access(mine, F_OK), 0);
 	store_close(&store);
+}
+END_TEST
+
+START_TEST(batches_that_wait_are_copied)
+{
+	g_autofree char *outbox = g_build_filename(dir, "outbox", NULL);
+	g_autofree char *from = g_build_filename(outbox, "some.gz", NULL);
+	g_autofree char *copies = g_build_filename(to, "outbox", NULL);
+	g_autofree char *copy = g_build_filename(copies, "some.gz", NULL);
+	g_autofree char *bytes = g_malloc0(100000), *got = NULL;
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_backup done;
+	struct error err = {0};
+	gsize n;
+
+	ck_assert_int_eq(g_mkdir(outbox, 0750), 0);
+	ck_assert(g_file_set_contents(from, bytes, 100000, NULL));
+	if (store_backup(dir, to, &done, &err) < 0)
+		ck_abort_msg("store_backup: %s", err.text);
+	ck_assert(g_file_get_contents(copy, &got, &n, NULL));
+	ck_assert_uint_eq(n, 100000);
+	store_close(&store);
+	g_unlink(from);
+	g_rmdir(outbox);
+	g_unlink(copy);
+	g_rmdir(copies);
 }
 END_TEST
 
@@ -181,8 +208,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {copies_made_under_load_are_stores,
-	        a_directory_that_holds_something_is_left_alone, what_is_no_store_cannot_be_copied,
-	        what_cannot_be_copied_whole_is_no_store, NULL};
+	        a_directory_that_holds_something_is_left_alone, batches_that_wait_are_copied,
+	        what_is_no_store_cannot_be_copied, what_cannot_be_copied_whole_is_no_store, NULL};
 
 	return run_store_tests("store backup", setup, teardown, tests);
 }
