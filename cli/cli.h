@@ -39,6 +39,9 @@ bool cli_options(const GOptionEntry *entries, const char *usage, const char *des
 /* "postwake: text" on standard error; returns CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* For struct store_options: tells on standard error that a damaged file was set aside. */
+void cli_notice(void *ctx, const char *text);
+
 typedef int cli_run(struct cli *cli, int argc, char **argv);
 cli_run cli_backup, cli_check, cli_search, cli_show, cli_follow, cli_import, cli_parse, cli_report,
         cli_status, cli_prune, cli_events, cli_classify, cli_reclassify, cli_upload;

@@ -18,6 +18,12 @@ int cli_fail(const char *format, ...)
 	return CLI_FAILED;
 }
 
+void cli_notice(void *ctx, const char *text)
+{
+	(void)ctx;
+	cli_fail("%s", text);
+}
+
 bool cli_options(const GOptionEntry *entries, const char *usage, const char *description, int *argc,
         char ***argv)
 {
