@@ -44,6 +44,6 @@ void cli_notice(void *ctx, const char *text);
 
 typedef int cli_run(struct cli *cli, int argc, char **argv);
 cli_run cli_backup, cli_check, cli_search, cli_show, cli_follow, cli_import, cli_parse, cli_report,
-        cli_status, cli_prune, cli_events, cli_classify, cli_reclassify, cli_upload;
+        cli_status, cli_prune, cli_events, cli_classify, cli_reclassify, cli_key, cli_upload;
 
 #endif

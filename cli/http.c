@@ -147,3 +147,18 @@ int http_post(struct http *http, const char *uri,
 	curl_slist_free_all(headers);
 	return result;
 }
+
+int http_send(struct http *http, const char *method, const char *uri, const char *body,
+        long *status_r, GString *answer, struct error *err)
+{
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+
+	curl_easy_reset(http->curl);
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
+	if (body != NULL)
+		curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(http->curl, CURLOPT_CUSTOMREQUEST, method);
+	int result = http_perform(http, uri, status_r, answer, err);
+	curl_slist_free_all(headers);
+	return result;
+}

@@ -31,4 +31,8 @@ int http_post(struct http *http, const char *uri,
         ssize_t (*read)(void *ctx, char *buffer, size_t size), void *ctx, long *status_r,
         GString *body, struct error *err);
 
+/* Another method; `body` is JSON or NULL. */
+int http_send(struct http *http, const char *method, const char *uri, const char *body,
+        long *status_r, GString *answer, struct error *err);
+
 #endif

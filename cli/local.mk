@@ -13,6 +13,7 @@ libcli_a_SOURCES = \
 	cli/http.c cli/http.h \
 	cli/import.c \
 	cli/input.c cli/input.h \
+	cli/key.c \
 	cli/mail.c cli/mail.h \
 	cli/parse.c \
 	cli/print.c cli/print.h \

@@ -24,6 +24,7 @@ static const struct command {
         {"status", cli_status, "sources, line ledger, days and troubles"},
         {"check", cli_check, "verify the store, and mend it"},
         {"backup", cli_backup, "copy the store while it is in use"},
+        {"key", cli_key, "make, list and revoke keys of the API"},
         {"prune", cli_prune, "drop old days"},
         {"upload", cli_upload, "what is uploaded, and what became of it"},
         {"events", cli_events, "list the event types and their fields"},

@@ -151,6 +151,8 @@ int cli_status(struct cli *cli, int argc, char **argv)
 		const json_t *results = json_object_get(answer, "results");
 		if (json) {
 			print_json(results, JSON_INDENT(2));
+		} else if (json_object_get(results, "days") == NULL) {
+			error_set(&err, "the status is shown only to who may read all events");
 		} else {
 			status_print(results);
 		}

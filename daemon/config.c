@@ -27,6 +27,7 @@ struct config_key {
 
 #define IN(member) offsetof(struct config, member)
 #define OF(member) offsetof(struct config_source, member)
+#define ACCESS(member) offsetof(struct config_access, member)
 #define UP(member) offsetof(struct config_upload, member)
 
 /* Groups [GROUP NAME]: each makes a struct whose first member is its name. */
@@ -36,6 +37,7 @@ static const struct config_kind {
 	size_t list; /* of the GPtrArray in struct config */
 } config_kinds[] = {
         {"source", sizeof(struct config_source), IN(sources)},
+        {"access", sizeof(struct config_access), IN(accesses)},
         {"upload", sizeof(struct config_upload), IN(uploads)},
 };
 
@@ -79,6 +81,17 @@ static const struct config_key config_keys[] = {
 
         {"query", "report_users", CONFIG_TEXT, IN(report_users), NULL, NULL},
 
+        {"query", "socket_keys", CONFIG_CHOICE, IN(query_socket_keys), "ignored",
+                "ignored required"},
+        {"query", "key_rate", CONFIG_NUMBER, IN(query_key_rate), "600", "0 1000000"},
+        {"query", "key_burst", CONFIG_NUMBER, IN(query_key_burst), "100", "1 1000000"},
+
+        {"listen", "port", CONFIG_NUMBER, IN(listen_port), "0", "0 65535"},
+        {"listen", "address", CONFIG_TEXT, IN(listen_address), "127.0.0.1", NULL},
+        {"listen", "certificate", CONFIG_TEXT, IN(listen_certificate), NULL, NULL},
+        {"listen", "key", CONFIG_TEXT, IN(listen_key), NULL, NULL},
+        {"listen", "insecure", CONFIG_SWITCH, IN(listen_insecure), "no", NULL},
+
         {"geoip", "database", CONFIG_TEXT, IN(geoip), NULL, NULL},
 
         {"report", "verp", CONFIG_TEXT, IN(report_verp), NULL, NULL},
@@ -97,6 +110,12 @@ static const struct config_key config_keys[] = {
         {"source", "node", CONFIG_TEXT, OF(node), NULL, NULL},
         {"source", "instance", CONFIG_TEXT, OF(instance), NULL, NULL},
         {"source", "from_start", CONFIG_SWITCH, OF(from_start), "yes", NULL},
+
+        {"access", "users", CONFIG_TEXT, ACCESS(users), NULL, NULL},
+        {"access", "groups", CONFIG_TEXT, ACCESS(groups), NULL, NULL},
+        {"access", "grants", CONFIG_TEXT, ACCESS(grants), "read", NULL},
+        {"access", "domains", CONFIG_TEXT, ACCESS(domains), NULL, NULL},
+        {"access", "subaccounts", CONFIG_TEXT, ACCESS(subaccounts), NULL, NULL},
 
         {"upload", "url", CONFIG_TEXT, UP(url), "https://api.sparkpost.com", NULL},
         {"upload", "kind", CONFIG_CHOICE, UP(kind), "sparkpost", "sparkpost postwake"},

@@ -22,6 +22,16 @@ struct config_source {
 	bool from_start; /* without a position: begin at the start of the log */
 };
 
+/* One [access NAME] group: who may do what on the socket; query/access.h explains the texts. */
+struct config_access {
+	char *name;
+	char *users;
+	char *groups;
+	char *grants;
+	char *domains;
+	char *subaccounts;
+};
+
 /* One [upload NAME] group: where events are uploaded to. */
 struct config_upload {
 	char *name;
@@ -81,6 +91,16 @@ struct config {
 
 	char *geoip; /* database; NULL = none */
 
+	char *query_socket_keys; /* "ignored" or "required" */
+	int query_key_rate;      /* requests a minute of one key; 0 = no limit */
+	int query_key_burst;     /* requests at once */
+
+	int listen_port; /* TCP; 0 = none */
+	char *listen_address;
+	char *listen_certificate; /* files, PEM; NULL = no TLS */
+	char *listen_key;
+	bool listen_insecure; /* no TLS also beyond this machine */
+
 	char *report_verp; /* patterns: capture/report.h */
 	char *report_unsubscribe;
 	char *report_feedback;
@@ -88,8 +108,9 @@ struct config {
 	char *bounce_rules; /* files of the user's own rules; NULL = none */
 	char *reason_rules;
 
-	GPtrArray *sources; /* of struct config_source */
-	GPtrArray *uploads; /* of struct config_upload */
+	GPtrArray *sources;  /* of struct config_source */
+	GPtrArray *accesses; /* of struct config_access */
+	GPtrArray *uploads;  /* of struct config_upload */
 };
 
 /* Reads `path`; NULL = the default path, where a missing file means the defaults. Unknown groups

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
+	daemon/access.c daemon/access.h \
 	daemon/config.c daemon/config.h \
 	daemon/config_url.c daemon/config_url.h \
 	daemon/import.c daemon/import.h \

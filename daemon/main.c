@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/access.h"
 #include "daemon/config.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
@@ -43,12 +44,14 @@ struct daemon {
 	struct uploads *uploads;
 	struct query_uploads upload_hooks;
 	struct query_server *server;
+	struct access_context access;
 	struct import_context import;
 	struct report_context report;
 	struct ingest_context ingest;
 	struct retention retention;
 	GThread *ticks;
 	gint stopping;
+	gint hangup;      /* SIGHUP came */
 	uint64_t dropped; /* of the hand-over, as told to the store */
 	int64_t started;
 	GMutex lock;
@@ -151,13 +154,18 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        (struct import_context){.capture = d->capture, .store = d->store, .node = c->node};
 	import_hooks(&d->import, &config.import);
 	report_hooks(&d->report, &config.report);
-	if (ingest_start(&d->ingest, c, d->capture, d->store, err) < 0)
+	if (access_open(&d->access, c, d->store, &config, err) < 0 ||
+	        ingest_start(&d->ingest, c, d->capture, d->store, err) < 0)
 		return -1;
 	config.query.ingest = ingest_service(d->ingest.ingest);
 	d->server = query_server_new(d->store, &config, err);
-	if (d->server != NULL)
-		log_info("query", "listening on %s", c->query_socket);
-	return d->server != NULL ? 0 : -1;
+	if (d->server == NULL)
+		return -1;
+	log_info("query", "listening on %s", c->query_socket);
+	if (c->listen_port != 0)
+		log_info("query", "listening on %s port %d%s", c->listen_address, c->listen_port,
+		        c->listen_certificate != NULL ? "" : ", without TLS");
+	return 0;
 }
 
 static int daemon_open(struct daemon *d, struct error *err)
@@ -207,6 +215,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	access_close(&d->access);
 	uploads_stop(&d->uploads);
 	report_close(&d->report);
 	ingest_stop(&d->ingest);
@@ -218,6 +227,19 @@ static int daemon_close(struct daemon *d, struct error *err)
 }
 
 /* ---- running ---- */
+
+/* A new certificate is taken up when its files change, or on SIGHUP. */
+static void daemon_renew(struct daemon *d)
+{
+	bool force = g_atomic_int_compare_and_exchange(&d->hangup, 1, 0);
+	struct error err = {0};
+	int renewed = query_server_renew(d->server, force, &err);
+
+	if (renewed > 0)
+		log_info("query", "the certificate was read again");
+	else if (renewed < 0)
+		log_error("query", "%s; the certificate before it stays in use", err.text);
+}
 
 static void daemon_tick(struct daemon *d)
 {
@@ -235,6 +257,7 @@ static void daemon_tick(struct daemon *d)
 		d->dropped = dropped;
 	}
 	retention_run(&d->retention, d->config, d->store, d->sources, now);
+	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);
 }
 
@@ -252,16 +275,18 @@ static gpointer daemon_ticks(gpointer data)
 	return NULL;
 }
 
-static void daemon_run(const sigset_t *signals)
+static void daemon_run(struct daemon *d, const sigset_t *signals)
 {
 	int signal_number;
 
 	do {
 		if (sigwait(signals, &signal_number) != 0)
 			continue;
-		if (signal_number == SIGHUP)
-			log_info(NULL, "SIGHUP: the configuration is read at start only; restart "
-			               "postwaked to apply changes");
+		if (signal_number != SIGHUP)
+			continue;
+		g_atomic_int_set(&d->hangup, 1);
+		log_info(NULL, "SIGHUP: the configuration is read at start only; restart "
+		               "postwaked to apply changes");
 	} while (signal_number == SIGHUP);
 	log_info(NULL, "stopping");
 }
@@ -293,7 +318,7 @@ static int daemon_main(struct daemon *d, const sigset_t *signals)
 	log_info(NULL, "postwaked %s is ready; store %s", PACKAGE_VERSION, d->config->store);
 	if (d->config->milter && d->config->milter_check_postfix)
 		mail_check_postfix(d->config);
-	daemon_run(signals);
+	daemon_run(d, signals);
 	daemon_notify("STOPPING=1");
 	if (daemon_close(d, &err) < 0) {
 		log_error("store", "%s", err.text);

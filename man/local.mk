@@ -6,6 +6,7 @@ dist_man_MANS += \
 	man/postwake-events.1 \
 	man/postwake-follow.1 \
 	man/postwake-import.1 \
+	man/postwake-key.1 \
 	man/postwake-parse.1 \
 	man/postwake-prune.1 \
 	man/postwake-reclassify.1 \

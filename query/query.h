@@ -23,6 +23,7 @@ struct query_budget {
 };
 
 struct ingest_service;
+struct keyring;
 
 /* What the daemon does for POST /api/v1/uploads/retry. */
 struct query_uploads {
@@ -45,6 +46,7 @@ struct query_config {
 	bool escape_colons;
 	struct query_budget *budget;         /* NULL = no limit */
 	const struct ingest_service *ingest; /* NULL = not served here */
+	struct keyring *keyring;             /* NULL = no keys are known */
 	const struct query_uploads *uploads; /* NULL = nothing is uploaded from here */
 };
 

@@ -42,6 +42,7 @@ query_handler status_report;
 query_handler uploads_status;
 query_handler uploads_show;
 query_handler uploads_retry;
+query_handler keys_list, keys_add, keys_revoke;
 
 /* What an API tells of its own events: the answers of …/documentation and …/samples. */
 void query_documentation(struct query_answer *answer_r, enum api_generation api);

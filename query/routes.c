@@ -3,6 +3,9 @@
 #include "base/clock.h"
 #include "query/ingest.h"
 
+/* Bytes of a wish for a key: its lists may be long. */
+#define KEYS_BODY_MAX ((size_t)256 * 1024)
+
 enum method {
 	METHOD_GET = 1, /* and HEAD */
 	METHOD_POST = 2,
@@ -48,6 +51,9 @@ static const struct route {
         {METHOD_GET, "v1/events/email/*", GRANT_READ, 0, smtpeter_email},
         {METHOD_GET, "v1/events/template/*", GRANT_READ, 0, smtpeter_template},
         {METHOD_GET, "v1/events/tags/*", GRANT_READ, 0, smtpeter_tags},
+        {METHOD_GET, "api/v1/keys", GRANT_ADMIN, 0, keys_list},
+        {METHOD_POST, "api/v1/keys", GRANT_ADMIN, KEYS_BODY_MAX, keys_add},
+        {METHOD_DELETE, "api/v1/keys/*", GRANT_ADMIN, 0, keys_revoke},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
         {METHOD_GET, "api/v1/uploads", GRANT_READ | GRANT_UPLOAD, 0, uploads_status},
         {METHOD_POST, "api/v1/uploads/retry", GRANT_UPLOAD, 0, uploads_retry},

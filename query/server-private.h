@@ -7,7 +7,9 @@
 #include "query/connections.h"
 #include "query/server.h"
 #include "query/socket.h"
+#include "query/keys.h"
 #include "query/streams.h"
+#include "query/tls.h"
 #include "query/workers.h"
 
 /* Request line and headers of one connection; what exceeds it libmicrohttpd refuses by itself. */
@@ -15,17 +17,27 @@
 /* When to try again where the server is busy, in seconds. */
 #define SERVER_RETRY_S 5
 
+/* A socket and the thread that moves the bytes of its connections. */
+struct listener {
+	struct query_server *server;
+	int fd; /* -1 = none */
+	struct MHD_Daemon *http;
+};
+
+enum { LISTENER_UNIX, LISTENER_TCP, SERVER_LISTENERS };
+
 struct query_server {
 	struct store *store;
 	struct query_server_config config;
 	char *path;
 	struct query_budget budget;
 	struct unix_socket socket;
+	struct listener listeners[SERVER_LISTENERS];
+	struct tls *tls; /* NULL = TCP without it */
 	struct connections *connections;
 	struct workers *queries;
 	struct workers *imports;
 	struct streams *streams;
-	struct MHD_Daemon *http;
 };
 
 enum exchange_step {
@@ -40,12 +52,15 @@ enum exchange_step {
  * connection is suspended meanwhile. */
 struct exchange {
 	struct query_server *server;
+	bool tcp;
 	struct MHD_Connection *http;
 	struct connection *connection;
 	char *target;      /* raw; cut off beyond QUERY_LINK_MAX + 1 */
 	uintptr_t seen_to; /* address of the NUL that libmicrohttpd has behind the target */
 	char *method;
-	const struct access *access;
+	const struct access *access; /* who asks … */
+	struct access *narrowed;     /* … where it is made for this request alone */
+	struct key *key;             /* that it came with; NULL = none */
 	bool escape_colons;
 	const char *content_type, *content_encoding, *last_event_id;
 	enum exchange_step step;
@@ -74,6 +89,15 @@ struct exchange {
 
 void exchange_free(struct exchange *exchange);
 
+/* A header of the request, or NULL. */
+const char *exchange_header(const struct exchange *exchange, const char *name);
+
+/* Finds out who asks (server_who.c). False where that alone decides the answer, which is there. */
+bool exchange_identify(struct exchange *exchange);
+
+/* Whether the peer is on the UNIX socket and may hand over reports. */
+bool exchange_may_report(const struct exchange *exchange);
+
 /* Hands the exchange to a worker; the next call of libmicrohttpd for it comes when the worker has
  * resumed the connection. When the server is stopping the answer is a 503 instead. */
 void exchange_push(struct exchange *exchange, struct workers *workers);
@@ -89,7 +113,8 @@ void import_end(struct exchange *exchange, bool aborted);
 uint64_t server_mark(void *ctx);
 void server_wake_stream(void *ctx, void *job, bool stopping);
 
-/* Callbacks of libmicrohttpd: the first line of a request, its headers and body, its end. */
+/* Callbacks of libmicrohttpd, whose cls is the listener: the first line of a request, its headers
+ * and body, its end. */
 void *server_target(void *cls, const char *uri, struct MHD_Connection *http);
 enum MHD_Result server_access(void *cls, struct MHD_Connection *http, const char *url,
         const char *method, const char *version, const char *bytes, size_t *n, void **context);

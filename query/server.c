@@ -13,7 +13,7 @@
 static void server_connection(void *cls, struct MHD_Connection *http, void **context,
         enum MHD_ConnectionNotificationCode code)
 {
-	struct query_server *server = cls;
+	struct query_server *server = ((const struct listener *)cls)->server;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info =
@@ -35,6 +35,8 @@ static void server_defaults(
 	server->store = store;
 	server->path = g_strdup(given->socket);
 	server->socket.fd = -1;
+	for (int i = 0; i < SERVER_LISTENERS; i++)
+		server->listeners[i] = (struct listener){.server = server, .fd = -1};
 	config->mode = config->mode != 0 ? config->mode : 0660;
 	config->threads = config->threads != 0 ? config->threads : 4;
 	config->connections = config->connections != 0 ? config->connections : 256;
@@ -50,21 +52,77 @@ static void server_defaults(
 		config->query.scan_ms = MIN(10 * 1000, config->deadline_ms / 3);
 }
 
-static int server_start_http(struct query_server *server, struct error *err)
+static int listener_start(struct listener *listener, bool tls, const char *what, struct error *err)
+{
+	const struct query_server_config *config = &listener->server->config;
+	struct MHD_OptionItem options[] = {
+	        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_certificate},
+	        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
+	        {MHD_OPTION_END, 0, NULL},
+	};
+
+	if (!tls)
+		options[0].option = MHD_OPTION_END;
+	listener->http = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+	                                          MHD_USE_ITC | (tls ? MHD_USE_TLS : 0),
+	        0, NULL, NULL, server_access, listener, MHD_OPTION_LISTEN_SOCKET, listener->fd,
+	        MHD_OPTION_URI_LOG_CALLBACK, server_target, listener, MHD_OPTION_NOTIFY_COMPLETED,
+	        server_completed, listener, MHD_OPTION_NOTIFY_CONNECTION, server_connection,
+	        listener, MHD_OPTION_CONNECTION_LIMIT, config->connections + SERVER_SLACK,
+	        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(config->idle_ms + 999) / 1000,
+	        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_HEADERS, MHD_OPTION_ARRAY,
+	        options, MHD_OPTION_END);
+	if (listener->http == NULL)
+		return error_errno(err, errno, "cannot start the query server on %s", what);
+	return 0;
+}
+
+static int server_listen_unix(struct query_server *server, struct error *err)
 {
 	const struct query_server_config *config = &server->config;
+	struct listener *listener = &server->listeners[LISTENER_UNIX];
 
-	server->http = MHD_start_daemon(
-	        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
-	        NULL, server_access, server, MHD_OPTION_LISTEN_SOCKET, server->socket.fd,
-	        MHD_OPTION_URI_LOG_CALLBACK, server_target, server, MHD_OPTION_NOTIFY_COMPLETED,
-	        server_completed, server, MHD_OPTION_NOTIFY_CONNECTION, server_connection, server,
-	        MHD_OPTION_CONNECTION_LIMIT, config->connections + SERVER_SLACK,
-	        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(config->idle_ms + 999) / 1000,
-	        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_HEADERS, MHD_OPTION_END);
-	if (server->http == NULL)
-		return error_errno(err, errno, "cannot start the query server on %s", server->path);
-	return 0;
+	if (unix_socket_listen(&server->socket, server->path, config->group, config->mode, err) < 0)
+		return -1;
+	listener->fd = server->socket.fd;
+	return listener_start(listener, false, server->path, err);
+}
+
+/* Keys must not go over a network that others can read, unless somebody says that they may. */
+static int server_check_plain(const struct query_listen *config, bool loopback, struct error *err)
+{
+	if (config->certificate != NULL || loopback || config->insecure)
+		return 0;
+	return error_set(err,
+	        "[listen] address = %s can be reached from elsewhere: give certificate= and key=, "
+	        "or say insecure = yes where the network itself is safe",
+	        config->address);
+}
+
+static int server_listen_tcp(struct query_server *server, struct error *err)
+{
+	const struct query_listen *config = &server->config.listen;
+	struct listener *listener = &server->listeners[LISTENER_TCP];
+	bool loopback = false;
+
+	if (config->port == 0)
+		return 0;
+	if ((config->certificate == NULL) != (config->key == NULL))
+		return error_set(err, "[listen] certificate= and key= belong together");
+	listener->fd = tcp_listen(config->address, config->port, &loopback, err);
+	if (listener->fd < 0 || server_check_plain(config, loopback, err) < 0)
+		return -1;
+	if (config->certificate != NULL) {
+		server->tls = tls_new(config->certificate, config->key, err);
+		if (server->tls == NULL)
+			return -1;
+	}
+	return listener_start(listener, server->tls != NULL, config->address, err);
+}
+
+int query_server_renew(struct query_server *server, bool force, struct error *err)
+{
+	return server->tls != NULL ? tls_renew(server->tls, force, err) : 0;
 }
 
 struct query_server *query_server_new(
@@ -92,10 +150,8 @@ struct query_server *query_server_new(
 		server->imports = workers_new(SERVER_IMPORTERS, server_run_import, err);
 	if (server->imports != NULL)
 		server->streams = streams_new(&streams, err);
-	if (server->streams == NULL ||
-	        unix_socket_listen(&server->socket, server->path, config->group,
-	                server->config.mode, err) < 0 ||
-	        server_start_http(server, err) < 0)
+	if (server->streams == NULL || server_listen_unix(server, err) < 0 ||
+	        server_listen_tcp(server, err) < 0)
 		query_server_free(&server);
 	return server;
 }
@@ -104,18 +160,20 @@ struct query_server *query_server_new(
  * first. */
 static void server_stop_http(struct query_server *server)
 {
-	if (server->http != NULL)
-		MHD_quiesce_daemon(server->http); /* gives the socket back to us */
+	for (int i = 0; i < SERVER_LISTENERS; i++)
+		if (server->listeners[i].http != NULL) /* gives the socket back to us */
+			MHD_quiesce_daemon(server->listeners[i].http);
 	if (server->streams != NULL)
 		streams_stop(server->streams);
 	if (server->queries != NULL)
 		workers_stop(server->queries);
 	if (server->imports != NULL)
 		workers_stop(server->imports);
-	if (server->http == NULL)
-		return;
-	connections_settle(server->connections, SERVER_SETTLE_MS);
-	MHD_stop_daemon(server->http);
+	if (server->listeners[LISTENER_UNIX].http != NULL)
+		connections_settle(server->connections, SERVER_SETTLE_MS);
+	for (int i = 0; i < SERVER_LISTENERS; i++)
+		if (server->listeners[i].http != NULL)
+			MHD_stop_daemon(server->listeners[i].http);
 }
 
 void query_server_free(struct query_server **server)
@@ -127,8 +185,10 @@ void query_server_free(struct query_server **server)
 	if (s->socket.fd >= 0)
 		unix_socket_unlink(&s->socket);
 	server_stop_http(s);
-	if (s->socket.fd >= 0)
-		close(s->socket.fd);
+	for (int i = 0; i < SERVER_LISTENERS; i++)
+		if (s->listeners[i].fd >= 0)
+			close(s->listeners[i].fd);
+	tls_free(&s->tls);
 	streams_free(&s->streams);
 	workers_free(&s->queries);
 	workers_free(&s->imports);

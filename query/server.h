@@ -1,5 +1,5 @@
-/* The HTTP server on the UNIX socket (libmicrohttpd). One thread moves bytes, others work: a slow
- * client or a slow search holds nobody up. */
+/* The HTTP server on the UNIX socket, and on TCP where asked for (libmicrohttpd). One thread moves
+ * bytes, others work: a slow client or a slow search holds nobody up. */
 #ifndef PW_QUERY_SERVER_H
 #define PW_QUERY_SERVER_H
 
@@ -30,6 +30,14 @@ struct query_report {
 	int (*take)(void *ctx, struct slice mail, GString *out, struct error *err);
 };
 
+/* The TCP listener. Only keys (query/keys.h) open anything on it. */
+struct query_listen {
+	unsigned port; /* 0 = none */
+	const char *address;
+	const char *certificate, *key; /* files; NULL = no TLS … */
+	bool insecure;                 /* … also where others can reach the address */
+};
+
 struct query_server_config {
 	const char *socket;        /* path */
 	const char *group;         /* of the socket; NULL = leave */
@@ -41,7 +49,11 @@ struct query_server_config {
 	unsigned streams;          /* streams at a time, then 503; 0 = 64 */
 	int beat_ms;               /* a stream is silent no longer than this; 0 = 15 s */
 	size_t answer_budget;      /* bytes of all bodies in flight, then 503; 0 = 256 MiB */
-	struct query_config query; /* its budget is the server's */
+	struct query_config query; /* its budget is the server's; its keyring opens TCP */
+	struct query_listen listen;
+	const struct access_table *table; /* of peers on the UNIX socket; may be NULL */
+	bool socket_keys; /* they need a key besides, which narrows what they may do; not so who
+	                     may do everything */
 	struct query_import import;
 	struct query_report report;
 };
@@ -52,6 +64,9 @@ struct query_server;
  * NULL with *err: number EADDRINUSE when another process serves the socket. */
 struct query_server *query_server_new(
         struct store *store, const struct query_server_config *config, struct error *err);
+
+/* Takes up a new certificate where its files have changed, or `force`: as tls_renew. */
+int query_server_renew(struct query_server *server, bool force, struct error *err);
 
 /* Takes no more connections, finishes what runs (answers have a second to reach their clients),
  * aborts imports, removes the socket. */

@@ -9,6 +9,8 @@ void exchange_free(struct exchange *exchange)
 	if (exchange->streaming)
 		streams_leave(exchange->server->streams);
 	query_answer_clear(&exchange->answer);
+	access_free(exchange->narrowed);
+	key_unref(exchange->key);
 	query_budget_give(&exchange->server->budget, exchange->body_charged);
 	g_free(exchange->import_target.source);
 	g_free(exchange->chunk);
@@ -115,6 +117,14 @@ static enum MHD_Result exchange_refuse(
 	return exchange_send(exchange);
 }
 
+/* For uploads that have hooks in place of routes; as route_is_open in routes.c. */
+static enum MHD_Result exchange_forbid(struct exchange *exchange)
+{
+	if (exchange->access->who == NULL)
+		return exchange_refuse(exchange, 401, "Unauthorized.");
+	return exchange_refuse(exchange, 403, "Forbidden.");
+}
+
 /* The connection must be suspended first: the worker may be done before workers_push returns. */
 void exchange_push(struct exchange *exchange, struct workers *workers)
 {
@@ -129,7 +139,7 @@ void exchange_push(struct exchange *exchange, struct workers *workers)
 
 /* --- what the headers say --- */
 
-static const char *exchange_header(const struct exchange *exchange, const char *name)
+const char *exchange_header(const struct exchange *exchange, const char *name)
 {
 	return MHD_lookup_connection_value(exchange->http, MHD_HEADER_KIND, name);
 }
@@ -141,30 +151,6 @@ static bool exchange_escapes_colons(const struct exchange *exchange)
 	const char *host = exchange_header(exchange, MHD_HTTP_HEADER_HOST);
 
 	return host != NULL && host[0] == '/';
-}
-
-static bool exchange_peer(const struct exchange *exchange, uid_t *uid_r)
-{
-	const union MHD_ConnectionInfo *info =
-	        MHD_get_connection_info(exchange->http, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info != NULL && unix_socket_peer(info->connect_fd, uid_r);
-}
-
-static const struct access *exchange_access(const struct exchange *exchange)
-{
-	uid_t uid;
-
-	return exchange_peer(exchange, &uid) ? access_of_user(uid) : &access_none;
-}
-
-static bool exchange_peer_may_report(const struct exchange *exchange)
-{
-	const struct query_report *hooks = &exchange->server->config.report;
-	uid_t uid;
-
-	return hooks->allowed == NULL ||
-	       (exchange_peer(exchange, &uid) && hooks->allowed(hooks->ctx, uid));
 }
 
 static bool exchange_has_body(const struct exchange *exchange)
@@ -227,10 +213,9 @@ static int exchange_finds_hook(struct exchange *exchange, enum verdict *verdict_
 /* What the headers decide. */
 static enum verdict exchange_judge(struct exchange *exchange, const char *version)
 {
-	const struct query_input input = {
+	struct query_input input = {
 	        .method = exchange->method,
 	        .uri = slice_str(exchange->target),
-	        .access = exchange->access,
 	};
 	enum verdict verdict;
 
@@ -238,9 +223,12 @@ static enum verdict exchange_judge(struct exchange *exchange, const char *versio
 		query_answer_error(&exchange->answer, 400, "URI must not contain a NUL byte");
 		return VERDICT_REFUSED;
 	}
+	if (!exchange_identify(exchange))
+		return VERDICT_REFUSED;
 	int found = exchange_finds_hook(exchange, &verdict);
 	if (found != 0)
 		return found > 0 ? verdict : VERDICT_REFUSED;
+	input.access = exchange->access;
 	if (query_refuses(&input, &exchange->body_most, &exchange->answer))
 		return VERDICT_REFUSED;
 	return VERDICT_QUERY;
@@ -251,7 +239,7 @@ static enum verdict exchange_judge(struct exchange *exchange, const char *versio
 static enum MHD_Result exchange_begin_import(struct exchange *exchange)
 {
 	if ((exchange->access->grants & GRANT_ADMIN) == 0)
-		return exchange_refuse(exchange, 403, "Forbidden.");
+		return exchange_forbid(exchange);
 	exchange->step = EXCHANGE_IMPORT;
 	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_UPLOAD);
 	exchange_push(exchange, exchange->server->imports);
@@ -276,8 +264,8 @@ static void exchange_keep_headers(struct exchange *exchange)
 
 static enum MHD_Result exchange_begin_report(struct exchange *exchange)
 {
-	if (!exchange_peer_may_report(exchange))
-		return exchange_refuse(exchange, 403, "Forbidden.");
+	if (!exchange_may_report(exchange))
+		return exchange_forbid(exchange);
 	exchange->report = true;
 	exchange->body_most = exchange->server->config.report.most;
 	return exchange_begin_body(exchange);
@@ -287,7 +275,6 @@ static enum MHD_Result exchange_begin_report(struct exchange *exchange)
  * right where a body follows that nobody wants, a waste otherwise. */
 static enum MHD_Result exchange_begin(struct exchange *exchange, const char *version)
 {
-	exchange->access = exchange_access(exchange);
 	switch (exchange_judge(exchange, version)) {
 	case VERDICT_REFUSED:
 		exchange->step = EXCHANGE_DONE;
@@ -410,12 +397,14 @@ enum MHD_Result server_access(void *cls, struct MHD_Connection *http, const char
 /* The only place where the target is still as it was sent. */
 void *server_target(void *cls, const char *uri, struct MHD_Connection *http)
 {
-	struct query_server *server = cls;
+	const struct listener *listener = cls;
+	struct query_server *server = listener->server;
 	struct exchange *exchange = g_new0(struct exchange, 1);
 	const union MHD_ConnectionInfo *info =
 	        MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	exchange->server = server;
+	exchange->tcp = listener == &server->listeners[LISTENER_TCP];
 	exchange->http = http;
 	exchange->connection = info->socket_context;
 	exchange->access = &access_none;
@@ -428,7 +417,7 @@ void *server_target(void *cls, const char *uri, struct MHD_Connection *http)
 void server_completed(void *cls, struct MHD_Connection *http, void **context,
         enum MHD_RequestTerminationCode code)
 {
-	struct query_server *server = cls;
+	struct query_server *server = ((const struct listener *)cls)->server;
 	struct exchange *exchange = *context;
 
 	(void)http;

@@ -36,7 +36,8 @@ static void run_stream(struct exchange *exchange)
 	uint64_t mark = server_mark(server);
 	int64_t now = connections_clock();
 
-	exchange->stream_over = stream->more(stream->ctx, exchange->stream) < 0;
+	exchange->stream_over = (exchange->key != NULL && key_is_revoked(exchange->key)) ||
+	                        stream->more(stream->ctx, exchange->stream) < 0;
 	if (exchange->stream->len == 0 && now - exchange->stream_at >= server->config.beat_ms)
 		g_string_append(exchange->stream, ":\n\n");
 	if (exchange->stream->len == 0 && !exchange->stream_over) {

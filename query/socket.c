@@ -121,13 +121,40 @@ void unix_socket_unlink(const struct unix_socket *sock)
 		unlink(sock->path);
 }
 
-bool unix_socket_peer(int fd, uid_t *uid_r)
+/* The supplementary groups, appended. They may be more than there was room for. */
+static bool peer_groups(int fd, GArray *groups)
+{
+	socklen_t n = 64 * sizeof(gid_t);
+	guint before = groups->len;
+	int result;
+
+	do {
+		g_array_set_size(groups, before + (guint)(n / sizeof(gid_t)));
+		result = getsockopt(
+		        fd, SOL_SOCKET, SO_PEERGROUPS, &g_array_index(groups, gid_t, before), &n);
+	} while (result < 0 && errno == ERANGE);
+	g_array_set_size(groups, before + (result == 0 ? (guint)(n / sizeof(gid_t)) : 0));
+	return result == 0;
+}
+
+bool unix_socket_peer(int fd, struct unix_peer *peer_r)
 {
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+	*peer_r = (struct unix_peer){0};
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || peer.uid == (uid_t)-1)
 		return false;
-	*uid_r = peer.uid;
-	return true;
+	peer_r->uid = peer.uid;
+	peer_r->groups = g_array_new(FALSE, FALSE, sizeof(gid_t));
+	g_array_append_val(peer_r->groups, peer.gid);
+	if (peer_groups(fd, peer_r->groups))
+		return true;
+	unix_peer_clear(peer_r);
+	return false;
+}
+
+void unix_peer_clear(struct unix_peer *peer)
+{
+	g_clear_pointer(&peer->groups, g_array_unref);
 }

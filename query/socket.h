@@ -1,7 +1,9 @@
-/* The UNIX socket that the server listens on. */
+/* The sockets that the server listens on. */
 #ifndef PW_QUERY_SOCKET_H
 #define PW_QUERY_SOCKET_H
 
+#include <glib.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -22,7 +24,17 @@ int unix_socket_listen(struct unix_socket *socket_r, const char *path, const cha
 /* Removes the file if it is still ours. Does not close. */
 void unix_socket_unlink(const struct unix_socket *socket);
 
-/* The user at the other end of a connection (SO_PEERCRED); false when the kernel does not tell. */
-bool unix_socket_peer(int fd, uid_t *uid_r);
+/* The process at the other end of a connection, as it was when it connected (SO_PEERCRED,
+ * SO_PEERGROUPS); false when the kernel does not tell. */
+struct unix_peer {
+	uid_t uid;
+	GArray *groups; /* gid_t: its own and the supplementary ones; NULL when false */
+};
+bool unix_socket_peer(int fd, struct unix_peer *peer_r);
+void unix_peer_clear(struct unix_peer *peer);
+
+/* Creates, binds and listens on a TCP port of an address or host name. *loopback_r: whether only
+ * this machine can reach it. -1 with *err. */
+int tcp_listen(const char *address, unsigned port, bool *loopback_r, struct error *err);
 
 #endif

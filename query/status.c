@@ -186,7 +186,12 @@ void status_report(const struct query_request *request, struct query_answer *ans
 	struct error trouble = {0};
 
 	answer_r->body = out;
+	answer_r->status = 200;
 	json_member_int(out, "mark", (gint64)store_mark(request->store));
+	if (!access_sees_all(request->access)) { /* counts and lines are of everybody's mail */
+		g_string_append(out, "}}");
+		return;
+	}
 	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
 		gsize before = out->len;
 		if (parts[i](request->store, out, &trouble) < 0)
@@ -197,5 +202,4 @@ void status_report(const struct query_request *request, struct query_answer *ans
 	if (request->config->status != NULL)
 		request->config->status(request->config->ctx, out);
 	g_string_append(out, "}}");
-	answer_r->status = 200;
 }

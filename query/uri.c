@@ -41,7 +41,7 @@ static struct slice uri_decoded(char **room, struct slice raw, bool plus, bool *
 /* RFC 9112, 3.2.2: a server must accept the absolute form too. */
 static struct slice uri_origin_form(struct slice target)
 {
-	if (!slice_skip(&target, SLICE("http://")))
+	if (!slice_skip(&target, SLICE("http://")) && !slice_skip(&target, SLICE("https://")))
 		return target;
 	for (size_t i = 0; i < target.n; i++)
 		if (target.p[i] == '/' || target.p[i] == '?')

@@ -19,6 +19,7 @@ libstore_a_SOURCES = \
 	store/helper.c store/helper.h \
 	store/index.c store/index.h store/index_merge.c store/index_write.c \
 	store/ingest.c store/ingest.h store/ingest-private.h \
+	store/keys.c store/keys.h \
 	store/like.c store/like.h \
 	store/match.c store/match.h \
 	store/outbox.c store/outbox.h \

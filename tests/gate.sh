@@ -49,6 +49,7 @@ only() {
 only sqlite3.h 'store/'
 only libmilter/mfapi.h 'milter/listener\.c$'
 only microhttpd.h 'query/server(\.c|_[a-z]+\.c|-private\.h)$'
+only gnutls/ 'query/tls\.[ch]$'
 only gmime/ 'mime/'
 only curl/ '(upload|cli)/[a-z]*\.c$'
 

@@ -1,6 +1,7 @@
 # Fuzz targets for libFuzzer: tests/fuzz/run builds and runs them, in a tree of its own that is configured for it.
 fuzz_targets = \
 	tests/fuzz/fuzz_answer \
+	tests/fuzz/fuzz_authorization \
 	tests/fuzz/fuzz_classify \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_headers \

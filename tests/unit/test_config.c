@@ -67,6 +67,30 @@ START_TEST(keys_and_sources_are_read)
 }
 END_TEST
 
+START_TEST(who_may_do_what_is_read_in_order)
+{
+	struct config *config = NULL;
+
+	ck_assert_int_eq(load("[postwake]\nfollow = none\n[access b]\nusers = alice\n"
+	                      "domains = a.example b.example\n[access a]\ngroups = staff\n"
+	                      "grants = read, ingest\n[query]\nsocket_keys = required\n",
+	                         &config, NULL),
+	        0);
+	ck_assert_str_eq(config->query_socket_keys, "required");
+	ck_assert_uint_eq(config->accesses->len, 2);
+	const struct config_access *b = config->accesses->pdata[0];
+	const struct config_access *a = config->accesses->pdata[1];
+	ck_assert_str_eq(b->name, "b");
+	ck_assert_str_eq(b->users, "alice");
+	ck_assert_str_eq(b->grants, "read");
+	ck_assert_str_eq(b->domains, "a.example b.example");
+	ck_assert_ptr_null(b->subaccounts);
+	ck_assert_str_eq(a->groups, "staff");
+	ck_assert_str_eq(a->grants, "read, ingest");
+	config_free(&config);
+}
+END_TEST
+
 START_TEST(a_misspelt_key_is_an_error_that_names_it)
 {
 	refused("[postwake]\nkeepdays = 3\n", "[postwake] keepdays: no such key");
@@ -143,7 +167,8 @@ START_TEST(a_named_file_that_is_missing_is_an_error)
 END_TEST
 
 UNIT_MAIN("config", every_key_has_its_default, keys_and_sources_are_read,
-        a_misspelt_key_is_an_error_that_names_it, a_bad_value_is_an_error_that_says_what_is_right,
+        who_may_do_what_is_read_in_order, a_misspelt_key_is_an_error_that_names_it,
+        a_bad_value_is_an_error_that_says_what_is_right,
         a_file_and_the_journal_of_one_instance_are_refused,
         an_upload_is_read_and_its_url_loses_what_it_need_not_have,
         an_upload_that_would_give_the_key_away_is_refused, a_named_file_that_is_missing_is_an_error)
