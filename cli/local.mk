@@ -1,6 +1,8 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	cli/ahead.c cli/ahead.h \
+	cli/backup.c \
+	cli/check.c \
 	cli/classify.c \
 	cli/cli.h \
 	cli/client.c cli/client.h \

@@ -23,6 +23,8 @@ static const struct command {
         {"reclassify", cli_reclassify, "renew stored classes after a rule changed"},
         {"status", cli_status, "sources, line ledger, days and troubles"},
         {"erase", cli_erase, "take somebody out of the store, for good"},
+        {"check", cli_check, "verify the store, and mend it"},
+        {"backup", cli_backup, "copy the store while it is in use"},
         {"key", cli_key, "make, list and revoke keys of the API"},
         {"prune", cli_prune, "drop old days"},
         {"upload", cli_upload, "what is uploaded, and what became of it"},

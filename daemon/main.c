@@ -73,6 +73,12 @@ static void daemon_trouble(void *ctx, const struct error *err)
 		log_info("store", "commits work again");
 }
 
+static void daemon_notice(void *ctx, const char *text)
+{
+	(void)ctx;
+	log_error("store", "%s", text);
+}
+
 static void daemon_status(void *ctx, GString *out)
 {
 	struct daemon *d = ctx;
@@ -99,7 +105,8 @@ static int daemon_open_store(struct daemon *d, struct error *err)
 	if (g_mkdir_with_parents(d->config->store, 0750) < 0)
 		return error_errno(
 		        err, errno, "cannot make the store directory %s", d->config->store);
-	return store_open(&d->store, d->config->store, STORE_WRITE, NULL, err);
+	const struct store_options options = {.notice = daemon_notice};
+	return store_open(&d->store, d->config->store, STORE_WRITE, &options, err);
 }
 
 static int daemon_open_inbound(struct daemon *d, struct error *err)

@@ -1,5 +1,7 @@
 dist_man_MANS += \
 	man/postwake.1 \
+	man/postwake-backup.1 \
+	man/postwake-check.1 \
 	man/postwake-classify.1 \
 	man/postwake-erase.1 \
 	man/postwake-events.1 \

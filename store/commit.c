@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "event/catalogue.h"
+#include "store/aside.h"
 #include "store/batch-private.h"
 #include "store/index.h"
 #include "store/private.h"
@@ -188,13 +189,33 @@ static int commit_day(struct committing *c, int64_t number)
 	return store_fault_at(c->store, "day committed", c->err);
 }
 
+/* A file that is damaged would stop all capture: it is set aside, and a new one taken. */
+static int commit_day_anyhow(struct committing *c, int64_t number)
+{
+	struct error *err = c->err, cause = {0};
+
+	c->err = &cause;
+	int result = commit_day(c, number);
+	if (result < 0 && cause.number == SQL_DAMAGED) {
+		c->err = err;
+		if (aside_day(c->store, number, &cause, err) < 0)
+			return -1;
+		c->arrival = c->store->mark;
+		return commit_day(c, number);
+	}
+	c->err = err;
+	if (result < 0 && err != NULL && !err->set)
+		*err = cause;
+	return result;
+}
+
 static int commit_days(struct committing *c)
 {
 	g_autoptr(GArray) days = days_of(c);
 
 	for (guint i = 0; i < days->len; i++) {
 		c->arrival = c->store->mark;
-		if (commit_day(c, g_array_index(days, gint64, i)) < 0)
+		if (commit_day_anyhow(c, g_array_index(days, gint64, i)) < 0)
 			return -1;
 	}
 	return 0;

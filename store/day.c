@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/file.h"
 #include "store/private.h"
@@ -152,7 +153,7 @@ static int read_key(struct day *day, struct day_reader *reader, struct error *er
 	if (result == 1 && sqlite3_column_bytes(stmt, 0) == sizeof(day->key))
 		memcpy(day->key, sqlite3_column_blob(stmt, 0), sizeof(day->key));
 	else if (result >= 0)
-		result = error_errno(err, EIO, "store file %s has no key", day->path);
+		result = sql_damaged(err, "store file %s is damaged: it has no key", day->path);
 	sqlite3_finalize(stmt);
 	return result;
 }
@@ -285,6 +286,9 @@ int day_create(struct store *store, int64_t number, struct day **day_r, struct e
 	g_autofree char *path = store_day_path(store, number);
 	int result = day_acquire(store, number, day_r, err);
 
+	/* One without a version that holds something is none that is being made. */
+	if (result == 0 && access(path, F_OK) == 0 && !file_is_empty(path))
+		return sql_damaged(err, "store file %s is damaged: it has no version", path);
 	if (result == 0 && file_make(store, path, DAY_VERSION, schema, err) == 0)
 		result = day_acquire(store, number, day_r, err);
 	if (result == 0)

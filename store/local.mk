@@ -1,10 +1,13 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	store/arrivals.c \
+	store/aside.c store/aside.h \
+	store/backup.c store/backup.h \
 	store/batch.c store/batch.h store/batch-private.h \
 	store/birth.c \
 	store/bits.h \
 	store/cache.c store/cache.h \
+	store/check.c store/check.h store/check-private.h store/check_index.c \
 	store/commit.c \
 	store/control.c store/control.h \
 	store/control_read.c \
@@ -27,11 +30,14 @@ libstore_a_SOURCES = \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
-	store/renew.c store/renew.h \
 	store/put.c store/put.h \
+	store/rebuild.c \
+	store/renew.c store/renew.h \
+	store/repair.c \
 	store/record.c store/record.h \
 	store/rollup.c store/rollup.h \
 	store/row.c store/row.h \
+	store/salvage.c \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
 	store/segment.c store/segment.h \
@@ -67,9 +73,12 @@ store_tests = \
 	tests/unit/test_index \
 	tests/unit/test_row \
 	tests/unit/test_store \
+	tests/unit/test_store_backup \
+	tests/unit/test_store_check \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
 	tests/unit/test_store_erase \
+	tests/unit/test_store_power \
 	tests/unit/test_store_renew \
 	tests/unit/test_store_search \
 	tests/unit/test_store_writer \
@@ -84,8 +93,15 @@ tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)
 tests_unit_test_row_LDADD = $(store_test_libs)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
+tests_unit_test_store_backup_SOURCES = tests/unit/test_store_backup.c $(store_test_support)
+tests_unit_test_store_backup_LDADD = $(store_test_libs)
+tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test_support)
+tests_unit_test_store_check_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c tests/support/power_vfs.c \
+	tests/support/power_vfs.h $(store_test_support)
+tests_unit_test_store_power_LDADD = $(store_test_libs)
 tests_unit_test_store_renew_SOURCES = tests/unit/test_store_renew.c $(store_test_support)
 tests_unit_test_store_renew_LDADD = $(store_test_libs)
 tests_unit_test_store_erase_SOURCES = tests/unit/test_store_erase.c $(store_test_support)

@@ -25,7 +25,9 @@ struct store {
 	int reader_cache_kb, writer_cache_kb;
 	int lock; /* descriptor that holds the flock; -1 for readers */
 
-	_Atomic uint64_t mark;     /* highest arrival number that is committed */
+	_Atomic uint64_t mark; /* highest arrival number that is committed */
+	_Atomic uint64_t
+	        dropped; /* highest that went with a day file, since the store was opened */
 	pthread_mutex_t days_lock; /* of the table and of the members of struct day that say so */
 	GHashTable *days;          /* number -> struct day */
 	uint64_t use;              /* clock of the least recently used day, under days_lock */
@@ -33,6 +35,11 @@ struct store {
 
 	struct control control;
 	struct helper *helper; /* writers only */
+
+	/* Of the committing thread: what was set aside. */
+	void (*notice)(void *ctx, const char *text);
+	void *notice_ctx;
+	GPtrArray *news; /* of struct aside_news, for the next commit */
 
 	/* Of the committing thread. */
 	GHashTable *uncounted; /* event ids that the ledger has not counted yet */
