@@ -109,6 +109,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class IngestSink:
     """faults: names for the next POSTs, in order; '' is a good one. judge(lines) -> (error_type or None, failed lines)."""
+    handler = Handler
 
     def __init__(self, faults=(), tls=None, judge=None, key=KEY, port=None):
         self.key, self.judge, self.tls = key, judge, tls
@@ -125,7 +126,7 @@ class IngestSink:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def start(self):
-        self.server = Server(('127.0.0.1', self.port), Handler)
+        self.server = Server(('127.0.0.1', self.port), self.handler)
         self.server.sink = self
         if self.tls:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
