@@ -141,6 +141,7 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
 	                .ctx = d,
+	                .keep_reports = c->report_keep,
 	                .uploads = &d->upload_hooks}};
 
 	d->import =
