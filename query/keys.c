@@ -258,13 +258,15 @@ int keyring_revoke(struct keyring *keyring, const char *id, struct error *err)
 	return result;
 }
 
+/* Oldest first. Ids are random: of one millisecond, names are the better order. */
 static int key_compare(gconstpointer a, gconstpointer b)
 {
 	const struct key *first = a, *second = b;
 
 	if (first->created != second->created)
 		return first->created < second->created ? -1 : 1;
-	return strcmp(first->id, second->id);
+	int order = g_strcmp0(first->name, second->name);
+	return order != 0 ? order : strcmp(first->id, second->id);
 }
 
 void keyring_each(

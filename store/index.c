@@ -218,7 +218,8 @@ static int load_part(struct part *part, const struct index_hits *hits)
 		if (result <= 0)
 			return result;
 	}
-	qsort(part->lists, part->groups, sizeof(*part->lists), by_count);
+	if (part->groups > 1)
+		qsort(part->lists, part->groups, sizeof(*part->lists), by_count);
 	if (part->segment.dead > 0) {
 		part->dead = g_new0(uint64_t, docs / PIECE_CHUNK * PIECE_WORDS + PIECE_WORDS);
 		if (segment_each_dead(&part->in, set_dead, part) < 0)

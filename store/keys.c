@@ -117,7 +117,7 @@ int store_each_key(struct store *store, void (*key)(void *ctx, const struct stor
 {
 	static const char *const text[] = {
 	        "SELECT id, salt, hash, name, grants, subaccounts, domains, created FROM api_key "
-	        "ORDER BY created, id"};
+	        "ORDER BY created, name, id"};
 	struct store_key one;
 	struct sql sql;
 	int result;

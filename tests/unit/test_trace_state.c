@@ -294,6 +294,29 @@ START_TEST(that_filters_are_at_work_is_known_after_a_restart)
 }
 END_TEST
 
+/* The day file was committed and the state was not: the store knows the birth, which this very line
+ * told. */
+START_TEST(a_mail_whose_beginning_is_read_again_is_known_from_its_beginning)
+{
+	static const char *const lines[] = {"10 A1 mid id=<m1@x.example>",
+	        "10 A1 active from=s@x.example size=1 nrcpt=2", "10 A1 sent to=b@y.example",
+	        "11 A1 sent to=c@y.example"};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+
+	for (size_t n = 3; n <= 4; n++) {
+		struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+		for (size_t i = 0; i < n; i++)
+			script_feed(trace, lines[i]);
+		trace_free(&trace);
+	}
+	check_events(o, WANT("injection b@y.example", "delivery b@y.example",
+	                        "injection c@y.example", "delivery c@y.example"));
+	check_field(o, 3, "num_retries", "0");
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(that_a_milter_is_at_work_is_known_after_a_restart)
 {
 	static const struct trace_config config = {.log_followed = true, .milter = true};
@@ -468,6 +491,7 @@ UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
         that_filters_are_at_work_is_known_after_a_restart,
         that_a_milter_is_at_work_is_known_after_a_restart,
+        a_mail_whose_beginning_is_read_again_is_known_from_its_beginning,
         a_mail_that_comes_and_goes_between_two_saves_is_never_written,
         damaged_state_is_refused_and_breaks_nothing, state_of_another_version_is_refused,
         lines_in_no_sensible_order_break_nothing)
