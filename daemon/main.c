@@ -150,6 +150,7 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
 	                .ctx = d,
+	                .keep_reports = c->report_keep,
 	                .erase = &d->erase.service,
 	                .uploads = &d->upload_hooks}};
 

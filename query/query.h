@@ -53,6 +53,8 @@ struct query_config {
 	/* Links carry %3A in place of the colons that SparkPost writes: for clients whose URL form
 	 * ends at a colon. */
 	bool escape_colons;
+	/* SMTPeter's calls show the reports that are kept, and headers of opens and clicks. */
+	bool keep_reports;
 	struct query_budget *budget;         /* NULL = no limit */
 	const struct ingest_service *ingest; /* NULL = not served here */
 	const struct erase_service *erase;   /* NULL = not served here */
