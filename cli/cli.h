@@ -38,6 +38,6 @@ int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 typedef int cli_run(struct cli *cli, int argc, char **argv);
 cli_run cli_search, cli_show, cli_follow, cli_import, cli_parse, cli_report, cli_status, cli_prune,
-        cli_events, cli_classify, cli_reclassify, cli_key, cli_upload;
+        cli_events, cli_classify, cli_reclassify, cli_key, cli_erase, cli_upload;
 
 #endif

@@ -5,6 +5,7 @@ libcli_a_SOURCES = \
 	cli/cli.h \
 	cli/client.c cli/client.h \
 	cli/common.c \
+	cli/erase.c \
 	cli/events.c \
 	cli/filter.c cli/filter.h \
 	cli/follow.c \

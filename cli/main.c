@@ -22,6 +22,7 @@ static const struct command {
         {"classify", cli_classify, "what a reply of a server means, and which rule says so"},
         {"reclassify", cli_reclassify, "renew stored classes after a rule changed"},
         {"status", cli_status, "sources, line ledger, days and troubles"},
+        {"erase", cli_erase, "take somebody out of the store, for good"},
         {"key", cli_key, "make, list and revoke keys of the API"},
         {"prune", cli_prune, "drop old days"},
         {"upload", cli_upload, "what is uploaded, and what became of it"},

@@ -187,7 +187,20 @@ struct run {
 	struct sql *sql;
 	const struct store_batch *batch;
 	struct error *err;
+	struct store *store;
 };
+
+/* A text without who was erased: lines of a log that is read again come back here. */
+static struct slice clean_text(struct run *run, struct batch_text text)
+{
+	struct slice value = batch_slice(run->batch, text);
+	GString *clean = run->store->erase.text;
+
+	g_string_truncate(clean, 0);
+	if (!tombstones_clean(run->store->erase.stones, INT64_MIN, false, value, clean))
+		return value;
+	return slice_make(clean->str, clean->len);
+}
 
 static int run_texts(struct run *run, enum control_statement statement, struct batch_text key,
         struct batch_text value)
@@ -257,7 +270,7 @@ static int add_gaps(struct run *run)
 		sqlite3_bind_int64(stmt, 2, gap->from);
 		sqlite3_bind_int64(stmt, 3, gap->to);
 		sqlite3_bind_int64(stmt, 4, gap->bytes);
-		sql_bind_slice(stmt, 5, batch_slice(batch, gap->text));
+		sql_bind_slice(stmt, 5, clean_text(run, gap->text));
 		if (sql_run(run->sql, stmt, run->err) < 0)
 			return -1;
 	}
@@ -276,7 +289,7 @@ static int add_unparsed(struct run *run)
 		sql_bind_slice(stmt, 1, batch_slice(batch, line->source));
 		sqlite3_bind_int64(stmt, 2, line->offset);
 		sqlite3_bind_int64(stmt, 3, line->time);
-		sql_bind_slice(stmt, 4, batch_slice(batch, line->text));
+		sql_bind_slice(stmt, 4, clean_text(run, line->text));
 		if (sql_run(run->sql, stmt, run->err) < 0)
 			return -1;
 	}
@@ -387,7 +400,7 @@ static int put_mark(struct run *run, uint64_t mark)
 
 int control_set_mark(struct control *control, uint64_t mark, struct error *err)
 {
-	struct run run = {&control->writer, NULL, err};
+	struct run run = {&control->writer, NULL, err, NULL};
 
 	return put_mark(&run, mark);
 }
@@ -396,7 +409,7 @@ int control_commit(struct store *store, const struct store_batch *batch,
         const struct control_news *news, struct error *err)
 {
 	struct control *control = &store->control;
-	struct run run = {&control->writer, batch, err};
+	struct run run = {&control->writer, batch, err, store};
 
 	if (stay_in_place(control, store, err) < 0)
 		return -1;

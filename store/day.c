@@ -158,10 +158,9 @@ static int read_key(struct day *day, struct day_reader *reader, struct error *er
 }
 
 /* Opens a first reader, which also knows the key of the file. */
-static int make_day(
-        struct store *store, int64_t number, ino_t inode, struct day **day_r, struct error *err)
+static int make_day(struct store *store, int64_t number, const char *path, ino_t inode,
+        struct day **day_r, struct error *err)
 {
-	g_autofree char *path = store_day_path(store, number);
 	struct day_reader *reader = g_new0(struct day_reader, 1);
 	int result = open_reader(reader, path, store->reader_cache_kb, err);
 
@@ -172,7 +171,7 @@ static int make_day(
 	struct day *day = g_new0(struct day, 1);
 	*day = (struct day){.store = store, .number = number, .inode = inode};
 	day->start = number * CLOCK_DAY;
-	day->path = g_steal_pointer(&path);
+	day->path = g_strdup(path);
 	day->wal.store = store;
 	day->wal.day = day;
 	day->wal.path = day->path;
@@ -237,6 +236,11 @@ static void forget_handle(struct store *store, int64_t number)
 	pthread_mutex_unlock(&store->days_lock);
 }
 
+void day_replaced(struct store *store, int64_t number)
+{
+	forget_handle(store, number);
+}
+
 bool day_in_place(const struct day *day)
 {
 	struct stat st;
@@ -261,7 +265,7 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 	struct day *day = find_listed(store, number, &st);
 	if (day == NULL) {
 		unlist_oldest(store);
-		result = make_day(store, number, st.st_ino, &day, err);
+		result = make_day(store, number, path, st.st_ino, &day, err);
 		if (result == 1) {
 			day->listed = true;
 			g_hash_table_insert(store->days, &day->number, day);
@@ -284,6 +288,19 @@ int day_create(struct store *store, int64_t number, struct day **day_r, struct e
 	if (result == 0 && file_make(store, path, DAY_VERSION, schema, err) == 0)
 		result = day_acquire(store, number, day_r, err);
 	if (result == 0)
+		error_set(err, "store file %s does not stay", path);
+	return result == 1 ? 0 : -1;
+}
+
+int day_make_apart(struct store *store, int64_t number, const char *path, struct day **day_r,
+        struct error *err)
+{
+	if (file_make(store, path, DAY_VERSION, schema, err) < 0)
+		return -1;
+	int result = make_day(store, number, path, 0, day_r, err);
+	if (result == 1)
+		(*day_r)->refs = 1;
+	else if (result == 0)
 		error_set(err, "store file %s does not stay", path);
 	return result == 1 ? 0 : -1;
 }

@@ -209,8 +209,9 @@ static void mend(const char *path)
 
 static bool is_leftover(const char *name)
 {
-	static const char *const ends[] = {
-	        STORE_DROPPED, MAKING, MAKING "-wal", MAKING "-shm", MAKING "-journal"};
+	static const char *const ends[] = {STORE_DROPPED, MAKING, MAKING "-wal", MAKING "-shm",
+	        MAKING "-journal", STORE_ERASED, STORE_ERASED "-wal", STORE_ERASED "-shm",
+	        STORE_ERASED "-journal"};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(ends); i++)
 		if (g_str_has_suffix(name, ends[i]))

@@ -11,6 +11,7 @@ libstore_a_SOURCES = \
 	store/day.c store/day.h \
 	store/day_write.c \
 	store/dict.c store/dict.h \
+	store/erase.c store/erase.h store/erase-private.h store/erase_control.c store/erase_day.c \
 	store/fetch.c store/fetch.h \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
@@ -27,6 +28,7 @@ libstore_a_SOURCES = \
 	store/private.h \
 	store/prune.c \
 	store/renew.c store/renew.h \
+	store/put.c store/put.h \
 	store/record.c store/record.h \
 	store/rollup.c store/rollup.h \
 	store/row.c store/row.h \
@@ -38,6 +40,7 @@ libstore_a_SOURCES = \
 	store/store.c store/store.h \
 	store/tail.h \
 	store/terms.c store/terms.h \
+	store/tombstone.c store/tombstone.h \
 	store/words.c store/words.h \
 	store/writer.c store/writer.h
 
@@ -66,9 +69,11 @@ store_tests = \
 	tests/unit/test_store \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
+	tests/unit/test_store_erase \
 	tests/unit/test_store_renew \
 	tests/unit/test_store_search \
-	tests/unit/test_store_writer
+	tests/unit/test_store_writer \
+	tests/unit/test_tombstone
 check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
 store_test_support = tests/support/unit.h tests/unit/store_support.c tests/unit/store_support.h
@@ -83,6 +88,10 @@ tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_te
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
 tests_unit_test_store_renew_SOURCES = tests/unit/test_store_renew.c $(store_test_support)
 tests_unit_test_store_renew_LDADD = $(store_test_libs)
+tests_unit_test_store_erase_SOURCES = tests/unit/test_store_erase.c $(store_test_support)
+tests_unit_test_store_erase_LDADD = $(store_test_libs)
+tests_unit_test_tombstone_SOURCES = tests/unit/test_tombstone.c $(store_test_support)
+tests_unit_test_tombstone_LDADD = $(store_test_libs)
 tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c $(store_test_support)
 tests_unit_test_store_crash_LDADD = $(store_test_libs)
 tests_unit_test_store_search_SOURCES = tests/unit/test_store_search.c $(store_test_support)

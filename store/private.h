@@ -11,6 +11,7 @@
 #include "store/day.h"
 #include "store/helper.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 
 /* For tests: called at places of a commit by their name; a result other than 0 makes the commit
  * fail there. */
@@ -36,6 +37,11 @@ struct store {
 	/* Of the committing thread. */
 	GHashTable *uncounted; /* event ids that the ledger has not counted yet */
 	GPtrArray *writers;    /* days with an open writer, latest used last */
+	struct {
+		struct tombstones *stones; /* of all erasures; writers only */
+		uint8_t key[TOMBSTONE_KEY_BYTES];
+		GString *text; /* what is left of one */
+	} erase;
 	store_fault *fault;
 	void *fault_ctx;
 };
@@ -49,6 +55,7 @@ char *store_day_path(struct store *store, int64_t day);
 bool store_day_of_name(const char *name, gint64 *day_r);
 
 #define STORE_DROPPED ".dropped" /* end of the name of a day file that is about to be unlinked */
+#define STORE_ERASED ".erased"   /* and of one that is about to take its place */
 
 /* Notes the highest arrival number of a day. */
 void store_set_day_mark(struct store *store, gint64 number, uint64_t mark);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/erase-private.h"
 #include "store/file.h"
 #include "store/private.h"
 
@@ -195,7 +196,11 @@ static int open_parts(struct store *store, struct error *err)
 		file_mend_all(store);
 		store->helper = helper_start();
 	}
-	return control_open(&store->control, store, err) < 0 ? -1 : find_mark(store, err);
+	return control_open(&store->control, store, err) < 0 ||
+	                       (store->mode == STORE_WRITE && erase_load(store, err) < 0) ||
+	                       find_mark(store, err) < 0
+	               ? -1
+	               : 0;
 }
 
 int store_open(struct store **store_r, const char *dir, enum store_mode mode,
@@ -251,6 +256,7 @@ void store_close(struct store **store_r)
 	control_close(&store->control);
 	if (store->lock >= 0)
 		close(store->lock);
+	erase_unload(store);
 	g_ptr_array_unref(store->writers);
 	g_hash_table_unref(store->days);
 	g_hash_table_unref(store->day_mark);
