@@ -177,23 +177,37 @@ static int import_sum(
 	return err->set ? -1 : 0;
 }
 
-static int import_hand_over(struct importer *importer, const char *path, struct error *err)
+static int import_post(struct importer *importer, const char *path, const char *damage,
+        struct upload *upload, struct error *err)
 {
 	g_autofree char *name = import_name(path);
 	g_autofree char *not_after = g_strdup_printf("%" G_GINT64_FORMAT, history_not_after(path));
 	g_autoptr(GString) uri = g_string_new("/api/v1/import");
 	g_autoptr(GString) body = g_string_new(NULL);
-	struct upload upload = {.importer = importer, .text = g_string_new(NULL)};
 	long status = 0;
 
 	client_parameter(uri, "source", name);
 	client_parameter(uri, "not_after", not_after);
+	if (damage != NULL)
+		client_parameter(uri, "damage", damage);
+	if (http_post(importer->http, uri->str, import_upload, upload, &status, body, err) < 0)
+		return -1;
+	return import_sum(importer, status, body, err);
+}
+
+static int import_hand_over(struct importer *importer, const char *path, struct error *err)
+{
+	struct upload upload = {.importer = importer, .text = g_string_new(NULL)};
+
 	upload.input = input_open(path, err);
-	if (upload.input != NULL && http_post(importer->http, uri->str, import_upload, &upload,
-	                                    &status, body, err) == 0)
-		import_sum(importer, status, body, err);
-	if (upload.err.set)
+	if (upload.input != NULL)
+		import_post(importer, path, NULL, &upload, err);
+	/* Known only when the lines are sent: another request, without lines, tells it. */
+	if (upload.err.set) {
 		import_damage(importer, &upload.err);
+		if (!err->set)
+			import_post(importer, path, upload.err.text, &upload, err);
+	}
 	input_close(&upload.input);
 	g_string_free(upload.text, TRUE);
 	return err->set ? -1 : 0;

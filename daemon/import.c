@@ -13,10 +13,12 @@ struct import {
 	struct capture_stream *stream;
 	struct capture_source *source;
 	char *name;
+	char *damage;  /* why the source could not be read to its end; NULL = it could */
 	GString *rest; /* a line whose end has not come yet */
 	struct store_source before;
 	uint64_t ticket;
 	int64_t offset;
+	int64_t last; /* time of the last line */
 };
 
 /* The ledger's counts of a source; zeros where it has none. */
@@ -42,22 +44,24 @@ static void import_free(struct import *import)
 	capture_stream_free(&import->stream);
 	g_string_free(import->rest, TRUE);
 	g_free(import->name);
+	g_free(import->damage);
 	g_free(import);
 }
 
-static void *import_begin(void *ctx, const char *name, int64_t not_after, struct error *err)
+static void *import_begin(void *ctx, const struct query_import_target *target, struct error *err)
 {
 	struct import_context *context = ctx;
 	struct import *import = g_new0(struct import, 1);
-	const struct line_reader_config reader = {
-	        .node = context->node, .not_after = not_after > 0 ? not_after : clock_now()};
+	const struct line_reader_config reader = {.node = context->node,
+	        .not_after = target->not_after > 0 ? target->not_after : clock_now()};
 
 	import->context = context;
-	import->name = g_strdup(name);
+	import->name = g_strdup(target->source);
+	import->damage = g_strdup(target->damage);
 	import->rest = g_string_new(NULL);
 	import->stream = capture_stream_new(context->capture, err);
 	if (import->stream != NULL)
-		import->source = capture_source_new(import->stream, name, &reader, err);
+		import->source = capture_source_new(import->stream, import->name, &reader, err);
 	if (import->source == NULL || import_counts(import, &import->before, err) < 0) {
 		import_free(import);
 		return NULL;
@@ -77,7 +81,8 @@ static int import_late(struct import *import, struct error *err)
 
 static void import_line(struct import *import, struct slice line)
 {
-	capture_line(import->source, slice_head(line, SPLIT_LIMIT), import->offset, false);
+	import->last =
+	        capture_line(import->source, slice_head(line, SPLIT_LIMIT), import->offset, false);
 	import->offset += (int64_t)line.n + 1;
 }
 
@@ -130,11 +135,22 @@ static int import_rest(struct import *import, struct error *err)
 	return 0;
 }
 
+static int import_gap(struct import *import, struct error *err)
+{
+	if (import->damage == NULL)
+		return 0;
+	if (!capture_try_begin(import->source, FLUSH_TIMEOUT))
+		return import_late(import, err);
+	capture_gap(import->source, import->last, 0, -1, import->damage);
+	import->ticket = capture_end(import->source, SLICE_NONE);
+	return 0;
+}
+
 static int import_finish(struct import *import, GString *out, struct error *err)
 {
 	struct store_source after;
 
-	if (import_rest(import, err) < 0)
+	if (import_rest(import, err) < 0 || import_gap(import, err) < 0)
 		return -1;
 	if (import->ticket != 0 &&
 	        capture_wait(import->context->capture, import->ticket, FLUSH_TIMEOUT) != 1)

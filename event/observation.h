@@ -66,6 +66,7 @@ struct envelope;
 	TEXT(from)          /* envelope sender without <>; empty = null sender */ \
 	TEXT(to) \
 	TEXT(orig_to) \
+	TEXT(ctladdr)    /* Sendmail: local address that led to `to`, or the sender */ \
 	TEXT(service)    /* delivery agent or daemon: smtp, lmtp, local, pipe, virtual, error */ \
 	TEXT(relay_host) /* relay=host[ip]:port */ \
 	TEXT(relay_ip) \

@@ -2,6 +2,7 @@
 liblogtail_a_SOURCES += \
 	logtail/follow.c logtail/follow.h \
 	logtail/generation.c logtail/generation.h \
+	logtail/gunzip.c logtail/gunzip.h \
 	logtail/history.c logtail/history.h \
 	logtail/journal.c logtail/journal.h \
 	logtail/position.c logtail/position.h \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "logtail/gunzip.h"
 #include "logtail/split.h"
 #include "logtail/syslog.h"
 
@@ -20,7 +21,9 @@ struct history {
 	char *name;
 	int fd;
 	gboolean at_end;
-	struct archive *archive; /* NULL: plain text */
+	struct archive *archive; /* it, gunzip or, for plain text, none */
+	struct gunzip *gunzip;   /* libarchive does not look at the CRC of gzip */
+	gboolean trusting;       /* gzip is not checked before it is read */
 	char *damage;            /* why it cannot be unpacked further */
 	const char *block;       /* unpacked by libarchive, not given yet */
 	size_t block_n;
@@ -38,7 +41,6 @@ static const struct magic {
 	size_t n;
 	int (*support)(struct archive *archive);
 } magics[] = {
-        {"\x1f\x8b", 2, archive_read_support_filter_gzip},
         {"BZh", 3, archive_read_support_filter_bzip2},
         {"\xfd"
          "7zXZ",
@@ -50,8 +52,10 @@ static const struct magic {
         {"\x5d\x00\x00", 3, archive_read_support_filter_lzma},
 };
 
-static ssize_t history_read(struct history *history, char *block, size_t size, struct error *err)
+static ssize_t history_read(void *ctx, char *block, size_t size, struct error *err)
 {
+	struct history *history = ctx;
+
 	if (history->first_given < history->first_n) {
 		size_t n = MIN(size, history->first_n - history->first_given);
 		memcpy(block, history->first + history->first_given, n);
@@ -121,9 +125,20 @@ static void history_unpack(struct history *history, const struct magic *magic)
 		history_damaged(history, "its header is cut or broken");
 }
 
+static void history_gunzip(struct history *history, gint64 start)
+{
+	struct stat st;
+	gboolean again = !history->trusting && start >= 0 && fstat(history->fd, &st) == 0 &&
+	                 S_ISREG(st.st_mode);
+
+	history->gunzip = gunzip_new(history_read, history, again ? history->fd : -1, start);
+}
+
 /* A pipe may give fewer bytes than were asked for. */
 static int history_look(struct history *history, struct error *err)
 {
+	const off_t start = lseek(history->fd, 0, SEEK_CUR); /* -1: a pipe */
+
 	while (history->first_n < PEEK) {
 		ssize_t n = read(
 		        history->fd, history->first + history->first_n, PEEK - history->first_n);
@@ -137,13 +152,15 @@ static int history_look(struct history *history, struct error *err)
 	}
 	history->bytes_read = history->first_n;
 	struct slice first = slice_make(history->first, history->first_n);
+	if (slice_starts(first, SLICE("\x1f\x8b")))
+		history_gunzip(history, start);
 	for (size_t i = 0; i < G_N_ELEMENTS(magics); i++)
 		if (slice_starts(first, slice_make(magics[i].bytes, magics[i].n)))
 			history_unpack(history, &magics[i]);
 	return 0;
 }
 
-struct history *history_open(const char *path, struct error *err)
+static struct history *open_history(const char *path, gboolean trusting, struct error *err)
 {
 	gboolean input = strcmp(path, "-") == 0;
 	int fd = input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -155,9 +172,15 @@ struct history *history_open(const char *path, struct error *err)
 	struct history *history = g_new0(struct history, 1);
 	history->name = g_strdup(input ? "standard input" : path);
 	history->fd = fd;
+	history->trusting = trusting;
 	if (history_look(history, err) != 0)
 		history_close(&history);
 	return history;
+}
+
+struct history *history_open(const char *path, struct error *err)
+{
+	return open_history(path, FALSE, err);
 }
 
 void history_close(struct history **history)
@@ -166,6 +189,7 @@ void history_close(struct history **history)
 		return;
 	if ((*history)->archive != NULL)
 		archive_read_free((*history)->archive);
+	gunzip_free(&(*history)->gunzip);
 	splitter_free(&(*history)->split);
 	close((*history)->fd);
 	g_free((*history)->damage);
@@ -173,10 +197,23 @@ void history_close(struct history **history)
 	g_clear_pointer(history, g_free);
 }
 
+static ssize_t block_of_gzip(struct history *history, char *block, size_t size, struct error *err)
+{
+	struct error why = {0};
+	ssize_t n = gunzip_block(history->gunzip, block, size, &why);
+
+	if (n >= 0)
+		return n;
+	history_damaged(history, why.text);
+	return history_fail(history, err);
+}
+
 ssize_t history_block(struct history *history, char *block, size_t size, struct error *err)
 {
 	if (history->at_end)
 		return 0;
+	if (history->gunzip != NULL)
+		return block_of_gzip(history, block, size, err);
 	if (history->archive == NULL)
 		return history_read(history, block, size, err);
 	if (history->damage != NULL)
@@ -334,7 +371,8 @@ struct sort_entry {
 static gint64 first_stamp(const char *path)
 {
 	struct syslog_clock *clock = syslog_clock_new(NULL, history_not_after(path), NULL);
-	struct history *history = history_open(path, NULL);
+	/* Only for the order: what it says is read again. */
+	struct history *history = open_history(path, TRUE, NULL);
 	gint64 stamp = G_MAXINT64, offset;
 	struct syslog_line parsed;
 	struct slice line;

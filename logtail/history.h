@@ -11,7 +11,8 @@
 
 struct history;
 
-/* `path` "-" = standard input. What the file is, its first bytes tell, not its name. */
+/* `path` "-" = standard input. What the file is, its first bytes tell, not its name. A gzip file is
+ * checked, member by member, before text of it is given; from a pipe it cannot be. */
 struct history *history_open(const char *path, struct error *err);
 void history_close(struct history **history);
 

@@ -131,6 +131,7 @@ static bool sendmail_read(struct dialect_line *in, struct observation *seen)
 		read_line(text, seen);
 		more = begin_list(in, seen);
 		decode(&seen->from, in->text);
+		decode(&seen->ctladdr, in->text);
 		decode(&seen->reason, in->text);
 		decode(&seen->message_id, in->text);
 		/* A message that is given up was told to its sender by another one. */

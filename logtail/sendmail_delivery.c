@@ -17,7 +17,7 @@
 	}
 
 struct delivery {
-	struct slice list, mailer, relay, dsn, delay;
+	struct slice list, ctladdr, mailer, relay, dsn, delay;
 	struct slice reply, stat; /* reply: absent where it is not told */
 };
 
@@ -124,8 +124,9 @@ static void keep_field(struct slice name, struct slice value, struct delivery *g
 	const struct {
 		struct slice name;
 		struct slice *value;
-	} fields[] = {{WORD("mailer"), &got->mailer}, {WORD("relay"), &got->relay},
-	        {WORD("dsn"), &got->dsn}, {WORD("delay"), &got->delay}};
+	} fields[] = {{WORD("ctladdr"), &got->ctladdr}, {WORD("mailer"), &got->mailer},
+	        {WORD("relay"), &got->relay}, {WORD("dsn"), &got->dsn},
+	        {WORD("delay"), &got->delay}};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
 		if (slice_eq(name, fields[i].name))
@@ -225,6 +226,28 @@ static void read_link(struct observation *seen)
 	}
 }
 
+/* "<joe@mx.example> (5/60)": the local user in whose name this goes out (getctladdr()), which is
+ * the one whose alias or .forward file named the recipient, or the sender. It is that of the first
+ * of a list; what stands in <> was named by the client, not by an alias; util.c shortenstring()
+ * puts
+ * "..." into long ones. */
+static struct slice read_ctladdr(const struct delivery *got)
+{
+	struct slice rest = got->list, text = got->ctladdr, address;
+
+	if (slice_starts(rest, SLICE("<")) || !take_address(&rest, &address) || rest.n > 0)
+		return SLICE_NONE;
+	ptrdiff_t end = slice_rchr(text, ')'), open = slice_rchr(text, '(');
+	if (end >= 0 && (size_t)end + 1 == text.n && open > 0)
+		text = slice_trim(slice_head(text, (size_t)open));
+	if (slice_skip(&text, SLICE("<"))) {
+		if (text.n == 0 || text.p[text.n - 1] != '>')
+			return SLICE_NONE;
+		text.n--;
+	}
+	return slice_find(text, SLICE("...")) >= 0 ? SLICE_NONE : text;
+}
+
 static bool is_loopback(struct slice ip)
 {
 	return slice_starts(ip, SLICE("127.")) || slice_eq(ip, SLICE("::1"));
@@ -244,6 +267,7 @@ bool sendmail_read_attempt(struct slice rest, struct observation *seen)
 	if (!read_delivery(rest, &got) || !is_try(&got))
 		return false;
 	seen->to = got.list;
+	seen->ctladdr = read_ctladdr(&got);
 	seen->status = status_of(&got);
 	seen->service = got.mailer;
 	/* The port is not told: only relays of any port are meant. */
@@ -267,6 +291,7 @@ bool sendmail_read_queued(struct slice rest, struct observation *seen)
 	if (!read_delivery(rest, &got) || got.mailer.n == 0 || is_try(&got))
 		return false;
 	seen->to = got.list;
+	seen->ctladdr = read_ctladdr(&got);
 	return true;
 }
 

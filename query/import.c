@@ -4,6 +4,12 @@
 #define IMPORT_PATH "api/v1/import"
 #define REPORT_PATH "api/v1/report"
 
+void query_import_target_clear(struct query_import_target *target)
+{
+	g_clear_pointer(&target->source, g_free);
+	g_clear_pointer(&target->damage, g_free);
+}
+
 int query_import_target(const char *method, struct slice uri, struct query_import_target *target_r,
         struct query_answer *answer_r)
 {

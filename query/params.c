@@ -535,6 +535,7 @@ int params_read_import(
 	*target_r = (struct query_import_target){0};
 	reader_names(&reader);
 	struct slice source = reader_once(&reader, "source");
+	struct slice damage = reader_once(&reader, "damage");
 	if (source.n == 0)
 		faults_add(faults, SLICE("source"), SLICE(""), "source must be given");
 	reader_number(&reader, "not_after", 0, G_MAXINT64, &not_after);
@@ -542,5 +543,6 @@ int params_read_import(
 		return -1;
 	target_r->source = slice_dup(source);
 	target_r->not_after = (int64_t)not_after;
+	target_r->damage = damage.n > 0 ? slice_dup(damage) : NULL;
 	return 0;
 }

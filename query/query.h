@@ -118,11 +118,13 @@ void query_budget_give(struct query_budget *budget, size_t n);
 /* Makes an answer of one error: {"errors":[{"message":TEXT}]}. */
 void query_answer_error(struct query_answer *answer_r, unsigned status, const char *message);
 
-/* POST /api/v1/import?source=NAME&not_after=MS. */
+/* POST /api/v1/import?source=NAME&not_after=MS&damage=TEXT. */
 struct query_import_target {
 	char *source;      /* g_free */
 	int64_t not_after; /* ms; 0 = absent */
+	char *damage;      /* why the rest of the source cannot be read; g_free; NULL = it can */
 };
+void query_import_target_clear(struct query_import_target *target);
 /* 1: `uri` is the import target and *target_r is filled; 0: another path; -1: it is, but *answer_r
  * (405 or 400) says what is wrong with the request. */
 int query_import_target(const char *method, struct slice uri, struct query_import_target *target_r,

@@ -6,13 +6,13 @@
 #include "query/query.h"
 
 /* Takes log lines that `postwake import` sends because the daemon holds the store: POST
- * /api/v1/import?source=NAME&not_after=MS, from root and our own user only. Called in threads of
- * the server, for one import by one thread at a time; all NULL = not offered. feed may block: the
- * client then waits. */
+ * /api/v1/import?source=NAME&not_after=MS&damage=TEXT, from root and our own user only. Called in
+ * threads of the server, for one import by one thread at a time; all NULL = not offered. feed may
+ * block: the client then waits. */
 struct query_import {
 	void *ctx;
 	/* NULL with *err: refused; number EBUSY makes it a 409. */
-	void *(*begin)(void *ctx, const char *source, int64_t not_after, struct error *err);
+	void *(*begin)(void *ctx, const struct query_import_target *target, struct error *err);
 	/* After -1 the rest of the upload is read and dropped, and `end` called with aborted. */
 	int (*feed)(void *import, const char *bytes, size_t n, struct error *err);
 	/* Ends and frees it, always called (aborted: the client went away, or feed failed); appends

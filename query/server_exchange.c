@@ -12,7 +12,7 @@ void exchange_free(struct exchange *exchange)
 	access_free(exchange->narrowed);
 	key_unref(exchange->key);
 	query_budget_give(&exchange->server->budget, exchange->body_charged);
-	g_free(exchange->import_target.source);
+	query_import_target_clear(&exchange->import_target);
 	g_free(exchange->chunk);
 	if (exchange->body != NULL)
 		g_string_free(exchange->body, TRUE);

@@ -140,12 +140,10 @@ void import_end(struct exchange *exchange, bool aborted)
 static void import_step(struct exchange *exchange)
 {
 	const struct query_import *hooks = &exchange->server->config.import;
-	const struct query_import_target *target = &exchange->import_target;
 	struct error err = {0};
 
 	if (exchange->import == NULL && !exchange->failed) {
-		exchange->import =
-		        hooks->begin(hooks->ctx, target->source, target->not_after, &err);
+		exchange->import = hooks->begin(hooks->ctx, &exchange->import_target, &err);
 		if (exchange->import == NULL)
 			import_fail(exchange, &err);
 	}

@@ -58,6 +58,8 @@ static void put(struct domains *domains, GHashTable *list, char *word, bool deny
 int domains_add(struct domains *domains, struct slice word, enum domains_mode mode, bool deny,
         struct error *err)
 {
+	if (word.n > 1 && word.p[word.n - 1] == '.')
+		word.n--; /* as domains_hold does */
 	if (!is_domain(word))
 		return error_set(err, "\"%.*s\" is no domain", SLICE_ARG(word));
 	if (domains->lists->len == 0)

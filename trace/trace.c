@@ -182,6 +182,27 @@ static void feed_message_id(
 	set_message_id(message_of(trace, stream, seen)->story, seen);
 }
 
+/* The one address may lack the domain: it is a local user's. */
+static bool same_user(struct slice a, struct slice b)
+{
+	ptrdiff_t at_a = slice_rchr(a, '@'), at_b = slice_rchr(b, '@');
+
+	if (at_a >= 0 && at_b < 0)
+		a = slice_head(a, (size_t)at_a);
+	else if (at_b >= 0 && at_a < 0)
+		b = slice_head(b, (size_t)at_b);
+	return slice_eq_case(a, b);
+}
+
+/* What Sendmail expanded to `to`: its ctladdr=, where that is not the sender, who must be known. */
+static struct slice given_address(const struct story *story, const struct observation *seen)
+{
+	if (seen->ctladdr.n == 0 || !story->has_from || same_user(seen->ctladdr, story->from) ||
+	        slice_eq_case(seen->ctladdr, seen->to))
+		return seen->orig_to;
+	return seen->ctladdr;
+}
+
 static void feed_active(struct trace *trace, struct stream *stream, const struct observation *seen)
 {
 	struct message *message = message_of(trace, stream, seen);
@@ -201,12 +222,20 @@ static void feed_active(struct trace *trace, struct stream *stream, const struct
 			hop_index(trace, message);
 	}
 	if (seen->to.p != NULL)
-		inject_recipient(trace, message, seen->to, seen->orig_to);
+		inject_recipient(trace, message, seen->to, given_address(story, seen));
 }
 
 static void feed_attempt(struct trace *trace, struct stream *stream, const struct observation *seen)
 {
-	attempt_feed(trace, message_of(trace, stream, seen), seen);
+	struct message *message = message_of(trace, stream, seen);
+	struct observation told;
+
+	if (seen->ctladdr.n > 0) {
+		told = *seen;
+		told.orig_to = given_address(message->story, seen);
+		seen = &told;
+	}
+	attempt_feed(trace, message, seen);
 }
 
 static void feed_expired(struct trace *trace, struct stream *stream, const struct observation *seen)

@@ -140,6 +140,7 @@ def cut_archive(environment):
     done = here.daemon.postwake('-c', here.daemon.config, 'import', '-q', here.path('cut.gz'), here.log)
     expect('status', 2, done.returncode)
     expect_in('message', 'cut.gz is damaged', done.stderr)
+    expect('one gap', [True], ['cut.gz is damaged' in gap['text'] for gap in here.daemon.status()['gaps']])
     expect('nothing new', set(here.events), set(by_id(here.daemon.events())))
 
 

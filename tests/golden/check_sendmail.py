@@ -125,6 +125,17 @@ def check_inline_replies(count, form, scenarios, events, stories):
                 count.check(f"{form}: refusal of {scenario['case']}: {address}", True, ok)
 
 
+def aliases(path, scenario):
+    """What the client gave, by what Sendmail made of it: the ctladdr= that is a recipient of the SMTP session."""
+    given = {address for command, address, reply in scenario.get('inline', []) if command == 'RCPT' and reply[0] == '2'}
+    found = {}
+    for _, text in texts(path):
+        match = re.match(r'^(\w+): to=("[^"]*"|[^<",]+), ctladdr=<(.*?)> \(', text)
+        if match and match.group(1) == scenario['queue_id'] and match.group(3) in given:
+            found[match.group(2)] = match.group(3)
+    return found
+
+
 def check_stories(count, form, scenarios, events):
     path = os.path.join(HERE, form)
     given_up = expired(path)
@@ -150,7 +161,12 @@ def check_stories(count, form, scenarios, events):
         name = f"{form}: story of {scenario['case']}"
         count.check(name, want, {r: v for r, v in got[queue_id].items()})
         blank = [None] if injected[queue_id] == [None] else []
-        count.check(f'{name}: injections', sorted(set(want) | waits) or blank, sorted(injected[queue_id], key=str))
+        alias = aliases(path, scenario) if queue_id else {}
+        origin = {e['raw_rcpt_to']: e['orig_rcpt_to'] for e in events if e.get('queue_id') == queue_id
+                  and queue_id and 'orig_rcpt_to' in e}
+        count.check(f'{name}: aliases', alias, origin)
+        gave = {alias.get(r, r) for r in set(want) | waits}
+        count.check(f'{name}: injections', sorted(gave) or blank, sorted(injected[queue_id], key=str))
         if not want and not waits and blank:
             count.check(f'{name}: accepted though nobody got it', True, bool(scenario['children']))
 

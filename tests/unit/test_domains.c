@@ -31,7 +31,7 @@ START_TEST(a_domain_is_found_in_any_case_and_with_its_final_dot)
 	struct domains *domains = domains_new();
 
 	check(domains, "", "a@example.com root");
-	add(domains, DOMAINS_EXACT, "Example.COM b.example [192.0.2.1]");
+	add(domains, DOMAINS_EXACT, "Example.COM. b.example [192.0.2.1]");
 	check(domains, "a@example.com A@EXAMPLE.com. \"x@y\"@b.example a@[192.0.2.1]",
 	        "a@sub.example.com a@example.org a@ @ a@. root a@com");
 	domains_free(&domains);

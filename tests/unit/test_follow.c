@@ -767,6 +767,28 @@ START_TEST(a_damaged_archive_gives_what_is_readable_and_a_gap)
 }
 END_TEST
 
+START_TEST(an_archive_with_a_wrong_crc_gives_nothing_and_a_gap)
+{
+	g_autofree char *bytes = NULL;
+	gsize n;
+
+	ten_lines_killed_after(5);
+	log_box_rename(&box, NULL, "mail.log.2");
+	log_box_append(&box, "mail.log.1", "20 not to be trusted\n");
+	log_box_pack(&box, "mail.log.1", "gzip");
+	g_autofree char *packed = g_build_filename(box.folder, "mail.log.1.gz", NULL);
+	ck_assert(g_file_get_contents(packed, &bytes, &n, NULL));
+	bytes[n - 8] ^= 1;
+	ck_assert(g_file_set_contents(packed, bytes, (gssize)n, NULL));
+	log_box_append(&box, NULL, "30 after\n");
+	restart_and_run();
+	ASSERT_LINES(TEN "|30 after");
+	ck_assert_uint_eq(box.gaps->len, 1);
+	ck_assert_ptr_nonnull(strstr(box.gaps->pdata[0], "incorrect data check"));
+	log_box_close(&box);
+}
+END_TEST
+
 START_TEST(a_file_being_compressed_is_read_from_the_plain_one)
 {
 	ten_lines_killed_after(5);
@@ -875,6 +897,7 @@ UNIT_MAIN("follow", a_line_waits_for_its_newline,
         a_log_behind_a_symbolic_link_is_followed_with_its_rotation,
         what_is_no_regular_file_is_an_error_that_goes_away,
         a_damaged_archive_gives_what_is_readable_and_a_gap,
+        an_archive_with_a_wrong_crc_gives_nothing_and_a_gap,
         a_file_being_compressed_is_read_from_the_plain_one,
         the_descriptor_wakes_for_writes_renames_and_new_files,
         several_followers_do_not_disturb_each_other, a_position_that_is_no_position_is_refused)

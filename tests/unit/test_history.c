@@ -167,6 +167,126 @@ START_TEST(a_damaged_archive_gives_its_whole_lines_and_then_an_error)
 }
 END_TEST
 
+/* Two members, "one two" and "three four", and where the second begins. */
+static char *two_members(gsize *n_r, gsize *second_r)
+{
+	char *bytes = NULL;
+	GStatBuf st;
+
+	g_free(write_bytes("a", "one\ntwo\n", -1));
+	g_free(write_bytes("b", "three\nfour\n", -1));
+	shell("gzip -nc a > x; gzip -nc b > y; cat x y > z");
+	g_autofree char *first = at("x"), *both = at("z");
+	ck_assert_int_eq(g_stat(first, &st), 0);
+	*second_r = (gsize)st.st_size;
+	ck_assert(g_file_get_contents(both, &bytes, n_r, NULL));
+	return bytes;
+}
+
+START_TEST(of_a_gzip_member_with_a_wrong_crc_or_length_nothing_is_given)
+{
+	gsize n, second;
+
+	begin();
+	g_autofree char *bytes = two_members(&n, &second);
+	for (gsize i = 1; i <= 8; i++) {
+		bytes[n - i] ^= 1;
+		ASSERT_READS(write_bytes("bad", bytes, (gssize)n), "one|two!");
+		bytes[n - i] ^= 1;
+		bytes[second - i] ^= 1;
+		ASSERT_READS(write_bytes("bad", bytes, (gssize)n), "!");
+		bytes[second - i] ^= 1;
+	}
+	ASSERT_READS(write_bytes("good", bytes, (gssize)n), "one|two|three|four");
+	end();
+}
+END_TEST
+
+START_TEST(no_flipped_bit_of_a_gzip_file_changes_a_line_unnoticed)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+	unsigned noticed = 0;
+	gsize n;
+
+	begin();
+	for (int i = 0; i < 60; i++)
+		g_string_append_printf(
+		        text, "%s%d %u", i > 0 ? "|" : "", i, (guint)i * 2654435761u);
+	g_autofree char *want = g_strdup(text->str), *bytes = NULL, *path = at("a.gz");
+	g_string_append_c(text, '\n');
+	g_strdelimit(text->str, "|", '\n');
+	g_free(write_bytes("a", text->str, -1));
+	shell("gzip -n a");
+	ck_assert(g_file_get_contents(path, &bytes, &n, NULL));
+	/* Behind the header, whose bits mean little. */
+	for (gsize bit = 80; bit < n * 8; bit++) {
+		bytes[bit / 8] ^= (char)(1 << bit % 8);
+		g_free(write_bytes("bad", bytes, (gssize)n));
+		bytes[bit / 8] ^= (char)(1 << bit % 8);
+		g_autofree char *bad = at("bad"), *got = read_all(bad);
+		/* The last byte of the text has bits that mean nothing. */
+		ck_assert(g_str_has_suffix(got, "!") || strcmp(got, want) == 0);
+		noticed += strcmp(got, "!") == 0;
+	}
+	/* The others look cut off: the end of the text was not found. */
+	ck_assert_uint_gt(noticed, (n - 10) * 8 * 9 / 10);
+	end();
+}
+END_TEST
+
+START_TEST(a_hole_of_zeros_in_a_gzip_file_gives_nothing_behind_the_last_sound_member)
+{
+	gsize n, second;
+
+	begin();
+	g_autofree char *bytes = two_members(&n, &second);
+	memset(bytes + second + 12, 0, 8);
+	ASSERT_READS(write_bytes("bad", bytes, (gssize)n), "one|two!");
+	end();
+}
+END_TEST
+
+START_TEST(what_follows_a_gzip_member_is_padding_a_member_or_damage)
+{
+	gsize n, second;
+
+	begin();
+	g_autofree char *bytes = two_members(&n, &second);
+	g_autofree char *more = g_malloc0(n + 300000);
+	memcpy(more, bytes, n);
+	ASSERT_READS(write_bytes("padded", more, (gssize)n + 300000), "one|two|three|four");
+	memcpy(more + n, "garbage", 7);
+	ASSERT_READS(write_bytes("garbage", more, (gssize)n + 7), "one|two|three|four!");
+	for (gsize cut = second + 1; cut < n; cut++) {
+		g_autofree char *path = write_bytes("cut", bytes, (gssize)cut);
+		g_autofree char *got = read_all(path);
+		ck_assert(g_str_has_prefix(got, "one|two") && g_str_has_suffix(got, "!"));
+	}
+	end();
+}
+END_TEST
+
+START_TEST(a_damaged_gzip_on_a_pipe_is_told_at_its_end)
+{
+	int saved = dup(STDIN_FILENO), fds[2];
+	gsize n, second;
+
+	begin();
+	g_autofree char *bytes = two_members(&n, &second);
+	bytes[n - 8] ^= 1;
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(write(fds[1], bytes, n), (ssize_t)n);
+	close(fds[1]);
+	dup2(fds[0], STDIN_FILENO);
+	g_autofree char *got = read_all("-");
+	ck_assert(g_str_has_prefix(got, "one|two") && g_str_has_suffix(got, "!"));
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+	close(fds[0]);
+	end();
+}
+END_TEST
+
 START_TEST(nul_bytes_go_and_the_offset_is_that_of_the_first_byte)
 {
 	static const char bytes[] = "o\0ne\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0two\n";
@@ -365,6 +485,11 @@ UNIT_MAIN("history", a_plain_file_is_read_with_or_without_a_last_newline,
         each_kind_of_compression_is_told_by_content, a_compressed_empty_file_has_no_line,
         concatenated_members_are_one_stream,
         a_damaged_archive_gives_its_whole_lines_and_then_an_error,
+        of_a_gzip_member_with_a_wrong_crc_or_length_nothing_is_given,
+        no_flipped_bit_of_a_gzip_file_changes_a_line_unnoticed,
+        a_hole_of_zeros_in_a_gzip_file_gives_nothing_behind_the_last_sound_member,
+        what_follows_a_gzip_member_is_padding_a_member_or_damage,
+        a_damaged_gzip_on_a_pipe_is_told_at_its_end,
         nul_bytes_go_and_the_offset_is_that_of_the_first_byte,
         lines_around_64_kib_are_cut_exactly_there,
         standard_input_is_read_compressed_too_and_in_small_pieces,

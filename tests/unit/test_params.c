@@ -452,7 +452,7 @@ START_TEST(an_import_needs_a_source)
 		int result;
 		unsigned status;
 	} rows[] = {
-	        {"/api/v1/import?source=mail.log.1&not_after=1700000000000", 1, 0},
+	        {"/api/v1/import?source=mail.log.1&not_after=1700000000000&damage=a%20b", 1, 0},
 	        {"/api/v1/import/?source=x", 1, 0},
 	        {"/api/v1/import", -1, 400},
 	        {"/api/v1/import?source=x&not_after=soon", -1, 400},
@@ -471,8 +471,11 @@ START_TEST(an_import_needs_a_source)
 		if (i == 0) {
 			ck_assert_str_eq(target.source, "mail.log.1");
 			ck_assert_int_eq(target.not_after, INT64_C(1700000000000));
+			ck_assert_str_eq(target.damage, "a b");
+		} else {
+			ck_assert_ptr_null(target.damage);
 		}
-		g_free(target.source);
+		query_import_target_clear(&target);
 		query_answer_clear(&answer);
 	}
 }

@@ -148,6 +148,29 @@ START_TEST(what_the_submission_client_hands_to_its_own_host_is_a_hop)
 }
 END_TEST
 
+START_TEST(the_controlling_address_is_told_of_one_recipient_that_no_client_named)
+{
+	static const struct {
+		const char *to, *ctladdr, *want;
+	} cases[] = {{"j@b", "<joe@mx.example> (5/60)", "joe@mx.example"},
+	        {"\"|cat >/dev/null\"", "<p@mx.example> (65534/0)", "p@mx.example"},
+	        {"/srv/box", "joe (5/60)", "joe"}, {"j@b", "joe", "joe"},
+	        {"<j@b>", "<joe@mx.example> (5/60)", NULL},
+	        {"j@b,k@b", "<joe@mx.example> (5/60)", NULL},
+	        {"j@b", "<joe@a.long...name.example> (5/60)", NULL}, {"j@b", "<joe (5/60)", NULL},
+	        {"j@b", "(5/60)", "(5/60)"}};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *text = g_strdup_printf("6AM1SV7P010303: to=%s, ctladdr=%s, " REST
+		                                        "dsn=2.0.0, stat=Sent",
+		        cases[i].to, cases[i].ctladdr);
+		struct got got = read_slice(slice_str(text));
+		same(text, "ctladdr", got.seen[0].ctladdr, cases[i].want);
+		got_free(&got);
+	}
+}
+END_TEST
+
 static const struct row {
 	const char *text;
 	enum observation_kind kind;
@@ -308,6 +331,7 @@ END_TEST
 
 UNIT_MAIN("sendmail", attempts_are_read_whatever_the_other_host_says,
         a_line_with_many_recipients_gives_an_observation_for_each,
+        the_controlling_address_is_told_of_one_recipient_that_no_client_named,
         what_the_submission_client_hands_to_its_own_host_is_a_hop, each_form_of_line_is_told_apart,
         a_message_given_up_is_told_with_the_notice_about_it,
         the_dialect_speaks_for_the_names_of_sendmail_only,

@@ -705,13 +705,13 @@ static struct {
 } import;
 static pthread_mutex_t import_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void *import_begin(void *ctx, const char *source, int64_t not_after, struct error *err)
+static void *import_begin(void *ctx, const struct query_import_target *target, struct error *err)
 {
 	pthread_mutex_lock(&import_lock);
 	import.begun++;
 	import.fed = g_string_new(NULL);
-	import.source = g_strdup(source);
-	import.not_after = not_after;
+	import.source = g_strdup(target->source);
+	import.not_after = target->not_after;
 	pthread_mutex_unlock(&import_lock);
 	if (import.begin_error == 0)
 		return ctx;

@@ -247,11 +247,10 @@ START_TEST(a_key_opens_what_it_grants_in_both_forms)
 END_TEST
 
 /* Imports and reports are for this machine. */
-static void *never_begin(void *ctx, const char *source, int64_t not_after, struct error *err)
+static void *never_begin(void *ctx, const struct query_import_target *target, struct error *err)
 {
 	(void)ctx;
-	(void)source;
-	(void)not_after;
+	(void)target;
 	error_set(err, "must not be called");
 	return NULL;
 }

@@ -154,6 +154,27 @@ START_TEST(a_mail_ends_with_its_last_outcome)
 }
 END_TEST
 
+START_TEST(an_alias_is_the_given_address_where_it_is_not_the_sender)
+{
+	struct outcome *o = script_run(
+	        NULL, SCRIPT(FROM("12"), SENT("14", "a@y.example") " ctladdr=joe@x.example",
+	                      SENT("15", "b@y.example") " ctladdr=S@X.example",
+	                      SENT("15", "c@y.example") " ctladdr=s"));
+
+	check_events(o,
+	        WANT("injection joe@x.example", "delivery a@y.example", "injection b@y.example",
+	                "delivery b@y.example", "injection c@y.example", "delivery c@y.example"));
+	check_field(o, 1, "orig_rcpt_to", "joe@x.example");
+	check_field(o, 3, "orig_rcpt_to", "");
+	check_field(o, 5, "orig_rcpt_to", "");
+	outcome_free(o);
+	/* Who sent it is not known: nor is whether it is an alias. */
+	o = script_run(NULL, SCRIPT(SENT("14", "a@y.example") " ctladdr=joe@x.example"));
+	check_events(o, WANT("injection a@y.example", "delivery a@y.example"));
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(queue_ids_tell_their_birth_unless_they_may_be_others)
 {
 	static const struct {
@@ -183,4 +204,5 @@ UNIT_MAIN("trace_sendmail", the_line_from_tells_the_origin_and_the_queue_id_the_
         the_submission_client_and_the_daemon_tell_one_mail, so_they_do_when_the_daemon_is_faster,
         an_address_that_was_not_accepted_is_refused_in_stories_only,
         a_notice_of_sendmail_has_the_null_sender_and_a_parent, a_mail_ends_with_its_last_outcome,
+        an_alias_is_the_given_address_where_it_is_not_the_sender,
         queue_ids_tell_their_birth_unless_they_may_be_others)

@@ -331,6 +331,7 @@ static inline void step_read(struct step *step, const char *line)
 	step->seen.from = step_value(step, "from");
 	step->seen.to = step_value(step, "to");
 	step->seen.orig_to = step_value(step, "orig");
+	step->seen.ctladdr = step_value(step, "ctladdr");
 	step->seen.new_queue_id = step_value(step, "new");
 	step->seen.orig_queue_id = step_value(step, "old");
 	step->seen.message_id = step_value(step, "id");
