@@ -86,7 +86,7 @@ static struct pattern final_words[] = {
 /* "<user@example.com>:" at the start of a line, in whatever language the rest is. */
 static bool names_one(const char *text)
 {
-	static struct pattern colon = {.text = "^<" ADDRESS_PATTERN ">:"};
+	static struct pattern colon = {.text = "^<" ANGLED_PATTERN ">:"};
 
 	return text != NULL && pattern_matches(&colon, text);
 }
