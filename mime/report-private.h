@@ -101,7 +101,12 @@ void status_groups(const char *text, GPtrArray *recipients);
 /* report_signs.c: what the outside and the words of a mail say. */
 bool signs_of_bounce(const struct parts *parts, const char *text);
 bool signs_of_delay(const struct parts *parts, const char *text);
+/* Of mail that arrived, in the words of a server. */
+bool signs_of_success(const struct parts *parts, const char *text);
+/* Of a server or a null sender, which people's programs have too; of a server alone. */
 bool signs_of_daemon(const struct parts *parts);
+bool signs_of_server(const struct parts *parts);
+bool signs_of_list(const struct parts *parts);
 
 /* report_original.c */
 void original_read(struct report *report, const char *header);

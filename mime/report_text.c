@@ -270,6 +270,19 @@ static char *opening(const struct letter *letter)
 	return text_one_line(text->str, OPENING_MAX);
 }
 
+/* "Reason: …" of whoever it is about. */
+static char *reason_line(const struct letter *letter)
+{
+	static struct pattern reason = {
+	        .text = "^\\s*(?:reason|error|cause|diagnosis|explanation|grund)\\s*:\\s*(\\S.*)$"};
+	char *said = NULL;
+
+	for (guint i = 0; i < letter->n && letter->places == NULL; i++)
+		if (pattern_take(&reason, letter->lines[i], &said, NULL))
+			break;
+	return said;
+}
+
 /* What is said of a recipient, `me` among them. */
 static char *saying(
         const struct letter *letter, guint me, const char *address, guint at, const char *rest)
@@ -281,7 +294,8 @@ static char *saying(
 	g_autofree char *reply = reply_line(letter, me, address, said);
 	if (reply == NULL && !gives_reason(said)) {
 		g_free(said);
-		return opening(letter);
+		said = reason_line(letter);
+		return said != NULL ? said : opening(letter);
 	}
 	if (reply == NULL || strstr(said, reply) != NULL)
 		return said;
@@ -537,6 +551,24 @@ static bool take_groups(struct letter *letter, const char *whole)
 	return recipients->len > 0;
 }
 
+/* Fields of the original that the text repeats: the one address that they say it went to. */
+static char *repeated_to(const struct letter *letter)
+{
+	static struct pattern to = {.text = "^\\s+To\\s*:\\s*<?" ADDRESS_PATTERN ">?\\s*$"};
+	g_autofree char *found = NULL;
+
+	for (guint i = 0; i < letter->n; i++) {
+		g_autofree char *address = NULL;
+		if (!pattern_take(&to, letter->lines[i], &address, NULL) ||
+		        is_party(letter, address) || same_address(found, address))
+			continue;
+		if (found != NULL)
+			return NULL;
+		found = g_steal_pointer(&address);
+	}
+	return g_steal_pointer(&found);
+}
+
 /* The original went to one address only. */
 static bool take_original(struct letter *letter)
 {
@@ -546,6 +578,8 @@ static bool take_original(struct letter *letter)
 		original = letter->report->text[REPORT_ORIGINAL_HEADERS];
 	g_autofree char *to = original != NULL ? fields_get(original, "To") : NULL;
 
+	if (to == NULL)
+		to = repeated_to(letter);
 	if (to == NULL || strchr(to, ',') != NULL)
 		return false;
 	take_address(letter, to);
@@ -698,6 +732,18 @@ static void read_bounce(struct letter *letter, const char *whole)
 	tell_all(letter);
 }
 
+/* Whether the address stands as in a list of failures. Whoever is no server may name any address in
+ * a sentence. */
+static bool names_plainly(const struct report *report)
+{
+	static const char *const loose[] = {"text", "sentence", "any", "reply", "status"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(loose); i++)
+		if (strcmp(report->form, loose[i]) == 0)
+			return false;
+	return true;
+}
+
 bool report_read_text(const struct parts *parts, struct report *report)
 {
 	g_autofree char *whole = NULL;
@@ -711,6 +757,13 @@ bool report_read_text(const struct parts *parts, struct report *report)
 	if (found && signs_of_delay(parts, text)) {
 		report->kind = REPORT_NONE;
 		report->form = "delay";
+	} else if (found && signs_of_success(parts, text)) {
+		report->kind = REPORT_NONE;
+		report->form = "success";
+	} else if (found && !signs_of_server(parts) && parts_find(parts, PART_ORIGINAL) == NULL &&
+	           !names_plainly(report)) {
+		report->kind = REPORT_NONE;
+		report->form = "nobody's";
 	}
 	letter_close(&letter);
 	return found;
