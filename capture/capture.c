@@ -403,3 +403,52 @@ void capture_tick(struct capture *capture, int64_t now)
 	capture->told = counts;
 	store_writer_end(capture->writer, false);
 }
+
+struct forgetting {
+	struct capture *capture;
+	trace_holds *holds;
+	void *ctx;
+	uint64_t n;
+};
+
+/* What the memory has no room for is in the store only. */
+static int capture_forget_saved(void *ctx, struct slice key, struct slice value, struct error *err)
+{
+	struct forgetting *forgetting = ctx;
+
+	(void)err;
+	if (trace_saved_holds(key, value, forgetting->holds, forgetting->ctx)) {
+		store_batch_state(forgetting->capture->batch, key, SLICE_NONE);
+		forgetting->n++;
+	}
+	return 0;
+}
+
+static int capture_done(void *ctx, struct error *err)
+{
+	(void)ctx;
+	(void)err;
+	return 0;
+}
+
+int capture_forget(
+        struct capture *capture, trace_holds *holds, void *ctx, uint64_t *n, struct error *err)
+{
+	struct forgetting forgetting = {capture, holds, ctx, 0};
+
+	capture_lock(capture);
+	unsigned known = trace_forget(capture->live->trace, holds, ctx);
+	int result = store_each_state(capture->store, capture_forget_saved, &forgetting, err);
+	store_batch_pending(capture->batch);
+	uint64_t ticket = store_writer_end(capture->writer, true);
+	*n = MAX(known, forgetting.n);
+	/* What the writer runs after it comes behind that commit. */
+	while (result == 0 && store_writer_wait(capture->writer, ticket, 1000) != 1)
+		result = store_writer_run(capture->writer, capture_done, NULL, err);
+	return result;
+}
+
+int capture_run(struct capture *capture, store_job *job, void *ctx, struct error *err)
+{
+	return store_writer_run(capture->writer, job, ctx, err);
+}

@@ -93,4 +93,13 @@ void capture_count(struct capture *capture, const char *name, int64_t n);
 /* Moves the clock of the live stream on and gives the trace's counters to the store. */
 void capture_tick(struct capture *capture, int64_t now);
 
+/* Forgets the open messages of the live stream that hold a text which is not to be kept, in memory
+ * and in the store, and waits until that is committed. Returns through *n_r how many; -1 with *err
+ * when the writer ended before. */
+int capture_forget(
+        struct capture *capture, trace_holds *holds, void *ctx, uint64_t *n_r, struct error *err);
+
+/* Runs a job in the writer's thread (store_writer_run). */
+int capture_run(struct capture *capture, store_job *job, void *ctx, struct error *err);
+
 #endif

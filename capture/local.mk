@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libcapture.a
 libcapture_a_SOURCES = \
 	capture/capture.c capture/capture.h \
+	capture/erase.c capture/erase.h \
 	capture/geo.c capture/geo.h \
 	capture/handover.c capture/handover.h \
 	capture/ingest.c capture/ingest.h \
@@ -10,14 +11,16 @@ libcapture_a_SOURCES = \
 	capture/report.c capture/report.h
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_capture tests/unit/test_capture_report tests/unit/test_geo \
-	tests/unit/test_ingest
-TESTS += tests/unit/test_capture tests/unit/test_capture_report tests/unit/test_geo \
-	tests/unit/test_ingest
+check_PROGRAMS += tests/unit/test_capture tests/unit/test_capture_erase \
+	tests/unit/test_capture_report tests/unit/test_geo tests/unit/test_ingest
+TESTS += tests/unit/test_capture tests/unit/test_capture_erase tests/unit/test_capture_report \
+	tests/unit/test_geo tests/unit/test_ingest
 tests_unit_test_geo_SOURCES = tests/unit/test_geo.c tests/support/unit.h
 tests_unit_test_geo_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c tests/support/pack.h tests/support/unit.h
 tests_unit_test_ingest_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_capture_erase_SOURCES = tests/unit/test_capture_erase.c $(store_test_support)
+tests_unit_test_capture_erase_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_report_SOURCES = tests/unit/test_capture_report.c tests/support/unit.h
 tests_unit_test_capture_report_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_SOURCES = tests/unit/test_capture.c tests/support/unit.h

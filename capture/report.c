@@ -35,6 +35,7 @@ struct reports {
 	struct header_map *map;
 	struct classifier *classifier;
 	char *customer_id, *subaccount_id;
+	bool keep;
 	GMutex lock;
 	GHashTable *recent; /* event_id -> ticket of the commit */
 };
@@ -134,6 +135,7 @@ struct reports *reports_new(const struct reports_config *config, struct error *e
 	        config->classifier != NULL ? config->classifier : classifier_default();
 	g_mutex_init(&reports->lock);
 	reports->recent = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+	reports->keep = config->keep;
 	reports->customer_id = g_strdup(config->customer_id != NULL ? config->customer_id : "1");
 	reports->subaccount_id =
 	        g_strdup(config->subaccount_id != NULL ? config->subaccount_id : "0");
@@ -230,6 +232,7 @@ struct making {
 	const struct reports *reports;
 	const struct report *report;
 	const struct report_recipient *recipient;
+	struct slice kept; /* of the mail; absent = nothing */
 	struct returned returned;
 	struct original original;
 	struct letterhead head;
@@ -259,6 +262,7 @@ static bool is_of_report(enum field field)
 	case FIELD_ERROR_CODE:
 	case FIELD_DSN:
 	case FIELD_BOUNCE_CLASS:
+	case FIELD_REPORT_MIME:
 		return true;
 	default:
 		return false;
@@ -378,6 +382,7 @@ static void put_failure(struct making *making)
 		making->event.field[FIELD_MX_HOST] = slice_str(r->mta);
 	g_snprintf(making->class, sizeof(making->class), "%d", class_of(making));
 	put(making, FIELD_BOUNCE_CLASS, making->class);
+	making->event.field[FIELD_REPORT_MIME] = making->kept;
 }
 
 static void put_complaint(struct making *making)
@@ -490,6 +495,18 @@ static int make(
 	return 1;
 }
 
+/* What each event of a report keeps of it: up to the first NUL, which JSON readers refuse. */
+static struct slice kept_of(const struct reports *reports, struct slice mail, guint recipients)
+{
+	ptrdiff_t end = slice_chr(mail, '\0');
+	size_t share = REPORTS_KEPT_ALL / MAX(recipients, 1);
+
+	if (!reports->keep)
+		return SLICE_NONE;
+	mail = end >= 0 ? slice_head(mail, (size_t)end) : mail;
+	return slice_head(mail, MIN(mail.n, MIN(share, REPORTS_KEPT_MAX)));
+}
+
 static size_t kind_index(enum report_kind kind)
 {
 	size_t i = 0;
@@ -524,6 +541,7 @@ int reports_read(const struct reports *reports, struct slice mail, enum reports_
 
 	if (is_for_others(&making, way))
 		kind = G_N_ELEMENTS(kinds);
+	making.kept = kept_of(reports, mail, report->recipients->len);
 	returned_read(report->kind == REPORT_UNSUBSCRIBE ? reports->unsubscribe : reports->verp,
 	        report, &making.returned);
 	for (guint i = 0; kind < G_N_ELEMENTS(kinds) && i < report->recipients->len; i++) {

@@ -8,6 +8,11 @@
 
 struct reports; /* settings, compiled */
 
+/* Bytes of a report that an event of it keeps: few enough for a line of Events Ingest, whatever
+ * they are; and what the events of one report keep together. */
+#define REPORTS_KEPT_MAX (32 * 1024)
+#define REPORTS_KEPT_ALL (1024 * 1024)
+
 struct reports_config {
 	/* Sender addresses that tell which mail comes back, parted by blanks: {recipient} stands
 	 * for user=domain, {message_id} for a message_id, such as "bounce+{recipient}@example.com".
@@ -22,6 +27,7 @@ struct reports_config {
 	const char *header_map;        /* of the milter (milter/header_map.h); NULL = the default */
 	struct classifier *classifier; /* must outlive the settings; NULL = our own rules alone */
 	const char *customer_id, *subaccount_id; /* of what matches no mail; NULL = 1 and 0 */
+	bool keep; /* out_of_band events hold the mail that reported them (REPORTS_KEPT_…) */
 };
 
 struct reports *reports_new(const struct reports_config *config, struct error *err);

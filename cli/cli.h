@@ -24,6 +24,9 @@ const struct config *cli_config(struct cli *cli, struct error *err);
 /* The query socket: -s or the configured one. NULL with *err. */
 const char *cli_socket(struct cli *cli, struct error *err);
 
+/* The directory of the store: -S or the configured one. NULL with *err. */
+const char *cli_store(struct cli *cli, struct error *err);
+
 /* Reads relay_domains (daemon/inbound.h); what is no list is told on standard error. */
 struct domains;
 int cli_inbound(const char *text, struct domains **domains_r, struct error *err);
@@ -36,8 +39,12 @@ bool cli_options(const GOptionEntry *entries, const char *usage, const char *des
 /* "postwake: text" on standard error; returns CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* For struct store_options: tells on standard error that a damaged file was set aside. */
+void cli_notice(void *ctx, const char *text);
+
 typedef int cli_run(struct cli *cli, int argc, char **argv);
-cli_run cli_search, cli_show, cli_follow, cli_import, cli_parse, cli_report, cli_status, cli_prune,
-        cli_events, cli_classify, cli_reclassify, cli_key, cli_upload;
+cli_run cli_backup, cli_check, cli_search, cli_show, cli_follow, cli_import, cli_parse, cli_report,
+        cli_status, cli_prune, cli_events, cli_classify, cli_reclassify, cli_key, cli_erase,
+        cli_upload;
 
 #endif

@@ -18,6 +18,12 @@ int cli_fail(const char *format, ...)
 	return CLI_FAILED;
 }
 
+void cli_notice(void *ctx, const char *text)
+{
+	(void)ctx;
+	cli_fail("%s", text);
+}
+
 bool cli_options(const GOptionEntry *entries, const char *usage, const char *description, int *argc,
         char ***argv)
 {
@@ -57,4 +63,12 @@ int cli_inbound(const char *text, struct domains **domains_r, struct error *err)
 		         "counts as outbound",
 		        (const char *)unread->pdata[i]);
 	return result;
+}
+
+const char *cli_store(struct cli *cli, struct error *err)
+{
+	if (cli->store != NULL)
+		return cli->store;
+	const struct config *config = cli_config(cli, err);
+	return config != NULL ? config->store : NULL;
 }

@@ -274,7 +274,7 @@ static int import_by_daemon(
 /* -s alone means that daemon. Else the store itself, or, where a daemon holds it, that daemon. */
 static int import_open(struct importer *importer, struct cli *cli, struct error *err)
 {
-	const struct store_options options = {.fast_import = true};
+	const struct store_options options = {.fast_import = true, .notice = cli_notice};
 	struct error held = {0};
 	const char *dir = cli->store;
 

@@ -1,10 +1,13 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	cli/ahead.c cli/ahead.h \
+	cli/backup.c \
+	cli/check.c \
 	cli/classify.c \
 	cli/cli.h \
 	cli/client.c cli/client.h \
 	cli/common.c \
+	cli/erase.c \
 	cli/events.c \
 	cli/filter.c cli/filter.h \
 	cli/follow.c \

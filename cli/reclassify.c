@@ -22,7 +22,7 @@ static int renew_store(
         const struct config *config, const char *dir, struct store_renewed *done, struct error *err)
 {
 	/* Merges what it leaves in the index of ended days, as an import does. */
-	const struct store_options options = {.fast_import = true};
+	const struct store_options options = {.fast_import = true, .notice = cli_notice};
 	struct reclassify reclassify = {
 	        .classifier = classifier_new(config->bounce_rules, config->reason_rules, err)};
 	struct store *store = NULL;

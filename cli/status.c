@@ -103,10 +103,18 @@ static void status_damage(const json_t *results)
 	json_array_foreach(json_object_get(results, "days"), i, day)
 	{
 		g_autofree char *text =
-		        g_strdup_printf("the day file of %s is damaged: its events cannot be read",
+		        g_strdup_printf("the day file of %s is damaged: its events cannot be "
+		                        "read, see postwake check",
 		                client_text(day, "day"));
 		if (json_is_true(json_object_get(day, "damaged")))
 			status_text("TROUBLE", text);
+	}
+	json_array_foreach(json_object_get(results, "set_aside"), i, day)
+	{
+		g_autofree char *text = g_strdup_printf("%s was damaged and is set aside: see "
+		                                        "postwake check",
+		        client_text(day, "file"));
+		status_text("TROUBLE", text);
 	}
 }
 

@@ -97,6 +97,7 @@ static const struct config_key config_keys[] = {
         {"report", "verp", CONFIG_TEXT, IN(report_verp), NULL, NULL},
         {"report", "unsubscribe", CONFIG_TEXT, IN(report_unsubscribe), NULL, NULL},
         {"report", "feedback", CONFIG_TEXT, IN(report_feedback), NULL, NULL},
+        {"report", "keep_reports", CONFIG_SWITCH, IN(report_keep), "no", NULL},
 
         {"classify", "bounce_rules", CONFIG_TEXT, IN(bounce_rules), NULL, NULL},
         {"classify", "reason_rules", CONFIG_TEXT, IN(reason_rules), NULL, NULL},

@@ -104,6 +104,7 @@ struct config {
 	char *report_verp; /* patterns: capture/report.h */
 	char *report_unsubscribe;
 	char *report_feedback;
+	bool report_keep; /* mails, and headers of engagements, for SMTPeter's calls */
 
 	char *bounce_rules; /* files of the user's own rules; NULL = none */
 	char *reason_rules;

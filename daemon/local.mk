@@ -2,6 +2,7 @@ noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/access.c daemon/access.h \
 	daemon/config.c daemon/config.h \
+	daemon/erase.c daemon/erase.h \
 	daemon/config_url.c daemon/config_url.h \
 	daemon/import.c daemon/import.h \
 	daemon/inbound.c daemon/inbound.h \
@@ -18,8 +19,10 @@ postwaked_SOURCES = daemon/main.c
 postwaked_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_config tests/unit/test_inbound
-TESTS += tests/unit/test_config tests/unit/test_inbound
+check_PROGRAMS += tests/unit/test_config tests/unit/test_inbound tests/unit/test_retention
+TESTS += tests/unit/test_config tests/unit/test_inbound tests/unit/test_retention
+tests_unit_test_retention_SOURCES = tests/unit/test_retention.c $(store_test_support)
+tests_unit_test_retention_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/support/unit.h
 tests_unit_test_config_LDADD = libdaemon.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_inbound_SOURCES = tests/unit/test_inbound.c tests/support/unit.h

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/access.h"
 #include "daemon/config.h"
+#include "daemon/erase.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
 #include "daemon/ingest.h"
@@ -46,6 +47,7 @@ struct daemon {
 	struct query_server *server;
 	struct access_context access;
 	struct import_context import;
+	struct erase_context erase;
 	struct report_context report;
 	struct ingest_context ingest;
 	struct retention retention;
@@ -69,6 +71,12 @@ static void daemon_trouble(void *ctx, const struct error *err)
 		log_error("store", "%s; tried again until it works, nothing is dropped", err->text);
 	else
 		log_info("store", "commits work again");
+}
+
+static void daemon_notice(void *ctx, const char *text)
+{
+	(void)ctx;
+	log_error("store", "%s", text);
 }
 
 static void daemon_status(void *ctx, GString *out)
@@ -97,7 +105,8 @@ static int daemon_open_store(struct daemon *d, struct error *err)
 	if (g_mkdir_with_parents(d->config->store, 0750) < 0)
 		return error_errno(
 		        err, errno, "cannot make the store directory %s", d->config->store);
-	return store_open(&d->store, d->config->store, STORE_WRITE, NULL, err);
+	const struct store_options options = {.notice = daemon_notice};
+	return store_open(&d->store, d->config->store, STORE_WRITE, &options, err);
 }
 
 static int daemon_open_inbound(struct daemon *d, struct error *err)
@@ -141,6 +150,8 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
 	                .ctx = d,
+	                .keep_reports = c->report_keep,
+	                .erase = &d->erase.service,
 	                .uploads = &d->upload_hooks}};
 
 	d->import =
@@ -168,7 +179,9 @@ static int daemon_open(struct daemon *d, struct error *err)
 	        daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0 ||
 	        report_open(&d->report, d->config, d->classifier, d->capture, d->store, err) < 0)
 		return -1;
-	retention_run(&d->retention, d->config, d->store, NULL, clock_now());
+	if (erase_open(&d->erase, d->capture, d->store, err) < 0)
+		return -1;
+	retention_run(&d->retention, d->config, d->store, d->capture, NULL, clock_now());
 	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
 	if (d->sources == NULL)
 		return -1;
@@ -212,6 +225,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	uploads_stop(&d->uploads);
 	report_close(&d->report);
 	ingest_stop(&d->ingest);
+	erase_close(&d->erase);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);
@@ -249,7 +263,7 @@ static void daemon_tick(struct daemon *d)
 		        (unsigned long long)(dropped - d->dropped));
 		d->dropped = dropped;
 	}
-	retention_run(&d->retention, d->config, d->store, d->sources, now);
+	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now);
 	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);
 }

@@ -21,6 +21,7 @@ struct reports *report_settings(
 	        .classifier = classifier,
 	        .customer_id = config->customer_id,
 	        .subaccount_id = config->subaccount_id,
+	        .keep = config->report_keep,
 	};
 
 	return reports_new(&settings, err);

@@ -13,10 +13,35 @@ static uint64_t retention_bytes(const GArray *days)
 	return sum;
 }
 
-static void retention_prune(const struct config *config, struct store *store, int64_t now)
+struct prune {
+	struct store *store;
+	int keep_days;
+	int64_t now;
+	int dropped;
+};
+
+static int prune_job(void *ctx, struct error *err)
+{
+	struct prune *prune = ctx;
+
+	prune->dropped = store_prune(prune->store, prune->keep_days, prune->now, err);
+	return prune->dropped < 0 ? -1 : 0;
+}
+
+/* In the writer's thread, which has files open. The days dropped, or -1. */
+static int prune_run(
+        struct store *store, struct capture *capture, int keep_days, int64_t now, struct error *err)
+{
+	struct prune prune = {store, keep_days, now, 0};
+
+	return capture_run(capture, prune_job, &prune, err) < 0 ? -1 : prune.dropped;
+}
+
+static void retention_prune(
+        const struct config *config, struct store *store, struct capture *capture, int64_t now)
 {
 	struct error err = {0};
-	int dropped = store_prune(store, config->keep_days, now, &err);
+	int dropped = prune_run(store, capture, config->keep_days, now, &err);
 
 	if (dropped < 0)
 		log_error(NULL, "retention: %s", err.text);
@@ -26,8 +51,8 @@ static void retention_prune(const struct config *config, struct store *store, in
 }
 
 /* Drops oldest days until the rest fits. True when today alone is too large. */
-static bool retention_shrink(
-        const struct config *config, struct store *store, GArray *days, int64_t now)
+static bool retention_shrink(const struct config *config, struct store *store,
+        struct capture *capture, GArray *days, int64_t now)
 {
 	uint64_t most = (uint64_t)config->max_size * 1024 * 1024, sum = retention_bytes(days);
 	int64_t today = clock_day_of(now), keep = -1;
@@ -42,7 +67,7 @@ static bool retention_shrink(
 	if (keep < 0)
 		return false;
 	struct error err = {0};
-	if (store_prune(store, (int)keep, now, &err) < 0)
+	if (prune_run(store, capture, (int)keep, now, &err) < 0)
 		log_error(NULL, "max_size: %s", err.text);
 	else
 		log_warning(NULL,
@@ -70,14 +95,14 @@ static void retention_hold(struct retention *retention, const struct config *con
 }
 
 void retention_run(struct retention *retention, const struct config *config, struct store *store,
-        struct sources *sources, int64_t now)
+        struct capture *capture, struct sources *sources, int64_t now)
 {
 	struct error err = {0};
 
 	if (now < retention->next && now > retention->next - 2 * CLOCK_MINUTE)
 		return;
 	retention->next = now + CLOCK_MINUTE;
-	retention_prune(config, store, now);
+	retention_prune(config, store, capture, now);
 	if (config->max_size == 0)
 		return;
 	g_autoptr(GArray) days = store_days(store, &err);
@@ -85,5 +110,6 @@ void retention_run(struct retention *retention, const struct config *config, str
 		log_error(NULL, "max_size: %s", err.text);
 		return;
 	}
-	retention_hold(retention, config, sources, retention_shrink(config, store, days, now));
+	retention_hold(
+	        retention, config, sources, retention_shrink(config, store, capture, days, now));
 }

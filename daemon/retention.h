@@ -13,6 +13,6 @@ struct retention {
 /* To be called each second or so; looks each minute. Before the sources are there (NULL) it only
  * tells by `full` whether they must wait. */
 void retention_run(struct retention *retention, const struct config *config, struct store *store,
-        struct sources *sources, int64_t now);
+        struct capture *capture, struct sources *sources, int64_t now);
 
 #endif

@@ -13,6 +13,7 @@ static const char when_signs[WHENS] = {'/', '+', '-'};
 struct rule {
 	struct bounce_rule pub;
 	GPtrArray *glob[ABOUTS]; /* of GPatternSpec; NULL: no condition */
+	bool absent[ABOUTS];     /* "none" is one of the globs */
 	GRegex *any, *none;
 	GPtrArray *all; /* of GRegex */
 };
@@ -106,7 +107,9 @@ static int read_about(struct reading *r, struct slice word)
 		r->rule->glob[i] =
 		        g_ptr_array_new_with_free_func((GDestroyNotify)g_pattern_spec_free);
 		while (values.n > 0) {
-			g_autofree char *glob = slice_dup(slice_cut(&values, ','));
+			struct slice value = slice_cut(&values, ',');
+			g_autofree char *glob = slice_dup(value);
+			r->rule->absent[i] |= slice_eq(value, SLICE("none"));
 			g_ptr_array_add(r->rule->glob[i], g_pattern_spec_new(glob));
 		}
 		r->rules->ask_where |= i == ABOUT_PHASE || i == ABOUT_MX;
@@ -298,7 +301,8 @@ static bool fits(const struct rule *rule, const struct bounce_reply *reply)
 	};
 
 	for (unsigned i = 0; i < ABOUTS; i++)
-		if (rule->glob[i] != NULL && !glob_fits(rule->glob[i], values[i]))
+		if (rule->glob[i] != NULL && !(values[i].n == 0 && rule->absent[i]) &&
+		        !glob_fits(rule->glob[i], values[i]))
 			return false;
 	return words_fit(rule, reply->words);
 }

@@ -11,6 +11,8 @@ enum {
 	ALL = API_V1 | API_EVENTS | API_WEBHOOK,
 	OWN_BIT = 8,
 	OWN = ALL | OWN_BIT,
+	KEPT_BIT = 16,
+	KEPT = OWN_BIT | KEPT_BIT,
 };
 
 const struct field_info field_catalogue[FIELDS] = {
@@ -23,6 +25,7 @@ const struct field_info field_catalogue[FIELDS] = {
 	        .scope = FIELD_OF_##SCOPE, \
 	        .generations = (GENERATIONS)&ALL, \
 	        .own = ((GENERATIONS)&OWN_BIT) != 0, \
+	        .kept = ((GENERATIONS)&KEPT_BIT) != 0, \
 	        .sample = SAMPLE, \
 	        .description = DESCRIPTION, \
 	},

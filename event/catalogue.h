@@ -32,6 +32,7 @@ struct field_info {
 	enum field_scope scope;
 	unsigned generations; /* enum api_generation bits: where documentation lists it */
 	bool own;             /* postwake's own, unknown to the APIs that we speak */
+	bool kept;            /* in no result: only calls that name it show it */
 	const char *sample;   /* text as struct event holds it */
 	const char *description;
 };
@@ -63,7 +64,8 @@ enum field field_by_name(struct slice name);
 enum field field_by_number(unsigned number);
 
 /* Whether the documentation of `generation` lists `field` for such an event; our own fields count
- * in every generation. Results show each field that an event holds, listed or not. */
+ * in every generation, but those that are kept. Results show each other field that an event holds,
+ * listed or not. */
 bool event_carries(enum event_type type, enum field field, enum api_generation generation);
 
 /* Whether our own documentation lists it: also what our results carry beyond the documentation of

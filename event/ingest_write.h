@@ -10,9 +10,7 @@ enum ingest_form {
 	/* What the service knows: `timestamp` in whole seconds since 1970 as a string, account
 	 * numbers as numbers, no fields of our own (but node_name, which its samples have). */
 	INGEST_PLAIN,
-	/* For another postwake: our own fields too, and `timestamp` with milliseconds behind a
-	 * point
-	 * ("1460989507.042"), always three digits. */
+	/* For another postwake: our own fields too, and `timestamp` in milliseconds. */
 	INGEST_EXTENDED,
 };
 

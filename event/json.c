@@ -319,10 +319,10 @@ static void json_event_member(
 	json_member_value(out, event, field, generation);
 }
 
-/* Live results of API v1 had it, those of the Events API not (contract, 2.3). */
+/* Live results of API v1 had tdate, those of the Events API not (contract, 2.3). */
 static inline bool json_removed(enum field field, enum api_generation generation)
 {
-	return field == FIELD_TDATE && generation == API_EVENTS;
+	return (field == FIELD_TDATE && generation == API_EVENTS) || field_catalogue[field].kept;
 }
 
 /* rcpt_meta and rcpt_tags are there for all events of a mail (contract, 1.2). */

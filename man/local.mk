@@ -1,6 +1,9 @@
 dist_man_MANS += \
 	man/postwake.1 \
+	man/postwake-backup.1 \
+	man/postwake-check.1 \
 	man/postwake-classify.1 \
+	man/postwake-erase.1 \
 	man/postwake-events.1 \
 	man/postwake-follow.1 \
 	man/postwake-import.1 \

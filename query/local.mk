@@ -4,6 +4,7 @@ libquery_a_SOURCES = \
 	query/answer.c \
 	query/authorization.c query/authorization.h \
 	query/connections.c query/connections.h \
+	query/erasures.c \
 	query/events.c \
 	query/fault.c query/fault.h \
 	query/import.c \

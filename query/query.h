@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "query/access.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 
 #define QUERY_URI_MAX 4096
 /* Longest target of a link, which is one that carries our as_of. Encoding makes three bytes of one
@@ -24,6 +25,14 @@ struct query_budget {
 
 struct ingest_service;
 struct keyring;
+
+/* Begins erasures (store/erase.h); what was begun is carried out by itself. */
+struct erase_service {
+	/* The number of the receipt; -1 with *err: number EINVAL when the name is none. */
+	int (*begin)(void *ctx, enum tombstone_kind kind, struct slice name, int64_t *id_r,
+	        struct error *err);
+	void *ctx;
+};
 
 /* What the daemon does for POST /api/v1/uploads/retry. */
 struct query_uploads {
@@ -44,8 +53,11 @@ struct query_config {
 	/* Links carry %3A in place of the colons that SparkPost writes: for clients whose URL form
 	 * ends at a colon. */
 	bool escape_colons;
+	/* SMTPeter's calls show the reports that are kept, and headers of opens and clicks. */
+	bool keep_reports;
 	struct query_budget *budget;         /* NULL = no limit */
 	const struct ingest_service *ingest; /* NULL = not served here */
+	const struct erase_service *erase;   /* NULL = not served here */
 	struct keyring *keyring;             /* NULL = no keys are known */
 	const struct query_uploads *uploads; /* NULL = nothing is uploaded from here */
 };

@@ -39,6 +39,8 @@ query_handler smtpeter_email;
 query_handler smtpeter_template;
 query_handler smtpeter_tags;
 query_handler status_report;
+query_handler erasures_list;
+query_handler erasures_add;
 query_handler uploads_status;
 query_handler uploads_show;
 query_handler uploads_retry;

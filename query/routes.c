@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "query/ingest.h"
 
+#define ERASURES_BODY_MAX 4096
 /* Bytes of a wish for a key: its lists may be long. */
 #define KEYS_BODY_MAX ((size_t)256 * 1024)
 
@@ -55,6 +56,8 @@ static const struct route {
         {METHOD_POST, "api/v1/keys", GRANT_ADMIN, KEYS_BODY_MAX, keys_add},
         {METHOD_DELETE, "api/v1/keys/*", GRANT_ADMIN, 0, keys_revoke},
         {METHOD_GET, "api/v1/status", GRANT_READ, 0, status_report},
+        {METHOD_GET, "api/v1/erasures", GRANT_ADMIN, 0, erasures_list},
+        {METHOD_POST, "api/v1/erasures", GRANT_ADMIN, ERASURES_BODY_MAX, erasures_add},
         {METHOD_GET, "api/v1/uploads", GRANT_READ | GRANT_UPLOAD, 0, uploads_status},
         {METHOD_POST, "api/v1/uploads/retry", GRANT_UPLOAD, 0, uploads_retry},
         {METHOD_GET, "api/v1/uploads/*", GRANT_READ | GRANT_UPLOAD, 0, uploads_show},

@@ -22,6 +22,8 @@ enum source {
 	SOURCE_GEO,      /* `member` of geo_ip */
 	SOURCE_TEMPLATE, /* 0 for mails that were made from none */
 	SOURCE_TYPE,     /* what kind of failure */
+	SOURCE_MIME,     /* the mail that reported it, where such are kept */
+	SOURCE_HEADERS,  /* what is known of the request, likewise */
 	SOURCE_EMPTY,    /* not known to a mail server */
 };
 
@@ -55,7 +57,7 @@ struct part {
 
 static const struct part attempt_parts[] = {
         MESSAGE_PARTS, {"properties", SOURCE_PROPERTIES}, LAST_PARTS};
-static const struct part report_parts[] = {MESSAGE_PARTS, {"mime", SOURCE_EMPTY}, LAST_PARTS};
+static const struct part report_parts[] = {MESSAGE_PARTS, {"mime", SOURCE_MIME}, LAST_PARTS};
 static const struct part delivery_parts[] = {MESSAGE_PARTS,
         {"from", SOURCE_FIELD, FIELD_SENDING_IP}, {"to", SOURCE_FIELD, FIELD_IP_ADDRESS},
         {"attempt", SOURCE_ZERO, FIELD_NUM_RETRIES}, LAST_PARTS};
@@ -66,11 +68,11 @@ static const struct part failure_parts[] = {MESSAGE_PARTS,
         {"description", SOURCE_FIELD, FIELD_RAW_REASON}, {"state", SOURCE_FIELD, FIELD_SMTP_STAGE},
         LAST_PARTS};
 static const struct part click_parts[] = {{"id", SOURCE_FIELD, FIELD_MESSAGE_ID},
-        {"time", SOURCE_TIME}, {"headers", SOURCE_EMPTY}, {"ip", SOURCE_FIELD, FIELD_IP_ADDRESS},
+        {"time", SOURCE_TIME}, {"headers", SOURCE_HEADERS}, {"ip", SOURCE_FIELD, FIELD_IP_ADDRESS},
         {"url", SOURCE_FIELD, FIELD_TARGET_LINK_URL},
         {"destination", SOURCE_FIELD, FIELD_TARGET_LINK_URL}, PLACE_PARTS};
 static const struct part open_parts[] = {{"id", SOURCE_FIELD, FIELD_MESSAGE_ID},
-        {"time", SOURCE_TIME}, {"headers", SOURCE_EMPTY}, {"ip", SOURCE_FIELD, FIELD_IP_ADDRESS},
+        {"time", SOURCE_TIME}, {"headers", SOURCE_HEADERS}, {"ip", SOURCE_FIELD, FIELD_IP_ADDRESS},
         {"protocol", SOURCE_EMPTY}, PLACE_PARTS};
 
 /* What our events are called there. Types without a row are not told. */
@@ -162,7 +164,26 @@ static void put_template(GString *out, struct slice template)
 	json_quote(out, none ? SLICE("0") : template);
 }
 
-static void put_value(GString *out, const struct event *event, const struct part *part)
+static void add_header(GString *out, const char *name, struct slice value)
+{
+	if (value.n == 0)
+		return;
+	g_string_append(out, name);
+	g_string_append_len(out, value.p, (gssize)value.n);
+	g_string_append(out, "\r\n");
+}
+
+/* Those headers of a request that Events Ingest brings. */
+static void put_headers(GString *out, const struct event *event)
+{
+	g_autoptr(GString) headers = g_string_new(NULL);
+
+	add_header(headers, "User-Agent: ", event->field[FIELD_USER_AGENT]);
+	add_header(headers, "Accept-Language: ", event->field[FIELD_ACCEPT_LANGUAGE]);
+	json_quote(out, slice_make(headers->str, headers->len));
+}
+
+static void put_value(GString *out, const struct event *event, const struct part *part, bool keep)
 {
 	struct slice value = event->field[part->field];
 
@@ -191,6 +212,13 @@ static void put_value(GString *out, const struct event *event, const struct part
 	case SOURCE_TYPE:
 		json_quote(out, event->type == EVENT_DELAY ? SLICE("delay") : SLICE("bounce"));
 		break;
+	case SOURCE_MIME:
+		value = keep ? event->field[FIELD_REPORT_MIME] : SLICE_NONE;
+		json_quote(out, value.p != NULL ? value : SLICE(""));
+		break;
+	case SOURCE_HEADERS:
+		put_headers(out, keep ? event : &(struct event){0});
+		break;
 	case SOURCE_EMPTY:
 		g_string_append(out, "\"\"");
 		break;
@@ -203,6 +231,7 @@ struct answering {
 	struct query_answer *answer;
 	GArray *ends; /* gsize: where each record ends; they come newest first */
 	bool full;
+	bool keep; /* reports and headers are shown */
 };
 
 static void add_record(void *ctx, const struct event *event)
@@ -218,7 +247,7 @@ static void add_record(void *ctx, const struct event *event)
 	g_string_append(body, ",\"data\":{");
 	for (const struct part *part = record->parts; part->name != NULL; part++) {
 		json_key(body, part->name);
-		put_value(body, event, part);
+		put_value(body, event, part, answering->keep);
 	}
 	g_string_append(body, "}}");
 	gsize end = body->len;
@@ -265,7 +294,9 @@ struct call {
 static void answer_events(
         const struct query_request *request, struct search *search, struct query_answer *answer_r)
 {
-	struct answering answering = {answer_r, g_array_new(FALSE, FALSE, sizeof(gsize)), false};
+	struct answering answering = {.answer = answer_r,
+	        .ends = g_array_new(FALSE, FALSE, sizeof(gsize)),
+	        .keep = request->config->keep_reports};
 	struct error err = {0};
 	uint64_t total = 0;
 

@@ -47,6 +47,29 @@ static int status_days(struct store *store, GString *out, struct error *err)
 	return 0;
 }
 
+/* Damaged files that were set aside and are not in the store again. */
+static int status_asides(struct store *store, GString *out, struct error *err)
+{
+	g_autoptr(GArray) asides = store_asides(store, err);
+
+	if (asides == NULL)
+		return -1;
+	json_key(out, "set_aside");
+	g_string_append_c(out, '[');
+	for (guint i = 0; i < asides->len; i++) {
+		const struct store_aside *aside = &g_array_index(asides, struct store_aside, i);
+		if (aside->saved)
+			continue;
+		status_next(out);
+		g_string_append_c(out, '{');
+		json_member(out, "file", slice_str(aside->name));
+		json_member_int(out, "bytes", (gint64)aside->bytes);
+		g_string_append_c(out, '}');
+	}
+	g_string_append_c(out, ']');
+	return 0;
+}
+
 static void status_source(GString *out, const struct store_source *source)
 {
 	gint64 sum = 0;
@@ -157,7 +180,8 @@ static int status_unparsed(struct store *store, GString *out, struct error *err)
 void status_report(const struct query_request *request, struct query_answer *answer_r)
 {
 	int (*const parts[])(struct store * store, GString * out, struct error * err) = {
-	        status_days, status_ledger, status_counters, status_gaps, status_unparsed};
+	        status_days, status_asides, status_ledger, status_counters, status_gaps,
+	        status_unparsed};
 	GString *out = g_string_new("{\"results\":{");
 	struct error trouble = {0};
 

@@ -2,7 +2,8 @@
 -- last, so it may lag behind the day files and never leads.
 
 CREATE TABLE meta (
-	name TEXT PRIMARY KEY,   -- 'mark': highest arrival number that the ledger has counted
+	name TEXT PRIMARY KEY,   -- 'mark': highest arrival number that the ledger has counted;
+	                         -- 'dropped': highest that went with a day file
 	value INTEGER NOT NULL
 ) WITHOUT ROWID;
 

@@ -4,13 +4,12 @@
 #include <errno.h>
 
 #include "event/catalogue.h"
+#include "store/aside.h"
 #include "store/batch-private.h"
 #include "store/index.h"
 #include "store/private.h"
+#include "store/put.h"
 #include "store/record.h"
-#include "store/rollup.h"
-#include "store/row.h"
-#include "store/terms.h"
 
 /* Times outside are mistakes of the source: before 1970, after 2999. */
 #define TIME_END INT64_C(32503680000000)
@@ -29,9 +28,7 @@ struct committing {
 	bool *fresh;      /* for each event: new, or there but not counted yet */
 	uint64_t too_old, bad_time;
 	GArray *placed; /* of the day at work */
-	GByteArray *body;
-	GArray *terms; /* guint64, of the event at work */
-	struct rollup rollup;
+	struct day_put put;
 	struct error *err;
 };
 
@@ -85,6 +82,17 @@ static GArray *days_of(struct committing *c)
 	return days;
 }
 
+/* Whether the event is of somebody who was erased since: then it is not taken again. */
+static bool is_erased(const struct committing *c, const struct batch_event *entry)
+{
+	struct event event;
+
+	if (!tombstones_after(c->store->erase.stones, entry->time))
+		return false;
+	record_get(c->batch->bytes, entry->at, &event);
+	return tombstones_take(c->store->erase.stones, &event);
+}
+
 /* Finds rows for the events of a day, in the order of the batch, which is that of the log. */
 static int place_all(struct committing *c, struct day_writer *writer)
 {
@@ -94,7 +102,8 @@ static int place_all(struct committing *c, struct day_writer *writer)
 	for (guint i = 0; i < c->batch->events->len; i++) {
 		const struct batch_event *event = event_at(c, i);
 		struct placed placed = {.event = i};
-		if (!takes(c, event) || event->time < start || event->time >= start + CLOCK_DAY)
+		if (!takes(c, event) || event->time < start || event->time >= start + CLOCK_DAY ||
+		        is_erased(c, event))
 			continue;
 		int result =
 		        seconds_place(writer, event->time - start, event->id, &placed.row, c->err);
@@ -115,77 +124,13 @@ static gint compare_rows(gconstpointer a, gconstpointer b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-/* The row of what the event tells of its message: 0 = nothing, -1 = failed. */
-static int64_t put_message(
-        struct committing *c, struct day_writer *writer, const struct event *event)
-{
-	sqlite3_stmt *stmt = writer->sql.stmt[DAY_MESSAGE_ADD];
-
-	if (!row_has_message(event))
-		return 0;
-	uint64_t hash = row_message_hash(event, writer);
-	int64_t id = cache_get(&writer->message, hash);
-	if (id > 0)
-		return id;
-	g_byte_array_set_size(c->body, 0);
-	if (row_pack_message(c->body, writer, event, c->err) < 0)
-		return -1;
-	sql_bind_slice(stmt, 1, slice_make((const char *)c->body->data, c->body->len));
-	if (sql_run(&writer->sql, stmt, c->err) < 0)
-		return -1;
-	id = sqlite3_last_insert_rowid(writer->sql.db);
-	cache_put(&writer->message, hash, id);
-	return id;
-}
-
-static int text_id(struct committing *c, struct day_writer *writer, const struct event *event,
-        enum field field, enum dict_kind kind, int64_t *id)
-{
-	*id = 0;
-	if (event_has(event, field))
-		*id = dict_id(writer, kind, event->field[field], c->err);
-	return *id < 0 ? -1 : 0;
-}
-
-static int put_index(
-        struct committing *c, struct day_writer *writer, int64_t row, const struct event *event)
-{
-	struct row_texts texts = {0};
-
-	if (text_id(c, writer, event, FIELD_SUBJECT, DICT_SUBJECT, &texts.subject) < 0)
-		return -1;
-	if (row_is_failure(event->type) &&
-	        (text_id(c, writer, event, FIELD_REASON, DICT_REASON, &texts.reason) < 0 ||
-	                text_id(c, writer, event, FIELD_RAW_REASON, DICT_REASON,
-	                        &texts.raw_reason) < 0))
-		return -1;
-	g_array_set_size(c->terms, 0);
-	terms_of(c->terms, event, &texts, writer->day->key);
-	return index_add(writer->tail, &writer->sql, row, c->terms, c->err);
-}
-
 static int put_event(struct committing *c, struct day_writer *writer, const struct placed *placed)
 {
-	sqlite3_stmt *stmt = writer->sql.stmt[DAY_EVENT_ADD];
 	struct event event;
 
 	record_get(c->batch->bytes, event_at(c, placed->event)->at, &event);
-	int64_t message = put_message(c, writer, &event);
-	g_byte_array_set_size(c->body, 0);
-	if (message < 0 || row_pack_event(c->body, writer, &event, c->err) < 0)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, placed->row);
-	sqlite3_bind_int64(stmt, 2, (int64_t)++c->arrival);
-	if (message > 0)
-		sqlite3_bind_int64(stmt, 3, message);
-	else
-		sqlite3_bind_null(stmt, 3);
-	sql_bind_slice(stmt, 4, slice_make((const char *)c->body->data, c->body->len));
-	return sql_run(&writer->sql, stmt, c->err) < 0 ||
-	                       put_index(c, writer, placed->row, &event) < 0 ||
-	                       rollup_add(&c->rollup, writer, placed->row, &event, c->err) < 0
-	               ? -1
-	               : 0;
+	tombstones_clean_event(c->store->erase.stones, false, &event, c->store->erase.text);
+	return day_put_event(&c->put, writer, placed->row, ++c->arrival, &event, c->err);
 }
 
 static int put_commit(struct committing *c, struct day_writer *writer)
@@ -206,13 +151,13 @@ static int write_day(struct committing *c, struct day_writer *writer)
 	if (index_tail_load(writer->tail, &writer->sql, c->err) < 0 || place_all(c, writer) < 0)
 		return -1;
 	g_array_sort(c->placed, compare_rows);
-	rollup_start(&c->rollup);
+	rollup_start(&c->put.rollup);
 	for (guint i = 0; i < c->placed->len; i++)
 		if (put_event(c, writer, &g_array_index(c->placed, struct placed, i)) < 0)
 			return -1;
 	if (c->placed->len == 0)
 		return 0;
-	return rollup_end(&c->rollup, writer, c->err) < 0 || put_commit(c, writer) < 0 ||
+	return rollup_end(&c->put.rollup, writer, c->err) < 0 || put_commit(c, writer) < 0 ||
 	                       index_flush(writer->tail, &writer->sql, c->err) < 0 ||
 	                       store_fault_at(c->store, "day", c->err) < 0
 	               ? -1
@@ -244,13 +189,33 @@ static int commit_day(struct committing *c, int64_t number)
 	return store_fault_at(c->store, "day committed", c->err);
 }
 
+/* A file that is damaged would stop all capture: it is set aside, and a new one taken. */
+static int commit_day_anyhow(struct committing *c, int64_t number)
+{
+	struct error *err = c->err, cause = {0};
+
+	c->err = &cause;
+	int result = commit_day(c, number);
+	if (result < 0 && cause.number == SQL_DAMAGED) {
+		c->err = err;
+		if (aside_day(c->store, number, &cause, err) < 0)
+			return -1;
+		c->arrival = c->store->mark;
+		return commit_day(c, number);
+	}
+	c->err = err;
+	if (result < 0 && err != NULL && !err->set)
+		*err = cause;
+	return result;
+}
+
 static int commit_days(struct committing *c)
 {
 	g_autoptr(GArray) days = days_of(c);
 
 	for (guint i = 0; i < days->len; i++) {
 		c->arrival = c->store->mark;
-		if (commit_day(c, g_array_index(days, gint64, i)) < 0)
+		if (commit_day_anyhow(c, g_array_index(days, gint64, i)) < 0)
 			return -1;
 	}
 	return 0;
@@ -326,12 +291,11 @@ int store_commit(struct store *store, const struct store_batch *batch, int64_t o
 	        .oldest = oldest,
 	        .fresh = g_new0(bool, batch->events->len + 1),
 	        .placed = g_array_new(FALSE, FALSE, sizeof(struct placed)),
-	        .body = g_byte_array_new(),
-	        .terms = g_array_new(FALSE, FALSE, sizeof(guint64)),
 	        .err = err,
 	};
 	int done = -1;
 
+	day_put_init(&c.put);
 	*result = (struct store_commit_result){0};
 	if (store->mode != STORE_WRITE)
 		error_set(err, "the store %s is open for reading only", store->dir);
@@ -345,10 +309,8 @@ int store_commit(struct store *store, const struct store_batch *batch, int64_t o
 	result->known = batch->events->len - result->inserted - c.too_old - c.bad_time;
 	result->mark = store->mark;
 	day_writers_idle(store, clock_now());
-	rollup_clear(&c.rollup);
+	day_put_clear(&c.put);
 	g_array_unref(c.placed);
-	g_byte_array_unref(c.body);
-	g_array_unref(c.terms);
 	g_free(c.fresh);
 	return done;
 }

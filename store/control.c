@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/aside.h"
 #include "store/batch-private.h"
 #include "store/file.h"
 #include "store/ingest-private.h"
@@ -34,6 +35,7 @@ enum control_statement {
 	CLEAR_UNCOUNTED,
 	ADD_UNCOUNTED,
 	PUT_MARK,
+	PUT_DROPPED,
 	RUN_OP, /* the first of enum batch_op_kind */
 	WRITE_STATEMENTS = RUN_OP + BATCH_OPS
 };
@@ -63,6 +65,8 @@ static const char *const statements[WRITE_STATEMENTS] = {
         [CLEAR_UNCOUNTED] = "DELETE FROM uncounted",
         [ADD_UNCOUNTED] = "INSERT OR IGNORE INTO uncounted (event_id) VALUES (?1)",
         [PUT_MARK] = "INSERT OR REPLACE INTO meta (name, value) VALUES ('mark', ?1)",
+        [PUT_DROPPED] = "INSERT INTO meta (name, value) VALUES ('dropped', ?1) "
+                        "ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
         /* The values stand in the order of the columns. */
         [RUN_OP + OP_PUT_OUTBOX] =
                 "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
@@ -76,6 +80,17 @@ static const char *const statements[WRITE_STATEMENTS] = {
         [RUN_OP + OP_TRIM_FAILURES] = "DELETE FROM outbox_failure WHERE time < ?1",
 };
 
+/* All of it is read at the start, so that nothing of it fails under the daemon. */
+static int look_through(struct sql *sql, struct error *err)
+{
+	int64_t good = 0;
+
+	if (sql_number(sql, "SELECT quick_check = 'ok' FROM pragma_quick_check LIMIT 1", 0, &good,
+	            err) < 0)
+		return -1;
+	return good == 1 ? 0 : sql_damaged(err, "store file %s is damaged", sql->path);
+}
+
 static int open_writer(struct sql *writer, struct store *store, const char *path, struct error *err)
 {
 	if (access(path, F_OK) < 0 && errno == ENOENT &&
@@ -85,6 +100,7 @@ static int open_writer(struct sql *writer, struct store *store, const char *path
 		return -1;
 	if (day_writer_pragmas(writer, store->fast_import, CACHE_KB, err) == 0 &&
 	        sql_version(writer, CONTROL_VERSION, NULL, err) >= 0 &&
+	        look_through(writer, err) == 0 &&
 	        sql_upgrade(writer, upgrades, CONTROL_VERSION, err) == 0 &&
 	        sql_prepare(writer, statements, WRITE_STATEMENTS, err) == 0)
 		return 0;
@@ -123,7 +139,13 @@ int control_open(struct control *control, struct store *store, struct error *err
 	control->wal.store = store;
 	control->wal.path = control->path;
 	pthread_mutex_init(&control->lock, NULL);
-	return open_both(control, store, err);
+	struct error cause = {0};
+	int result = open_both(control, store, &cause);
+	if (result < 0 && cause.number == SQL_DAMAGED && store->mode == STORE_WRITE)
+		return aside_control(store, &cause, err) < 0 ? -1 : open_both(control, store, err);
+	if (result < 0 && err != NULL && !err->set)
+		*err = cause;
+	return result;
 }
 
 static void close_wal(void *arg)
@@ -187,7 +209,20 @@ struct run {
 	struct sql *sql;
 	const struct store_batch *batch;
 	struct error *err;
+	struct store *store;
 };
+
+/* A text without who was erased: lines of a log that is read again come back here. */
+static struct slice clean_text(struct run *run, struct batch_text text)
+{
+	struct slice value = batch_slice(run->batch, text);
+	GString *clean = run->store->erase.text;
+
+	g_string_truncate(clean, 0);
+	if (!tombstones_clean(run->store->erase.stones, INT64_MIN, false, value, clean))
+		return value;
+	return slice_make(clean->str, clean->len);
+}
 
 static int run_texts(struct run *run, enum control_statement statement, struct batch_text key,
         struct batch_text value)
@@ -257,11 +292,29 @@ static int add_gaps(struct run *run)
 		sqlite3_bind_int64(stmt, 2, gap->from);
 		sqlite3_bind_int64(stmt, 3, gap->to);
 		sqlite3_bind_int64(stmt, 4, gap->bytes);
-		sql_bind_slice(stmt, 5, batch_slice(batch, gap->text));
+		sql_bind_slice(stmt, 5, clean_text(run, gap->text));
 		if (sql_run(run->sql, stmt, run->err) < 0)
 			return -1;
 	}
 	return batch->gaps->len > 0 ? sql_run(run->sql, run->sql->stmt[TRIM_GAPS], run->err) : 0;
+}
+
+/* What was set aside is told in the same place as what was not read. */
+static int add_news(struct run *run, const GPtrArray *all)
+{
+	sqlite3_stmt *stmt = run->sql->stmt[ADD_GAP];
+
+	for (guint i = 0; i < all->len; i++) {
+		const struct aside_news *news = g_ptr_array_index(all, i);
+		sql_bind_slice(stmt, 1, SLICE("store"));
+		sqlite3_bind_int64(stmt, 2, news->from);
+		sqlite3_bind_int64(stmt, 3, news->to);
+		sqlite3_bind_int64(stmt, 4, news->bytes);
+		sql_bind_slice(stmt, 5, slice_str(news->text));
+		if (sql_run(run->sql, stmt, run->err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int add_unparsed(struct run *run)
@@ -276,7 +329,7 @@ static int add_unparsed(struct run *run)
 		sql_bind_slice(stmt, 1, batch_slice(batch, line->source));
 		sqlite3_bind_int64(stmt, 2, line->offset);
 		sqlite3_bind_int64(stmt, 3, line->time);
-		sql_bind_slice(stmt, 4, batch_slice(batch, line->text));
+		sql_bind_slice(stmt, 4, clean_text(run, line->text));
 		if (sql_run(run->sql, stmt, run->err) < 0)
 			return -1;
 	}
@@ -385,30 +438,56 @@ static int put_mark(struct run *run, uint64_t mark)
 	return sql_run(run->sql, stmt, run->err);
 }
 
+int control_set_dropped(struct control *control, uint64_t mark, struct error *err)
+{
+	sqlite3_stmt *stmt = control->writer.stmt[PUT_DROPPED];
+
+	sqlite3_bind_int64(stmt, 1, (int64_t)mark);
+	return sql_run(&control->writer, stmt, err);
+}
+
 int control_set_mark(struct control *control, uint64_t mark, struct error *err)
 {
-	struct run run = {&control->writer, NULL, err};
+	struct run run = {&control->writer, NULL, err, NULL};
 
 	return put_mark(&run, mark);
 }
 
-int control_commit(struct store *store, const struct store_batch *batch,
+static int commit(struct store *store, const struct store_batch *batch,
         const struct control_news *news, struct error *err)
 {
 	struct control *control = &store->control;
-	struct run run = {&control->writer, batch, err};
+	struct run run = {&control->writer, batch, err, store};
 
 	if (stay_in_place(control, store, err) < 0)
 		return -1;
 	wal_bound(&control->wal, &control->writer);
 	if (sql_begin(&control->writer, err) == 0 && put_pairs(&run) == 0 &&
 	        add_ledger(&run, news->new_event) == 0 && add_counters(&run, news) == 0 &&
-	        add_gaps(&run) == 0 && add_unparsed(&run) == 0 && run_ops(&run) == 0 &&
+	        add_gaps(&run) == 0 && add_news(&run, store->news) == 0 &&
+	        add_unparsed(&run) == 0 && run_ops(&run) == 0 &&
 	        ingest_commit(&control->writer, batch, news, err) == 0 &&
 	        put_uncounted(&run, news->uncounted) == 0 && put_mark(&run, news->mark) == 0 &&
+	        (store->dropped == 0 || control_set_dropped(control, store->dropped, err) == 0) &&
 	        store_fault_at(store, "control", err) == 0 &&
-	        sql_commit(&control->writer, err) == 0)
+	        sql_commit(&control->writer, err) == 0) {
+		g_ptr_array_set_size(store->news, 0);
 		return 0;
+	}
 	sql_rollback(&control->writer);
+	return -1;
+}
+
+int control_commit(struct store *store, const struct store_batch *batch,
+        const struct control_news *news, struct error *err)
+{
+	struct error cause = {0};
+
+	if (commit(store, batch, news, &cause) == 0)
+		return 0;
+	if (cause.number == SQL_DAMAGED)
+		return aside_control(store, &cause, err) < 0 ? -1 : commit(store, batch, news, err);
+	if (err != NULL && !err->set)
+		*err = cause;
 	return -1;
 }

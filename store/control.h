@@ -32,6 +32,9 @@ int control_mark(struct control *control, int64_t *mark_r, struct error *err);
 /* Writes it, outside of a commit. */
 int control_set_mark(struct control *control, uint64_t mark, struct error *err);
 
+/* The same of the highest arrival number that went with a day file. */
+int control_set_dropped(struct control *control, uint64_t mark, struct error *err);
+
 /* Event ids that are in day files and not counted. */
 int control_uncounted(struct control *control, GHashTable *ids, struct error *err);
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/file.h"
 #include "store/private.h"
@@ -152,16 +153,15 @@ static int read_key(struct day *day, struct day_reader *reader, struct error *er
 	if (result == 1 && sqlite3_column_bytes(stmt, 0) == sizeof(day->key))
 		memcpy(day->key, sqlite3_column_blob(stmt, 0), sizeof(day->key));
 	else if (result >= 0)
-		result = error_errno(err, EIO, "store file %s has no key", day->path);
+		result = sql_damaged(err, "store file %s is damaged: it has no key", day->path);
 	sqlite3_finalize(stmt);
 	return result;
 }
 
 /* Opens a first reader, which also knows the key of the file. */
-static int make_day(
-        struct store *store, int64_t number, ino_t inode, struct day **day_r, struct error *err)
+static int make_day(struct store *store, int64_t number, const char *path, ino_t inode,
+        struct day **day_r, struct error *err)
 {
-	g_autofree char *path = store_day_path(store, number);
 	struct day_reader *reader = g_new0(struct day_reader, 1);
 	int result = open_reader(reader, path, store->reader_cache_kb, err);
 
@@ -172,7 +172,7 @@ static int make_day(
 	struct day *day = g_new0(struct day, 1);
 	*day = (struct day){.store = store, .number = number, .inode = inode};
 	day->start = number * CLOCK_DAY;
-	day->path = g_steal_pointer(&path);
+	day->path = g_strdup(path);
 	day->wal.store = store;
 	day->wal.day = day;
 	day->wal.path = day->path;
@@ -237,6 +237,11 @@ static void forget_handle(struct store *store, int64_t number)
 	pthread_mutex_unlock(&store->days_lock);
 }
 
+void day_replaced(struct store *store, int64_t number)
+{
+	forget_handle(store, number);
+}
+
 bool day_in_place(const struct day *day)
 {
 	struct stat st;
@@ -261,7 +266,7 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 	struct day *day = find_listed(store, number, &st);
 	if (day == NULL) {
 		unlist_oldest(store);
-		result = make_day(store, number, st.st_ino, &day, err);
+		result = make_day(store, number, path, st.st_ino, &day, err);
 		if (result == 1) {
 			day->listed = true;
 			g_hash_table_insert(store->days, &day->number, day);
@@ -281,9 +286,25 @@ int day_create(struct store *store, int64_t number, struct day **day_r, struct e
 	g_autofree char *path = store_day_path(store, number);
 	int result = day_acquire(store, number, day_r, err);
 
+	/* One without a version that holds something is none that is being made. */
+	if (result == 0 && access(path, F_OK) == 0 && !file_is_empty(path))
+		return sql_damaged(err, "store file %s is damaged: it has no version", path);
 	if (result == 0 && file_make(store, path, DAY_VERSION, schema, err) == 0)
 		result = day_acquire(store, number, day_r, err);
 	if (result == 0)
+		error_set(err, "store file %s does not stay", path);
+	return result == 1 ? 0 : -1;
+}
+
+int day_make_apart(struct store *store, int64_t number, const char *path, struct day **day_r,
+        struct error *err)
+{
+	if (file_make(store, path, DAY_VERSION, schema, err) < 0)
+		return -1;
+	int result = make_day(store, number, path, 0, day_r, err);
+	if (result == 1)
+		(*day_r)->refs = 1;
+	else if (result == 0)
 		error_set(err, "store file %s does not stay", path);
 	return result == 1 ? 0 : -1;
 }

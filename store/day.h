@@ -145,6 +145,9 @@ int day_acquire(struct store *store, int64_t number, struct day **day_r, struct 
 
 /* The same, making the file where it is missing. Committing thread. */
 int day_create(struct store *store, int64_t number, struct day **day_r, struct error *err);
+/* A new file of a day under another name, which nobody finds, with a reference of the caller. */
+int day_make_apart(struct store *store, int64_t number, const char *path, struct day **day_r,
+        struct error *err);
 void day_release(struct day *day);
 /* False when its file was deleted or replaced. */
 bool day_in_place(const struct day *day);
@@ -157,6 +160,9 @@ void day_reader_put(struct day *day, struct day_reader *reader);
 /* Closes the idle readers of a day. */
 void day_close_idle(struct day *day);
 
+/* Another file has the day's name now: who asks next gets that one. */
+void day_replaced(struct store *store, int64_t number);
+
 /* Takes a day out of the table: the last reference frees it. */
 void day_forget(struct store *store, int64_t number);
 /* All of them; for store_close. */
@@ -165,6 +171,11 @@ void day_forget_all(struct store *store);
 /* The writing connection of a day; opened where needed, the least recently used of several closed.
  * Committing thread. NULL with *err. */
 struct day_writer *day_writer_get(struct store *store, int64_t number, struct error *err);
+
+/* A writer that is not in the list; takes the reference of the day over, and gives it back when it
+ * is closed. NULL with *err, and the reference is the caller's still. */
+struct day_writer *day_writer_new(struct day *day, struct error *err);
+void day_writer_free(struct day_writer *writer);
 
 /* Closes writers: of one day after a failure or before its file goes, of ended days that nobody
  * wrote for some time, all. */

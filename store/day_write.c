@@ -97,10 +97,8 @@ void wal_bound(struct wal *wal, struct sql *writer)
 	wal->pages = 0;
 }
 
-static void close_writer(void *arg)
+void day_writer_free(struct day_writer *writer)
 {
-	struct day_writer *writer = arg;
-
 	/* Who closes a file last copies its log into it: that should be one who may write. */
 	sql_rollback(&writer->sql);
 	wal_close(&writer->day->wal);
@@ -119,16 +117,17 @@ static void close_writer(void *arg)
 	g_free(writer);
 }
 
-static struct day_writer *open_day(struct store *store, int64_t number, struct error *err)
+static void close_writer(void *arg)
 {
-	struct day *day;
+	day_writer_free(arg);
+}
 
-	if (day_create(store, number, &day, err) < 0)
-		return NULL;
+struct day_writer *day_writer_new(struct day *day, struct error *err)
+{
 	struct day_writer *writer = g_new0(struct day_writer, 1);
+
 	writer->day = day;
 	if (day_writer_open(writer, day, err) < 0) {
-		day_release(day);
 		g_free(writer);
 		return NULL;
 	}
@@ -141,7 +140,20 @@ static struct day_writer *open_day(struct store *store, int64_t number, struct e
 	writer->scratch = g_byte_array_new();
 	writer->shape = g_byte_array_new();
 	writer->frame = g_string_new(NULL);
-	wal_watch(&day->wal, &writer->sql);
+	return writer;
+}
+
+static struct day_writer *open_day(struct store *store, int64_t number, struct error *err)
+{
+	struct day *day;
+
+	if (day_create(store, number, &day, err) < 0)
+		return NULL;
+	struct day_writer *writer = day_writer_new(day, err);
+	if (writer != NULL)
+		wal_watch(&day->wal, &writer->sql);
+	else
+		day_release(day);
 	return writer;
 }
 

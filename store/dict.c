@@ -28,7 +28,8 @@ static int fetch(struct day_reader *reader, enum dict_kind kind, int64_t id, str
 		slot->p = g_memdup2(text.n > 0 ? text.p : "", MAX(text.n, 1));
 		slot->n = text.n;
 	} else if (result == 0) {
-		error_errno(err, EIO, "store file %s: string %lld of dictionary %d is missing",
+		sql_damaged(err,
+		        "store file %s is damaged: string %lld of dictionary %d is missing",
 		        reader->sql.path, (long long)id, (int)kind);
 	}
 	sqlite3_reset(stmt);

@@ -98,7 +98,7 @@ static int fill(const char *path, int version, const char *schema, struct error 
 	return result;
 }
 
-static int sync_path(const char *path, int flags, struct error *err)
+int file_sync(const char *path, int flags, struct error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 	int result = fd >= 0 ? fsync(fd) : -1;
@@ -111,6 +111,35 @@ static int sync_path(const char *path, int flags, struct error *err)
 	if (fd >= 0)
 		close(fd);
 	return result;
+}
+
+int file_copy(const char *from, const char *to, bool past_errors, struct error *err)
+{
+	static const size_t size = 1 << 16;
+	g_autofree char *bytes = g_malloc(size);
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640) : -1;
+	off_t end = out >= 0 ? lseek(in, 0, SEEK_END) : 0;
+	ssize_t n = out >= 0 ? 0 : -1;
+
+	for (off_t at = 0; at < end && n >= 0; at += n) {
+		n = pread(in, bytes, size, at);
+		if (n < 0 && errno == EIO && past_errors) {
+			n = (ssize_t)MIN((off_t)size, end - at);
+			memset(bytes, 0, (size_t)n);
+		}
+		if (n == 0)
+			break; /* it became shorter */
+		if (n > 0 && pwrite(out, bytes, (size_t)n, at) != n)
+			n = -1;
+	}
+	if (n < 0)
+		error_errno(err, errno, "cannot copy %s to %s", from, to);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return n < 0 ? -1 : 0;
 }
 
 int file_give_to_owner(struct store *store, int fd, struct error *err)
@@ -145,7 +174,7 @@ static int make(
 	/* The last one to close a file copies its log into it. */
 	if (access(log, F_OK) == 0)
 		return error_set(err, "store file %s could not be written", making);
-	return sync_path(making, 0, err);
+	return file_sync(making, 0, err);
 }
 
 static int give_name(struct store *store, const char *making, const char *path, struct error *err)
@@ -159,7 +188,7 @@ static int give_name(struct store *store, const char *making, const char *path, 
 	if (rename(making, path) < 0)
 		return error_errno(err, errno, "cannot rename %s", making);
 	return store_fault_at(store, "renamed", err) < 0 ? -1
-	                                                 : sync_path(store->dir, O_DIRECTORY, err);
+	                                                 : file_sync(store->dir, O_DIRECTORY, err);
 }
 
 int file_make(
@@ -172,6 +201,20 @@ int file_make(
 		return 0;
 	unlink_all(making);
 	return -1;
+}
+
+bool file_is_empty(const char *path)
+{
+	struct sql sql;
+	int64_t tables = 1;
+
+	if (sql_open(&sql, path, SQLITE_OPEN_READWRITE, NULL) < 0)
+		return false;
+	bool empty =
+	        sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 1, &tables, NULL) == 0 &&
+	        tables == 0;
+	sql_close(&sql);
+	return empty;
 }
 
 /* True for a file that may be half-made: no schema version, or a journal beside it. */
@@ -194,23 +237,15 @@ static bool is_suspect(const char *path)
  * mended is told when it is used. */
 static void mend(const char *path)
 {
-	struct sql sql;
-	int64_t tables = 1;
-
-	if (!is_suspect(path) || sql_open(&sql, path, SQLITE_OPEN_READWRITE, NULL) < 0)
-		return;
-	bool empty =
-	        sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 1, &tables, NULL) == 0 &&
-	        tables == 0;
-	sql_close(&sql);
-	if (empty)
+	if (is_suspect(path) && file_is_empty(path))
 		unlink_all(path);
 }
 
 static bool is_leftover(const char *name)
 {
-	static const char *const ends[] = {
-	        STORE_DROPPED, MAKING, MAKING "-wal", MAKING "-shm", MAKING "-journal"};
+	static const char *const ends[] = {STORE_DROPPED, MAKING, MAKING "-wal", MAKING "-shm",
+	        MAKING "-journal", STORE_ERASED, STORE_ERASED "-wal", STORE_ERASED "-shm",
+	        STORE_ERASED "-journal"};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(ends); i++)
 		if (g_str_has_suffix(name, ends[i]))

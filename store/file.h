@@ -13,6 +13,13 @@
 int file_make(
         struct store *store, const char *path, int version, const char *schema, struct error *err);
 
+/* Puts a file or (flags O_DIRECTORY) the names in a directory on the disk. */
+int file_sync(const char *path, int flags, struct error *err);
+
+/* Copies bytes to a file that is made or emptied. `past_errors`: what the disk does not give is
+ * zeros, the rest may be good. *err has number ENOENT where there is no such file. */
+int file_copy(const char *from, const char *to, bool past_errors, struct error *err);
+
 /* Gives a new file to the owner of the store's directory, when root makes it: `postwake import` by
  * root must not lock the daemon, which has a user of its own, out of its store. */
 int file_give_to_owner(struct store *store, int fd, struct error *err);
@@ -32,6 +39,9 @@ int file_shrink(struct sql *sql, bool (*stop)(void *ctx), void *ctx, struct erro
 /* At the start of a writer, before anything is open: removes files that were being made or
  * dropped, rolls back what has a hot journal, and removes files in which nothing was yet. */
 void file_mend_all(struct store *store);
+
+/* Whether a file has no tables, as far as it can be read. */
+bool file_is_empty(const char *path);
 
 /* Removes what SQLite keeps beside a file. */
 void file_unlink_beside(const char *path);

@@ -84,6 +84,35 @@ void helper_do(struct helper *helper, void (*job)(void *arg), void *arg)
 		push(helper, job, arg);
 }
 
+struct drain {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool done;
+};
+
+static void drained(void *arg)
+{
+	struct drain *drain = arg;
+
+	pthread_mutex_lock(&drain->lock);
+	drain->done = true;
+	pthread_cond_signal(&drain->changed);
+	pthread_mutex_unlock(&drain->lock);
+}
+
+void helper_drain(struct helper *helper)
+{
+	struct drain drain = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+
+	helper_do(helper, drained, &drain);
+	pthread_mutex_lock(&drain.lock);
+	while (!drain.done)
+		pthread_cond_wait(&drain.changed, &drain.lock);
+	pthread_mutex_unlock(&drain.lock);
+	pthread_cond_destroy(&drain.changed);
+	pthread_mutex_destroy(&drain.lock);
+}
+
 void helper_hurry(struct helper *helper)
 {
 	helper->hurry = true;

@@ -15,6 +15,9 @@ void helper_stop(struct helper **helper);
 /* Runs job(arg) in the thread, in the order of the calls; at once where helper is NULL. */
 void helper_do(struct helper *helper, void (*job)(void *arg), void *arg);
 
+/* Waits until all that was asked for before is done. Not in the helper thread. */
+void helper_drain(struct helper *helper);
+
 /* Long jobs look at it between their steps and leave the rest for another time. */
 void helper_hurry(struct helper *helper);
 bool helper_in_hurry(const struct helper *helper);

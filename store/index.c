@@ -357,7 +357,7 @@ static int match_chunk(struct part *part, uint32_t chunk, uint64_t bits[PIECE_WO
 			bits[i] &= other[i];
 	}
 	if (result < 0)
-		return error_errno(part->in.err, EIO,
+		return sql_damaged(part->in.err,
 		        "store file %s: segment %lld of the index is damaged", part->in.sql->path,
 		        (long long)part->segment.id);
 	if (result == 0)

@@ -126,8 +126,7 @@ static int take(struct merging *m, struct source *source, uint32_t *n)
 	uint32_t *docs = m->docs + *n, kept = 0;
 
 	if (*n + entry->count > m->room || piece_docs(entry, docs) < 0)
-		return error_errno(
-		        m->err, EIO, "store file %s: the index is damaged", m->sql->path);
+		return sql_damaged(m->err, "store file %s: the index is damaged", m->sql->path);
 	for (uint32_t i = 0; i < entry->count; i++) {
 		uint32_t doc = docs[i] < source->segment.docs ? source->doc[docs[i]] : NO_DOC;
 		if (doc != NO_DOC)

@@ -293,7 +293,7 @@ int index_drop(struct index_tail *tail, struct sql *sql, int64_t row, struct err
 	if (index_seal(tail, sql, err) < 0 || (result = kill_row(sql, row, err)) < 0)
 		return -1;
 	if (result == 0)
-		return error_errno(err, EIO, "store file %s: row %lld is not in the index",
-		        sql->path, (long long)row);
+		return sql_damaged(err, "store file %s: row %lld is not in the index", sql->path,
+		        (long long)row);
 	return 0;
 }

@@ -1,16 +1,20 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	store/arrivals.c \
+	store/aside.c store/aside.h \
+	store/backup.c store/backup.h \
 	store/batch.c store/batch.h store/batch-private.h \
 	store/birth.c \
 	store/bits.h \
 	store/cache.c store/cache.h \
+	store/check.c store/check.h store/check-private.h store/check_index.c \
 	store/commit.c \
 	store/control.c store/control.h \
 	store/control_read.c \
 	store/day.c store/day.h \
 	store/day_write.c \
 	store/dict.c store/dict.h \
+	store/erase.c store/erase.h store/erase-private.h store/erase_control.c store/erase_day.c \
 	store/fetch.c store/fetch.h \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
@@ -26,10 +30,14 @@ libstore_a_SOURCES = \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
+	store/put.c store/put.h \
+	store/rebuild.c \
 	store/renew.c store/renew.h \
+	store/repair.c \
 	store/record.c store/record.h \
 	store/rollup.c store/rollup.h \
 	store/row.c store/row.h \
+	store/salvage.c \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
 	store/segment.c store/segment.h \
@@ -38,6 +46,7 @@ libstore_a_SOURCES = \
 	store/store.c store/store.h \
 	store/tail.h \
 	store/terms.c store/terms.h \
+	store/tombstone.c store/tombstone.h \
 	store/words.c store/words.h \
 	store/writer.c store/writer.h
 
@@ -64,11 +73,16 @@ store_tests = \
 	tests/unit/test_index \
 	tests/unit/test_row \
 	tests/unit/test_store \
+	tests/unit/test_store_backup \
+	tests/unit/test_store_check \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
+	tests/unit/test_store_erase \
+	tests/unit/test_store_power \
 	tests/unit/test_store_renew \
 	tests/unit/test_store_search \
-	tests/unit/test_store_writer
+	tests/unit/test_store_writer \
+	tests/unit/test_tombstone
 check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
 store_test_support = tests/support/unit.h tests/unit/store_support.c tests/unit/store_support.h
@@ -79,10 +93,21 @@ tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)
 tests_unit_test_row_LDADD = $(store_test_libs)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
+tests_unit_test_store_backup_SOURCES = tests/unit/test_store_backup.c $(store_test_support)
+tests_unit_test_store_backup_LDADD = $(store_test_libs)
+tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test_support)
+tests_unit_test_store_check_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c tests/support/power_vfs.c \
+	tests/support/power_vfs.h $(store_test_support)
+tests_unit_test_store_power_LDADD = $(store_test_libs)
 tests_unit_test_store_renew_SOURCES = tests/unit/test_store_renew.c $(store_test_support)
 tests_unit_test_store_renew_LDADD = $(store_test_libs)
+tests_unit_test_store_erase_SOURCES = tests/unit/test_store_erase.c $(store_test_support)
+tests_unit_test_store_erase_LDADD = $(store_test_libs)
+tests_unit_test_tombstone_SOURCES = tests/unit/test_tombstone.c $(store_test_support)
+tests_unit_test_tombstone_LDADD = $(store_test_libs)
 tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c $(store_test_support)
 tests_unit_test_store_crash_LDADD = $(store_test_libs)
 tests_unit_test_store_search_SOURCES = tests/unit/test_store_search.c $(store_test_support)

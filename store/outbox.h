@@ -25,6 +25,7 @@ enum outbox_state {
 };
 extern const char *const outbox_state_names[OUTBOX_STATES];
 
+#define OUTBOX_DIR "outbox" /* in that of the store */
 #define OUTBOX_ID_LEN 36
 #define OUTBOX_HASH_LEN 32
 

@@ -10,7 +10,6 @@
 #include "store/outbox.h"
 #include "store/private.h"
 
-#define OUTBOX_DIR "outbox"
 #define OUTBOX_END ".gz"
 #define BYTES_MAX (64 * 1024 * 1024) /* no batch has so many */
 

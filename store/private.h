@@ -11,6 +11,7 @@
 #include "store/day.h"
 #include "store/helper.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 
 /* For tests: called at places of a commit by their name; a result other than 0 makes the commit
  * fail there. */
@@ -24,7 +25,9 @@ struct store {
 	int reader_cache_kb, writer_cache_kb;
 	int lock; /* descriptor that holds the flock; -1 for readers */
 
-	_Atomic uint64_t mark;     /* highest arrival number that is committed */
+	_Atomic uint64_t mark; /* highest arrival number that is committed */
+	_Atomic uint64_t
+	        dropped; /* highest that went with a day file, since the store was opened */
 	pthread_mutex_t days_lock; /* of the table and of the members of struct day that say so */
 	GHashTable *days;          /* number -> struct day */
 	uint64_t use;              /* clock of the least recently used day, under days_lock */
@@ -33,9 +36,19 @@ struct store {
 	struct control control;
 	struct helper *helper; /* writers only */
 
+	/* Of the committing thread: what was set aside. */
+	void (*notice)(void *ctx, const char *text);
+	void *notice_ctx;
+	GPtrArray *news; /* of struct aside_news, for the next commit */
+
 	/* Of the committing thread. */
 	GHashTable *uncounted; /* event ids that the ledger has not counted yet */
 	GPtrArray *writers;    /* days with an open writer, latest used last */
+	struct {
+		struct tombstones *stones; /* of all erasures; writers only */
+		uint8_t key[TOMBSTONE_KEY_BYTES];
+		GString *text; /* what is left of one */
+	} erase;
 	store_fault *fault;
 	void *fault_ctx;
 };
@@ -49,6 +62,7 @@ char *store_day_path(struct store *store, int64_t day);
 bool store_day_of_name(const char *name, gint64 *day_r);
 
 #define STORE_DROPPED ".dropped" /* end of the name of a day file that is about to be unlinked */
+#define STORE_ERASED ".erased"   /* and of one that is about to take its place */
 
 /* Notes the highest arrival number of a day. */
 void store_set_day_mark(struct store *store, gint64 number, uint64_t mark);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/aside.h"
 #include "store/file.h"
 #include "store/private.h"
 
@@ -16,6 +17,17 @@ static void unlink_file(void *arg)
 	g_free(path);
 }
 
+/* Of a day that could not be read it may be the highest of all. */
+static void note_dropped(struct store *store, int64_t number)
+{
+	pthread_mutex_lock(&store->days_lock);
+	const uint64_t *known = g_hash_table_lookup(store->day_mark, &number);
+	uint64_t mark = known != NULL ? *known : store->mark;
+	if (mark > store->dropped)
+		store->dropped = mark;
+	pthread_mutex_unlock(&store->days_lock);
+}
+
 /* Takes the file out of the way at once, under a name that nobody looks for. Who has it open reads
  * on: SQLite sees that the file was moved and leaves what has its name now alone. */
 static int drop(struct store *store, int64_t number, struct error *err)
@@ -26,6 +38,7 @@ static int drop(struct store *store, int64_t number, struct error *err)
 	day_writer_drop(store, number);
 	if (rename(path, dropped) < 0)
 		return error_errno(err, errno, "cannot drop the day file %s", path);
+	note_dropped(store, number);
 	day_forget(store, number);
 	file_unlink_beside(path);
 	helper_do(store->helper, unlink_file, g_steal_pointer(&dropped));
@@ -48,6 +61,7 @@ int store_prune(struct store *store, int keep_days, int64_t now, struct error *e
 			return -1;
 		dropped++;
 	}
+	aside_prune(store, oldest);
 	/* Once a day somebody comes here: the time for what was in use the last time. */
 	day_finish_ended(store, clock_day_of(clock_now()));
 	return dropped;
@@ -92,7 +106,7 @@ static int look_at(struct store *store, int64_t number, struct store_day *entry,
 	        .events = result == 1 ? (uint64_t)events : 0,
 	        .bytes = size_of(path, "") + size_of(path, "-wal"),
 	};
-	entry->damaged = result < 0 && cause.number == EIO;
+	entry->damaged = result < 0 && (cause.number == EIO || cause.number == SQL_DAMAGED);
 	if (entry->damaged)
 		return 1;
 	if (result < 0 && err != NULL && !err->set)

@@ -46,7 +46,7 @@ int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *e
 }
 
 /* The class as its index term has it, so that both count the same. */
-static int64_t class_of(const struct event *event)
+int64_t rollup_class(const struct event *event)
 {
 	struct slice text = event->field[FIELD_BOUNCE_CLASS], value;
 	char digits[24];
@@ -62,7 +62,7 @@ int rollup_add(struct rollup *rollup, struct day_writer *writer, int64_t row,
         const struct event *event, struct error *err)
 {
 	int64_t minute = day_row_ms(row) / CLOCK_MINUTE;
-	struct cell one = {event_catalogue[event->type].number, class_of(event), 1};
+	struct cell one = {event_catalogue[event->type].number, rollup_class(event), 1};
 
 	if (minute != rollup->minute && rollup_end(rollup, writer, err) < 0)
 		return -1;
@@ -82,8 +82,8 @@ int rollup_move(struct day_writer *writer, int64_t row, const struct event *befo
         const struct event *after, struct error *err)
 {
 	int64_t minute = day_row_ms(row) / CLOCK_MINUTE;
-	const struct cell from = {event_catalogue[before->type].number, class_of(before), -1};
-	const struct cell to = {event_catalogue[after->type].number, class_of(after), 1};
+	const struct cell from = {event_catalogue[before->type].number, rollup_class(before), -1};
+	const struct cell to = {event_catalogue[after->type].number, rollup_class(after), 1};
 
 	return put(writer, minute, &from, err) < 0 || put(writer, minute, &to, err) < 0 ? -1 : 0;
 }

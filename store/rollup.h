@@ -15,6 +15,8 @@ struct rollup {
 void rollup_start(struct rollup *rollup);
 int rollup_add(struct rollup *rollup, struct day_writer *writer, int64_t row,
         const struct event *event, struct error *err);
+/* The bounce class that an event is counted under; -1: none. */
+int64_t rollup_class(const struct event *event);
 /* Writes what is left. */
 int rollup_end(struct rollup *rollup, struct day_writer *writer, struct error *err);
 void rollup_clear(struct rollup *rollup);

@@ -673,8 +673,8 @@ int row_unpack(GByteArray *out, struct day_reader *reader, const struct day *day
 	if (unpack_event(&to, row->body, &head) < 0 ||
 	        (row->message.p != NULL && unpack_message(&to, row->message, &head) < 0)) {
 		g_byte_array_set_size(out, (guint)to.record.at);
-		return error_errno(err, EIO, "store file %s: row %lld is damaged", day->path,
-		        (long long)row->id);
+		return sql_damaged(
+		        err, "store file %s: row %lld is damaged", day->path, (long long)row->id);
 	}
 	record_end(&to.record, &head);
 	return 0;

@@ -13,7 +13,7 @@
 
 static int damaged(struct segment_in *in)
 {
-	return error_errno(in->err, EIO, "store file %s: segment %lld of the index is damaged",
+	return sql_damaged(in->err, "store file %s: segment %lld of the index is damaged",
 	        in->sql->path, (long long)in->segment->id);
 }
 
@@ -32,7 +32,7 @@ int segment_list(struct sql *sql, GArray *segments, struct error *err)
 		        .dead = (uint32_t)sqlite3_column_int64(stmt, 5),
 		};
 		if (segment.docs == 0 || segment.docs > PIECE_DOCS)
-			result = error_errno(err, EIO,
+			result = sql_damaged(err,
 			        "store file %s: segment %lld of the index is damaged", sql->path,
 			        (long long)segment.id);
 		if (result < 0)

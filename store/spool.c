@@ -11,7 +11,6 @@
 #include "store/file.h"
 #include "store/private.h"
 
-#define SPOOL_DIRECTORY "ingest"
 #define BATCH ".batch"
 #define FAILURES ".failures"
 #define MAKING ".new"

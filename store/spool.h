@@ -5,6 +5,8 @@
 #ifndef PW_STORE_SPOOL_H
 #define PW_STORE_SPOOL_H
 
+#define SPOOL_DIRECTORY "ingest" /* in that of the store */
+
 #include "store/ingest.h"
 
 struct spool;

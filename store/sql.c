@@ -17,11 +17,29 @@ static int readonly_number(struct sql *sql, int number)
 	}
 }
 
+int sql_damaged(struct error *err, const char *format, ...)
+{
+	va_list ap;
+
+	if (err == NULL || err->set)
+		return -1;
+	va_start(ap, format);
+	g_vsnprintf(err->text, sizeof(err->text), format, ap);
+	va_end(ap);
+	err->set = true;
+	err->number = SQL_DAMAGED;
+	return -1;
+}
+
 int sql_error(struct sql *sql, struct error *err)
 {
 	int code = sqlite3_errcode(sql->db), number = sqlite3_system_errno(sql->db);
 
 	switch (code & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return sql_damaged(err, "store file %s is damaged: %s (%d)", sql->path,
+		        sqlite3_errmsg(sql->db), sqlite3_extended_errcode(sql->db));
 	case SQLITE_FULL:
 		number = ENOSPC;
 		break;
@@ -71,7 +89,11 @@ int sql_prepare(struct sql *sql, const char *const *texts, unsigned n, struct er
 	for (unsigned i = 0; i < n; i++)
 		if (sqlite3_prepare_v3(sql->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 		            &sql->stmt[i], NULL) != SQLITE_OK)
-			return sql_error(sql, err);
+			/* The texts are right, so it is the schema that is not ours. */
+			return sqlite3_errcode(sql->db) == SQLITE_ERROR
+			               ? sql_damaged(err, "store file %s is damaged: %s", sql->path,
+			                         sqlite3_errmsg(sql->db))
+			               : sql_error(sql, err);
 	return 0;
 }
 

@@ -20,6 +20,9 @@ struct sql {
 /* error.number of a file that must be rolled back by somebody who may write. */
 #define SQL_HALF_WRITTEN EUCLEAN
 
+/* error.number of a file whose bytes are not what was written: to try again does not help. */
+#define SQL_DAMAGED EBADMSG
+
 /* How long a statement waits for a lock of another connection. */
 #define SQL_BUSY_MS 10000
 
@@ -46,6 +49,9 @@ int sql_number(
 
 /* Describes the failure that the connection had last. Returns -1. */
 int sql_error(struct sql *sql, struct error *err);
+
+/* Says what is damaged, with number SQL_DAMAGED. Returns -1. */
+int sql_damaged(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Opens a transaction for writing; ends it. */
 int sql_begin(struct sql *sql, struct error *err);

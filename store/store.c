@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/aside.h"
+#include "store/check-private.h"
+#include "store/erase-private.h"
 #include "store/file.h"
 #include "store/private.h"
 
@@ -151,7 +154,7 @@ static int scan_day(struct store *store, gint64 number, int64_t counted, struct 
 		day_release(day);
 	}
 	/* One damaged day stops searches that need it, but not the capture of today's mail. */
-	if (result < 0 && cause.number != EIO) {
+	if (result < 0 && cause.number != EIO && cause.number != SQL_DAMAGED) {
 		if (err != NULL && !err->set)
 			*err = cause;
 		return -1;
@@ -195,11 +198,16 @@ static int open_parts(struct store *store, struct error *err)
 		file_mend_all(store);
 		store->helper = helper_start();
 	}
-	return control_open(&store->control, store, err) < 0 ? -1 : find_mark(store, err);
+	return control_open(&store->control, store, err) < 0 ||
+	                       (store->mode == STORE_WRITE && erase_load(store, err) < 0) ||
+	                       find_mark(store, err) < 0
+	               ? -1
+	               : 0;
 }
 
-int store_open(struct store **store_r, const char *dir, enum store_mode mode,
-        const struct store_options *options, struct error *err)
+/* With nothing open. */
+static struct store *new_store(
+        const char *dir, enum store_mode mode, const struct store_options *options)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct store_options defaults = {0};
@@ -222,6 +230,30 @@ int store_open(struct store **store_r, const char *dir, enum store_mode mode,
 	store->day_mark = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	store->uncounted = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	store->writers = g_ptr_array_new();
+	store->notice = options->notice;
+	store->notice_ctx = options->notice_ctx;
+	store->news = g_ptr_array_new_with_free_func(aside_news_free);
+	return store;
+}
+
+int store_open_days(struct store **store_r, const char *dir, struct error *err)
+{
+	*store_r = new_store(dir, STORE_READ, NULL);
+	if (sodium_init() < 0)
+		error_set(err, "libsodium does not start");
+	else if (access(dir, R_OK | X_OK) < 0)
+		error_errno(err, errno, "cannot read the store %s", dir);
+	else
+		return 0;
+	store_close(store_r);
+	return -1;
+}
+
+int store_open(struct store **store_r, const char *dir, enum store_mode mode,
+        const struct store_options *options, struct error *err)
+{
+	struct store *store = new_store(dir, mode, options);
+
 	*store_r = store;
 	if (sodium_init() < 0)
 		error_set(err, "libsodium does not start");
@@ -241,6 +273,8 @@ void store_close(struct store **store_r)
 	if (store == NULL)
 		return;
 	day_writers_close(store);
+	if (store->mode == STORE_WRITE && store->dropped > 0 && store->control.writer.db != NULL)
+		control_set_dropped(&store->control, store->dropped, NULL);
 	/* An import has time, and maybe no daemon will come after it. */
 	if (store->helper != NULL && store->fast_import)
 		day_finish_ended(store, clock_day_of(clock_now()));
@@ -251,7 +285,9 @@ void store_close(struct store **store_r)
 	control_close(&store->control);
 	if (store->lock >= 0)
 		close(store->lock);
+	erase_unload(store);
 	g_ptr_array_unref(store->writers);
+	g_ptr_array_unref(store->news);
 	g_hash_table_unref(store->days);
 	g_hash_table_unref(store->day_mark);
 	g_hash_table_unref(store->uncounted);
@@ -264,7 +300,8 @@ uint64_t store_mark(struct store *store)
 {
 	int64_t counted;
 
-	if (store->mode == STORE_READ && control_mark(&store->control, &counted, NULL) == 0 &&
+	if (store->mode == STORE_READ && store->control.path != NULL &&
+	        control_mark(&store->control, &counted, NULL) == 0 &&
 	        counted > (int64_t)store->mark)
 		store->mark = (uint64_t)counted;
 	return store->mark;

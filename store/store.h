@@ -25,6 +25,10 @@ struct store_options {
 	bool fast_import; /* synchronous=NORMAL while committing, for an import without a daemon */
 	int cache_mb;     /* budget over all connections; 0 = 32 */
 	int open_days;    /* day files held open at most; 0 = 16 */
+	/* A damaged file was set aside (store_asides): what, why, what to do. Called in the thread
+	 * that opens or commits. May be NULL; a capture gap of source "store" tells the same. */
+	void (*notice)(void *ctx, const char *text);
+	void *notice_ctx;
 };
 
 /* Opens the store in `dir`; options may be NULL. 0, or -1 with *err: number EWOULDBLOCK when
@@ -68,6 +72,17 @@ struct store_day {
 };
 /* The days that there are, oldest first, as a GArray of struct store_day. NULL with *err. */
 GArray *store_days(struct store *store, struct error *err);
+
+/* A damaged file that was set aside, so that capture could go on: NAME.damaged-N. */
+#define STORE_NO_DAY INT64_MIN
+struct store_aside {
+	char *name;  /* in the directory of the store; owned by the array */
+	int64_t day; /* STORE_NO_DAY: the control file */
+	uint64_t bytes;
+	bool saved; /* what can be read of it is in the store again */
+};
+/* They as a GArray of struct store_aside with a clear function. NULL with *err. */
+GArray *store_asides(struct store *store, struct error *err);
 
 /* One source of the line ledger. */
 struct store_source {

@@ -14,6 +14,14 @@
 /* Lines that make no events cost something too: a batch of so many is full as well. */
 #define LINES_AN_EVENT 16
 
+struct job {
+	store_job *run;
+	void *ctx;
+	struct error *err;
+	int result;
+	bool done;
+};
+
 struct store_writer {
 	struct store *store;
 	struct store_writer_config config;
@@ -26,6 +34,8 @@ struct store_writer {
 	uint64_t durable;            /* all up to it are committed */
 	bool urgent, stop;
 	bool idle;            /* the thread waits for the first thing to do */
+	struct job *job;      /* that it is to run */
+	bool ended;           /* it takes no more jobs */
 	bool gave_up;         /* and has ended */
 	struct error trouble; /* of the last commit, if it failed */
 
@@ -92,6 +102,8 @@ static int wait_for_work(struct store_writer *writer)
 	gint64 until = g_get_monotonic_time() + LOOK_EVERY;
 
 	while (store_batch_empty(writer->current)) {
+		if (writer->job != NULL)
+			return 0;
 		if (writer->stop)
 			return -1;
 		writer->idle = true;
@@ -107,13 +119,15 @@ static int wait_for_work(struct store_writer *writer)
 	return 1;
 }
 
-/* Between tries of a commit that failed; ends early when the writer is to stop. */
+/* Between tries of a commit that failed; ends early when the writer is to stop or has a job: one
+ * that makes room, perhaps. */
 static void back_off(struct store_writer *writer, gint64 span)
 {
 	gint64 until = g_get_monotonic_time() + span;
 
 	pthread_mutex_lock(&writer->lock);
-	while (!writer->stop && wait_until(&writer->changed, &writer->lock, until))
+	while (!writer->stop && writer->job == NULL &&
+	        wait_until(&writer->changed, &writer->lock, until))
 		;
 	pthread_mutex_unlock(&writer->lock);
 }
@@ -130,6 +144,22 @@ static void note_trouble(struct store_writer *writer, const struct error *err)
 {
 	pthread_mutex_lock(&writer->lock);
 	writer->trouble = *err;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+/* Between commits, and between tries of one; somebody waits for it. */
+static void run_job(struct store_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	struct job *job = writer->job;
+	pthread_mutex_unlock(&writer->lock);
+	if (job == NULL)
+		return;
+	job->result = job->run(job->ctx, job->err);
+	pthread_mutex_lock(&writer->lock);
+	job->done = true;
+	writer->job = NULL;
+	pthread_cond_broadcast(&writer->changed);
 	pthread_mutex_unlock(&writer->lock);
 }
 
@@ -152,6 +182,7 @@ static int commit(struct store_writer *writer, const struct store_batch *batch)
 		if (last)
 			return -1;
 		back_off(writer, span);
+		run_job(writer);
 		span = MIN(span * 2, BACKOFF_LAST);
 	}
 }
@@ -170,6 +201,15 @@ static struct store_batch *swap(struct store_writer *writer)
 	return batch;
 }
 
+/* Nobody waits for what will not be run. */
+static void refuse_jobs(struct store_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->ended = true;
+	pthread_cond_broadcast(&writer->changed);
+	pthread_mutex_unlock(&writer->lock);
+}
+
 static gpointer writer_main(gpointer p)
 {
 	struct store_writer *writer = p;
@@ -177,6 +217,7 @@ static gpointer writer_main(gpointer p)
 
 	do {
 		prune(writer, clock_now());
+		run_job(writer);
 		pthread_mutex_lock(&writer->lock);
 		work = wait_for_work(writer);
 		uint64_t ticket = writer->ticket;
@@ -197,6 +238,7 @@ static gpointer writer_main(gpointer p)
 		if (done < 0)
 			work = -1;
 	} while (work >= 0);
+	refuse_jobs(writer);
 	return NULL;
 }
 
@@ -296,6 +338,27 @@ int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_
 	int result = writer->durable >= ticket ? 1 : writer->gave_up ? -1 : 0;
 	pthread_mutex_unlock(&writer->lock);
 	return result;
+}
+
+/* One job at a time; it is in the memory of who waits, and only who waits takes it back. */
+int store_writer_run(struct store_writer *writer, store_job *run, void *ctx, struct error *err)
+{
+	struct job job = {.run = run, .ctx = ctx, .err = err, .result = -1};
+
+	pthread_mutex_lock(&writer->lock);
+	while (writer->job != NULL && !writer->ended)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	if (!writer->ended)
+		writer->job = &job;
+	pthread_cond_broadcast(&writer->changed);
+	while (!job.done && !writer->ended)
+		pthread_cond_wait(&writer->changed, &writer->lock);
+	if (!job.done)
+		error_set(err, "the store is being closed");
+	if (writer->job == &job)
+		writer->job = NULL;
+	pthread_mutex_unlock(&writer->lock);
+	return job.result;
 }
 
 bool store_writer_trouble(struct store_writer *writer, struct error *err)

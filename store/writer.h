@@ -44,6 +44,11 @@ uint64_t store_writer_end(struct store_writer *writer, bool urgent);
  * (store_writer_stop says why). */
 int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_ms);
 
+/* Runs job(ctx) in the writer's thread between two commits and waits for it: its result, or -1 with
+ * *err when the writer has ended. Not in that thread itself. */
+typedef int store_job(void *ctx, struct error *err);
+int store_writer_run(struct store_writer *writer, store_job *job, void *ctx, struct error *err);
+
 /* True while commits fail, with the last failure in *err (which must be clear). */
 bool store_writer_trouble(struct store_writer *writer, struct error *err);
 

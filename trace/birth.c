@@ -114,7 +114,9 @@ static int64_t birth_of_first(
 		birth = find(trace, message, time, false);
 		if (birth < time - TRACE_REREAD)
 			birth = 0;
-		message->born = birth <= 0;
+		/* Reading again begins with the first line of a second: a client's line of this
+		 * second would have been read. */
+		message->born = birth <= 0 || second_of(birth) == second_of(time);
 	}
 	if (birth <= 0)
 		birth = find(trace, message, time, true);

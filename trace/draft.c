@@ -164,6 +164,17 @@ static void draft_place(struct draft *draft, const struct stream *stream, struct
 	draft->event.field[FIELD_QUEUE_ID] = queue_id;
 }
 
+/* Whether the mail server made the mail itself. A notification may be gone before the line that
+ * tells what it was made of; but cleanup (cleanup/cleanup_message.c) gave it a Message-ID of its
+ * own queue id, after no line of a client or of pickup. */
+static bool made_here(const struct story *story, struct slice queue_id)
+{
+	if (story->parent[0] != '\0')
+		return true;
+	return story->has_from && story->from.n == 0 && queue_id.n > 0 &&
+	       slice_find(story->header_message_id, queue_id) >= 0;
+}
+
 void draft_story(struct draft *draft, struct story *story, const struct stream *stream,
         struct slice queue_id)
 {
@@ -185,7 +196,7 @@ void draft_story(struct draft *draft, struct story *story, const struct stream *
 		draft->event.field[FIELD_MSG_SIZE] = decimal(draft->trace, (uint64_t)story->size);
 	if (story->recv_method != NULL)
 		draft_set(draft, FIELD_RECV_METHOD, slice_str(story->recv_method));
-	else if (story->parent[0] != '\0')
+	else if (made_here(story, queue_id))
 		draft_set(draft, FIELD_RECV_METHOD, SLICE("local"));
 	draft_set(draft, FIELD_REMOTE_ADDR,
 	        draft_address(draft->trace, story->client_ip, story->client_port));

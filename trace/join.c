@@ -39,7 +39,7 @@ void orphan_insert(struct trace *trace, struct orphan *orphan)
 	g_queue_push_tail_link(&trace->orphans, &orphan->node);
 }
 
-static void orphan_remove(struct trace *trace, struct orphan *orphan)
+void orphan_drop(struct trace *trace, struct orphan *orphan)
 {
 	GSList *list = g_hash_table_lookup(trace->orphan_index, &orphan->queue_id);
 
@@ -131,7 +131,7 @@ static void adopt(struct trace *trace, struct message *message, struct orphan *o
 		if (!message->internal || message->joined || hop_like(trace, message) == NULL)
 			inject_letter(trace, message);
 	}
-	orphan_remove(trace, orphan);
+	orphan_drop(trace, orphan);
 }
 
 /* Joins an envelope whose candidates are known by now; false when it has to wait. */
@@ -142,7 +142,7 @@ static bool try_join(struct trace *trace, struct orphan *orphan)
 
 	if (n > 1) {
 		trace->counts.ambiguous++;
-		orphan_remove(trace, orphan);
+		orphan_drop(trace, orphan);
 		return true;
 	}
 	if (n == 0 || !is_settled(message))
@@ -185,7 +185,7 @@ static void make_alone(struct trace *trace, struct orphan *orphan)
 		inject_orphan(trace, stream, orphan, story);
 		story_unref(trace, story);
 	}
-	orphan_remove(trace, orphan);
+	orphan_drop(trace, orphan);
 }
 
 static gint by_deadline(gconstpointer a, gconstpointer b, gpointer unused)

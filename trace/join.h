@@ -23,6 +23,8 @@ void join_sort(struct trace *trace);
 void join_sweep(struct trace *trace);
 void orphan_insert(struct trace *trace, struct orphan *orphan);
 void orphan_free(struct orphan *orphan);
+/* Takes it out of the trace and frees it; the state store is to forget it. */
+void orphan_drop(struct trace *trace, struct orphan *orphan);
 struct orphan *orphan_new(
         struct slice node, struct slice instance, struct slice queue_id, struct slice from);
 

@@ -34,9 +34,17 @@ static void put_text(GString *out, struct slice text)
 		g_string_append_len(out, text.p, (gssize)text.n);
 }
 
+/* Looks at each text that is read. */
+struct watch {
+	trace_holds *holds;
+	void *ctx;
+	bool held;
+};
+
 struct reader {
 	const unsigned char *p, *end;
 	bool bad;
+	struct watch *watch; /* NULL: nobody */
 };
 
 static uint64_t get_number(struct reader *in)
@@ -81,6 +89,8 @@ static struct slice get_text(struct reader *in)
 	}
 	struct slice text = slice_make((const char *)in->p, (size_t)n - 1);
 	in->p += n - 1;
+	if (in->watch != NULL && !in->watch->held)
+		in->watch->held = in->watch->holds(in->watch->ctx, text);
 	return text;
 }
 
@@ -468,12 +478,16 @@ static int restore_stream(struct trace *trace, struct reader *key, struct reader
 	return 0;
 }
 
-static int restore(struct trace *trace, struct slice key, struct slice value)
+static struct reader reader_of(struct slice bytes, struct watch *watch)
 {
-	struct reader name = {
-	        (const unsigned char *)key.p, (const unsigned char *)key.p + key.n, false};
-	struct reader in = {
-	        (const unsigned char *)value.p, (const unsigned char *)value.p + value.n, false};
+	const unsigned char *p = (const unsigned char *)bytes.p;
+
+	return (struct reader){p, p + bytes.n, false, watch};
+}
+
+static int restore(struct trace *trace, struct slice key, struct slice value, struct watch *watch)
+{
+	struct reader name = reader_of(key, watch), in = reader_of(value, watch);
 
 	if (key.n == 0 || get_number(&in) != STATE_VERSION || in.bad)
 		return -1;
@@ -487,7 +501,7 @@ static int restore(struct trace *trace, struct slice key, struct slice value)
 
 int trace_restore(struct trace *trace, struct slice key, struct slice value, struct error *err)
 {
-	if (restore(trace, key, value) < 0)
+	if (restore(trace, key, value, NULL) < 0)
 		return error_set(err, "a saved message is damaged or of another version");
 	trace->unsorted = true;
 	if (trace->counts.open > trace->config.max_open)
@@ -508,7 +522,7 @@ struct message *state_load(struct trace *trace, struct stream *stream, struct sl
 	if (g_hash_table_contains(trace->gone, key) ||
 	        g_hash_table_contains(trace->forgotten, key) ||
 	        !trace->hooks.load(trace->hooks.ctx, slice_make(key->str, key->len), &value) ||
-	        restore(trace, slice_make(key->str, key->len), value) < 0)
+	        restore(trace, slice_make(key->str, key->len), value, NULL) < 0)
 		return NULL;
 	return g_hash_table_lookup(trace->messages, &wanted);
 }
@@ -607,4 +621,71 @@ void trace_save(struct trace *trace, put_function *put, void *ctx)
 	save_streams(trace, key, value, put, ctx);
 	if (trace->counts.open > trace->config.max_open)
 		messages_evict(trace);
+}
+
+/* ---- forgetting ---- */
+
+bool trace_saved_holds(struct slice key, struct slice value, trace_holds *holds, void *ctx)
+{
+	static const struct trace_config config;
+	static const struct trace_hooks hooks;
+	struct watch watch = {holds, ctx, false};
+	struct trace *trace = trace_new(&config, &hooks, NULL);
+	int result = restore(trace, key, value, &watch);
+
+	trace_free(&trace);
+	return result < 0 || watch.held;
+}
+
+static bool text_holds(GString *key, GString *value, trace_holds *holds, void *ctx)
+{
+	return trace_saved_holds(
+	        slice_make(key->str, key->len), slice_make(value->str, value->len), holds, ctx);
+}
+
+static unsigned forget_messages(
+        struct trace *trace, GString *key, GString *value, trace_holds *holds, void *ctx)
+{
+	g_autoptr(GList) messages = g_hash_table_get_values(trace->messages);
+	unsigned n = 0;
+
+	for (GList *node = messages; node != NULL; node = node->next) {
+		g_string_truncate(key, 0);
+		g_string_truncate(value, 0);
+		state_message_key(key, node->data);
+		put_message(value, node->data);
+		if (!text_holds(key, value, holds, ctx))
+			continue;
+		message_drop(trace, node->data, false);
+		n++;
+	}
+	return n;
+}
+
+static unsigned forget_orphans(
+        struct trace *trace, GString *key, GString *value, trace_holds *holds, void *ctx)
+{
+	unsigned n = 0;
+
+	for (GList *node = trace->orphans.head, *next; node != NULL; node = next) {
+		next = node->next;
+		g_string_truncate(key, 0);
+		g_string_truncate(value, 0);
+		state_orphan_key(key, node->data);
+		put_orphan(value, node->data);
+		if (!text_holds(key, value, holds, ctx))
+			continue;
+		orphan_drop(trace, node->data);
+		n++;
+	}
+	return n;
+}
+
+unsigned trace_forget(struct trace *trace, trace_holds *holds, void *ctx)
+{
+	g_autoptr(GString) key = g_string_new(NULL);
+	g_autoptr(GString) value = g_string_new(NULL);
+
+	return forget_messages(trace, key, value, holds, ctx) +
+	       forget_orphans(trace, key, value, holds, ctx);
 }

@@ -73,6 +73,15 @@ void trace_save(struct trace *trace, void (*put)(void *ctx, struct slice key, st
  * version. */
 int trace_restore(struct trace *trace, struct slice key, struct slice value, struct error *err);
 
+/* Forgets the open messages of which `holds` says that a text (address, subject, reply, …) is not
+ * to be kept; the next trace_save says so. Later lines about them are taken as those of mails that
+ * were never seen before. Returns how many there were. */
+typedef bool trace_holds(void *ctx, struct slice text);
+unsigned trace_forget(struct trace *trace, trace_holds *holds, void *ctx);
+
+/* Whether a value that trace_save gave has such a text; one that cannot be read has. */
+bool trace_saved_holds(struct slice key, struct slice value, trace_holds *holds, void *ctx);
+
 struct trace_counts {
 	uint64_t open;      /* messages open now */
 	uint64_t ambiguous; /* envelopes that fitted several messages: joined to none */

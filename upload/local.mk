@@ -18,4 +18,4 @@ tests_unit_test_upload_SOURCES = tests/unit/test_upload.c tests/support/unit.h \
 tests_unit_test_upload_LDADD = libupload.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 endif
 
-EXTRA_DIST += tests/support/ingest.py
+EXTRA_DIST += tests/support/ingest.py tests/support/proxy.py

@@ -1,6 +1,7 @@
 """The second half of contrib/quickstart: a private Postfix, postwaked, a dozen mails, and the answers."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -193,6 +194,40 @@ def send_reports(daemon):
     return good
 
 
+class Far:
+    """A second postwaked, to which the first uploads: on a loopback port, with a key."""
+
+    def __init__(self, build, directory):
+        self.port = lab.free_port()
+        self.daemon = lab.Daemon(build, os.path.join(directory, 'far'), sections={'listen': {'port': str(self.port)}})
+        self.key_file = os.path.join(self.daemon.base, 'key')
+
+    def start(self):
+        """Starts it; the [upload] section for the first."""
+        self.daemon.start()
+        key = self.daemon.postwake('key', 'add', '--grant', 'ingest', '--name', 'quickstart').stdout
+        lab.write(self.key_file, key)
+        os.chmod(self.key_file, 0o600)
+        return {'url': f'http://127.0.0.1:{self.port}', 'kind': 'postwake', 'key_file': self.key_file,
+                'interval': '1', 'poll': '1'}
+
+
+def show_upload(daemon, far):
+    """What the second postwake has of the first one's events. Whether it has all that could be sent."""
+    def done():
+        found = daemon.get('/api/v1/uploads')[1]['results']
+        looked_at = sum(found[0][k] for k in ('accepted', 'failed', 'invalid')) if found else 0
+        return looked_at >= len(daemon.events())
+    with contextlib.suppress(lab.LabError):
+        lab.wait_until('all is uploaded', done, 20, 0.2)
+    postwake = os.path.join(daemon.build, 'postwake')
+    print('\nevents go to a second postwake, which says what it took:')
+    run_and_show(postwake, '-s', daemon.socket, 'upload', 'status')
+    run_and_show(postwake, '-s', far.socket, 'search', '--type', 'bounce')
+    status = daemon.get('/api/v1/uploads')[1]['results']
+    return bool(status) and status[0]['failed'] == 0 and 0 < status[0]['accepted'] <= len(far.events())
+
+
 def wait_for_all(clockwork, postfix):
     """Until the log is quiet, every line's event was found, and each type was seen."""
     def settled():
@@ -250,24 +285,28 @@ def report(clockwork):
     return good
 
 
-def where(daemon, postfix):
+def where(daemon, far, postfix):
     print(f'''
 where things are:
   programs       {daemon.build}/postwaked, {daemon.build}/postwake
   configuration  {daemon.config}
   store          {daemon.store}
   query socket   {daemon.socket}
+  second one     {far.base} (query socket: {far.socket})
   daemon's log   {daemon.log}
   Postfix        {postfix.base} (log: {postfix.log}; SMTP on 127.0.0.1:{postfix.port['smtp']})''', flush=True)
 
 
 def run(arguments, directory):
     postfix = lab.Postfix(os.path.join(directory, 'postfix'), retry=30)
+    far = Far(arguments.build, directory)
     daemon = lab.Daemon(arguments.build, os.path.join(directory, 'postwake'), {'file': postfix.log},
                         postfix.milter_socket,
                         {'milter': {'postfix_config': postfix.etc, 'check_postfix': 'yes'}})
     clockwork = None
     try:
+        daemon.settings['upload far'] = far.start()
+        daemon.write_config()
         daemon.start()
         clockwork = Clockwork(postfix.log, daemon)
         postfix.start()
@@ -275,8 +314,9 @@ def run(arguments, directory):
         wait_for_all(clockwork, postfix)
         show_answers(daemon)
         reported = send_reports(daemon)
-        good = report(clockwork) and reported
-        where(daemon, postfix)
+        uploaded = show_upload(daemon, far.daemon)
+        good = report(clockwork) and reported and uploaded
+        where(daemon, far.daemon, postfix)
         if not arguments.once:
             print('\ntry:  ' + shlex.join([f'{daemon.build}/postwake', '-s', daemon.socket, 'search', '--help']))
             print('Ctrl-C ends it all.', flush=True)
@@ -291,6 +331,7 @@ def run(arguments, directory):
             clockwork.stop()
         postfix.stop()
         daemon.stop()
+        far.daemon.stop()
 
 
 def interrupt(_number, _frame):

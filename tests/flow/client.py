@@ -19,18 +19,23 @@ class UnixTransport(RequestsTransport):
         self.sess.mount('http+unix://', requests_unixsocket.UnixAdapter())
 
 
-class MessageEvents(Resource):
-    key = 'message-events'
+class Events(Resource):
+    def __init__(self, key):
+        self.key = key
+        super().__init__(f"http+unix://{urllib.parse.quote(sys.argv[1], safe='')}/api/v1", 'any key', UnixTransport)
 
     def list(self, **options):
         return self.request('GET', self.uri, params=options)
 
 
-events = MessageEvents(f"http+unix://{urllib.parse.quote(sys.argv[1], safe='')}/api/v1", 'any key', UnixTransport)
-found = events.list(events='bounce', recipients='carol@bounce.example')
-try:
-    events.list(per_page='many')
-    status = 200
-except SparkPostAPIException as error:
-    status = error.status
-print(json.dumps({'recipients': [e['rcpt_to'] for e in found], 'status': status}))
+answers = {}
+for key, fault in (('message-events', {'per_page': 'many'}), ('events/message', {'cursor': 'no cursor'})):
+    events = Events(key)
+    found = events.list(events='bounce', recipients='carol@bounce.example')
+    try:
+        events.list(**fault)
+        status = 200
+    except SparkPostAPIException as error:
+        status = error.status
+    answers[key] = {'recipients': [e['rcpt_to'] for e in found], 'status': status}
+print(json.dumps(answers))

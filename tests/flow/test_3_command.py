@@ -100,7 +100,7 @@ def status_and_events(environment):
 @flow('every subcommand has --help')
 def helps(environment):
     for name in ('search', 'show', 'follow', 'import', 'parse', 'report', 'status', 'prune', 'events',
-                 'classify', 'reclassify'):
+                 'classify', 'reclassify', 'erase', 'check', 'backup'):
         done = lab.run_postwake(environment.build, name, '--help')
         expect(f'{name} --help', 0, done.returncode)
         expect_in(f'{name} --help', f'postwake {name}', done.stdout)

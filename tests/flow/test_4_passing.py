@@ -28,7 +28,7 @@ class Passing:
         self.postfix = lab.Postfix(os.path.join(base, 'postfix'))
         self.daemon = lab.Daemon(environment.build, os.path.join(base, 'postwake'), {'file': self.postfix.log},
                                  self.postfix.milter_socket,
-                                 {'milter': {'reports': 'yes'}, 'report': {'verp': VERP}})
+                                 {'milter': {'reports': 'yes'}, 'report': {'verp': VERP, 'keep_reports': 'yes'}})
         try:
             self.daemon.start()
             self.postfix.command('postconf', '-e', 'message_size_limit = 0')
@@ -70,6 +70,10 @@ def bounce_in_passing(environment):
     event = here.daemon.wait_events('recipients=anna@deliver.example&events=out_of_band')[0]
     expect('joined', (here.sent['message_id'], 'spring', '22'),
            (event['message_id'], event['campaign_id'], event['bounce_class']))
+    expect('what no result shows', False, 'report_mime' in event)
+    records = here.daemon.get(f"/v1/events/messageid/{event['message_id']}")[1]
+    mime = next(r['data']['mime'] for r in records if r['event'] == 'bounce')
+    expect('the mail itself', text.split('\n\n', 1)[1].strip(), mime.replace('\r', '').split('\n\n', 1)[1].strip())
     expect('by the pipe', '1 event(s), 0 new\n', hand_over(here.daemon, text).stdout)
     here.passes('', 'shop@deliver.example', text)
     text = mail(12, here.sent['header_message_id'], FEEDBACK.format('anna@deliver.example'), 'feedback-report')

@@ -114,7 +114,7 @@ def usage(environment):
     expect('unknown', 2, lab.run_postwake(environment.build, 'serach').returncode)
 
 
-@flow('an import into a damaged day ends with a reason instead of trying for ever')
+@flow('an import into a damaged day names the file, sets it aside and goes on')
 def damaged_day(environment):
     store, log = environment.directory('damaged'), os.path.join(environment.directory('log'), 'mail.log')
     lab.write(log, ''.join(f'Nov 20 10:00:{n:02} mx postfix/smtp[7]: 3C{n:08X}: to=<r{n}@d.example>, '
@@ -123,9 +123,11 @@ def damaged_day(environment):
     expect('first import', 0, lab.run_postwake(environment.build, '-S', store, 'import', log).returncode)
     day = [name for name in os.listdir(store) if name.endswith('.db')][0]
     with open(os.path.join(store, day), 'r+b') as file:
-        file.seek(8192)
-        file.write(b'\xff' * 4000)
-    failed = lab.run_postwake(environment.build, '-S', store, 'import', log)
-    expect('status', 2, failed.returncode)
-    expect_in('reason', 'malformed', failed.stderr)
-    expect_in('which file', day, failed.stderr)
+        file.write(b'\xff' * 8192)
+    done = lab.run_postwake(environment.build, '-S', store, 'import', log)
+    expect(f'status ({done.stderr})', 0, done.returncode)
+    expect_in('reason', 'is damaged', done.stderr)
+    expect_in('which file', f'{day}.damaged-1', done.stderr)
+    expect('kept', True, os.path.exists(os.path.join(store, f'{day}.damaged-1')))
+    found = lab.run_postwake(environment.build, '-S', store, 'search', '--recipient', 'r59@d.example')
+    expect_in('all of it is there', 'r59@d.example', found.stdout)

@@ -88,7 +88,8 @@ def smtpeter(environment):
     status, body = curl(here.daemon, '/v1/events/email/alice@deliver.example?access_token=KEY')
     expect('status', 200, status)
     records = json.loads(body)
-    expect('names', ['attempt', 'delivery'], [r['event'] for r in records])
+    # A report of another test may have come since.
+    expect('names', ['attempt', 'delivery'], [r['event'] for r in records][:2])
     expect('fields in order', ['id', 'time', 'envelope', 'recipient', 'properties', 'tags', 'templateid'],
            list(records[0]['data']))
     expect('values', {'id': event['message_id'], 'time': event['timestamp'][:19].replace('T', ' '),

@@ -13,6 +13,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_report \
 	tests/fuzz/fuzz_rows \
 	tests/fuzz/fuzz_session \
+	tests/fuzz/fuzz_tombstone \
 	tests/fuzz/fuzz_trace_state
 EXTRA_DIST += $(fuzz_targets:=.c) tests/fuzz/run
 CLEANFILES += $(fuzz_targets)

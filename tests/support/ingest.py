@@ -109,6 +109,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class IngestSink:
     """faults: names for the next POSTs, in order; '' is a good one. judge(lines) -> (error_type or None, failed lines)."""
+    handler = Handler
 
     def __init__(self, faults=(), tls=None, judge=None, key=KEY, port=None):
         self.key, self.judge, self.tls = key, judge, tls
@@ -125,7 +126,7 @@ class IngestSink:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def start(self):
-        self.server = Server(('127.0.0.1', self.port), Handler)
+        self.server = Server(('127.0.0.1', self.port), self.handler)
         self.server.sink = self
         if self.tls:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -210,4 +211,50 @@ class SocketProxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def stop(self):
+        self.listener.close()
+
+
+class ForwardProxy:
+    """An HTTP proxy on loopback: CONNECT, and requests of http: URLs, one a connection, to ports of 127.0.0.1."""
+
+    def __init__(self):
+        self.port = lab.free_port()
+        self.url = f'http://127.0.0.1:{self.port}'
+        self.requests, self.heads, self.listener = [], [], None  # first lines; whole heads
+        self.start()
+
+    def start(self):
+        self.listener = socket.create_server(('127.0.0.1', self.port))
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def _accept(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, near):
+        head = b''
+        while b'\r\n\r\n' not in head:
+            piece = near.recv(65536)
+            if not piece:
+                return near.close()
+            head += piece
+        line, rest = head.split(b'\r\n', 1)
+        method, target, version = line.decode().split(' ')
+        self.requests.append(line.decode())
+        self.heads.append(head.decode('latin-1'))
+        where = urllib.parse.urlsplit(target if method != 'CONNECT' else f'//{target}')
+        far = socket.create_connection(('127.0.0.1', where.port))
+        if method == 'CONNECT':
+            near.sendall(b'HTTP/1.1 200 Connection established\r\n\r\n')
+        else:
+            path = urllib.parse.urlunsplit(('', '', where.path, where.query, ''))
+            far.sendall(f'{method} {path} {version}\r\nConnection: close\r\n'.encode() + rest)
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=SocketProxy._pump, args=pair, daemon=True).start()
+
+    def stop(self):
+        """Connections that there are go on."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()

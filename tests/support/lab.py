@@ -571,6 +571,7 @@ class Daemon:
         self.config, self.log = os.path.join(base, 'postwake.conf'), os.path.join(base, 'postwaked.log')
         self.process = None
         self.environment = {}  # on top of ours
+        self.identity = {}  # user, group and extra_groups of subprocess; empty: ours
         os.makedirs(self.store, exist_ok=True)
         settings = {
             'postwake': {'store': self.store},
@@ -597,7 +598,7 @@ class Daemon:
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen([os.path.join(self.build, 'postwaked'), '-c', self.config],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **self.environment})
+                                            env={**os.environ, **self.environment}, **self.identity)
         if ready:
             wait_until('postwaked answers', self.ready, timeout)
         return self

@@ -48,6 +48,7 @@ START_TEST(texts_are_found_and_trimmed)
 {
 	ck_assert_int_eq(slice_find(SLICE("abcabd"), SLICE("abd")), 3);
 	ck_assert_int_eq(slice_find(SLICE("ab"), SLICE("abc")), -1);
+	ck_assert(slice_starts(SLICE_NONE, SLICE("")) && slice_ends(SLICE_NONE, SLICE_NONE));
 	ck_assert_int_eq(slice_rchr(SLICE("a/b/c"), '/'), 3);
 	ck_assert(slice_eq(slice_trim(SLICE(" \t x y\n")), SLICE("x y")));
 	ck_assert(slice_eq_case(SLICE("MiXed"), SLICE("mIxED")));

@@ -577,6 +577,104 @@ START_TEST(a_bounce_of_where_an_alias_led_joins_by_the_address_that_was_written)
 }
 END_TEST
 
+static void check_kept(const struct reports_config *config, const char *text, const char *want)
+{
+	open_all();
+	take_by(config, text, REPORTS_BROUGHT, 1, 1);
+	char **fields = only("out_of_band");
+	if (want == NULL)
+		ck_assert_ptr_null(fields[FIELD_REPORT_MIME]);
+	else
+		ck_assert_str_eq(fields[FIELD_REPORT_MIME], want);
+	free_fields(fields);
+	close_all();
+}
+
+START_TEST(a_report_is_kept_as_it_came_only_where_it_is_wanted)
+{
+	const struct reports_config keep = {.keep = true}, not = {.keep = false};
+	const struct mail mail = {.id = "a",
+	        .recipient = "anna@far.example",
+	        .original = "Message-ID: <one@lab.example>"};
+	g_autofree char *text = make_bounce(&mail);
+
+	check_kept(&keep, text, text);
+	check_kept(&not, text, NULL);
+}
+END_TEST
+
+START_TEST(of_a_long_report_the_start_is_kept)
+{
+	const struct reports_config keep = {.keep = true};
+	const struct mail mail = {.id = "a",
+	        .recipient = "anna@far.example",
+	        .original = "Message-ID: <one@lab.example>"};
+	g_autofree char *text = make_bounce(&mail);
+	g_autofree char *filler = g_strnfill(REPORTS_KEPT_MAX, '\xe9');
+	g_autofree char *all = g_strconcat(text, filler, NULL);
+	g_autofree char *start = g_strndup(all, REPORTS_KEPT_MAX);
+
+	check_kept(&keep, all, start);
+}
+END_TEST
+
+struct kept {
+	unsigned events;
+	size_t bytes;
+};
+
+static void add_kept(void *ctx, const struct event *event)
+{
+	struct kept *kept = ctx;
+
+	kept->events++;
+	kept->bytes += event->field[FIELD_REPORT_MIME].n;
+}
+
+START_TEST(the_events_of_a_report_of_many_recipients_keep_a_bounded_part)
+{
+	const struct reports_config config = {.keep = true};
+	g_autoptr(GString) recipients = g_string_new("zoe@far.example");
+	struct error err = {0};
+	struct kept kept = {0};
+
+	for (int i = 0; i < 99; i++)
+		g_string_append_printf(recipients,
+		        "\nAction: failed\nStatus: 5.1.1\n\nFinal-Recipient: rfc822; "
+		        "zoe%d@far.example",
+		        i);
+	const struct mail mail = {.id = "a", .recipient = recipients->str, .original = "X-A: b"};
+	g_autofree char *text = make_bounce(&mail);
+	g_autofree char *filler = g_strnfill(REPORTS_KEPT_MAX, 'x');
+	g_autofree char *all = g_strconcat(text, filler, NULL);
+	struct reports *reports = reports_new(&config, &err);
+	ck_assert_int_eq(reports_read(reports, slice_str(all), REPORTS_BROUGHT, NULL, 1, add_kept,
+	                         &kept, &err),
+	        100);
+	ck_assert_uint_eq(kept.events, 100);
+	ck_assert_uint_le(kept.bytes, REPORTS_KEPT_ALL);
+	ck_assert_uint_gt(kept.bytes, REPORTS_KEPT_ALL * 99 / 100);
+	reports_free(&reports);
+}
+END_TEST
+
+START_TEST(a_kept_report_ends_before_a_nul)
+{
+	static const char nul[] = "Subject: failure notice\n\nHi. This is the qmail-send program.\n"
+	                          "\n<zoe@far.example>:\nuser unknown\n\0rest";
+	const struct reports_config config = {.keep = true};
+	struct error err = {0};
+	struct kept kept = {0};
+	struct reports *reports = reports_new(&config, &err);
+
+	ck_assert_int_eq(reports_read(reports, slice_make(nul, sizeof(nul) - 1), REPORTS_BROUGHT,
+	                         NULL, 1, add_kept, &kept, &err),
+	        1);
+	ck_assert_uint_eq(kept.bytes, strlen(nul));
+	reports_free(&reports);
+}
+END_TEST
+
 UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         a_bounce_joins_its_mail_by_the_queue_id_in_the_returned_header,
         a_queue_id_of_another_server_joins_nothing_when_the_recipient_differs,
@@ -592,4 +690,7 @@ UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         in_passing_an_answer_counts_only_at_an_address_of_the_configuration,
         a_returned_message_at_a_feedback_address_is_a_complaint,
         a_report_that_comes_by_several_ways_at_once_is_one_event,
-        a_bounce_of_where_an_alias_led_joins_by_the_address_that_was_written)
+        a_bounce_of_where_an_alias_led_joins_by_the_address_that_was_written,
+        a_report_is_kept_as_it_came_only_where_it_is_wanted, of_a_long_report_the_start_is_kept,
+        the_events_of_a_report_of_many_recipients_keep_a_bounded_part,
+        a_kept_report_ends_before_a_nul)

@@ -41,6 +41,38 @@ START_TEST(each_reply_of_the_table_has_its_class)
 }
 END_TEST
 
+/* Sendmail logs "User unknown" for any 5yz to RCPT. */
+START_TEST(the_code_decides_what_sendmails_summary_means)
+{
+	static const struct {
+		const char *dsn, *text;
+		int class;
+	} rows[] = {
+	        {"5.1.1", "User unknown", 10},
+	        {"5.2.1", "User unknown", 10},
+	        {"5.7.1", "User unknown", 50},
+	        {"5.7.26", "User unknown", 50},
+	        {"5.2.2", "User unknown", 22},
+	        {"5.2.3", "User unknown", 23},
+	        {"5.3.2", "User unknown", 20},
+	        {"5.4.6", "User unknown", 20},
+	        {"5.4.4", "User unknown", 21},
+	        {"", "User unknown", 10},
+	        /* These words are the receiver's. */
+	        {"5.7.1", "550 User unknown", 10},
+	        {"5.7.1", "User unknown in local recipient table", 10},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const struct failure failure = {
+		        .text = slice_str(rows[i].text), .dsn = slice_str(rows[i].dsn)};
+		int class = classifier_class(classifier_default(), &failure)->bounce_class;
+		ck_assert_msg(
+		        class == rows[i].class, "%s %s is %d", rows[i].dsn, rows[i].text, class);
+	}
+}
+END_TEST
+
 START_TEST(all_twenty_classes_are_told)
 {
 	g_autofree char *path =
@@ -162,6 +194,7 @@ START_TEST(rules_of_the_user_go_before_ours)
 	                                           "word partner /partner\\.example/\n"
 	                                           "by-dsn 25 dsn=5.9.?,5.8.*\n"
 	                                           "by-code 25 code=55*,421 /teapot/\n"
+	                                           "by-no-code 25 code=421,none /samovar/\n"
 	                                           "by-host 25 mx=*.mx.example\n"
 	                                           "by-phase 25 phase=helo\n"
 	                                           "by-words 25\n"
@@ -178,6 +211,8 @@ START_TEST(rules_of_the_user_go_before_ours)
 	check_rule(classifier, (struct failure){.text = SLICE("550 I am a Teapot")}, "by-code");
 	check_rule(
 	        classifier, (struct failure){.text = SLICE("451 I am a teapot")}, "code-temporary");
+	check_rule(classifier, (struct failure){.text = SLICE("samovar")}, "by-no-code");
+	check_rule(classifier, (struct failure){.text = SLICE("550 samovar")}, "undetermined");
 	check_rule(classifier,
 	        (struct failure){.text = SLICE("550 user unknown"), .mx = SLICE("A.MX.example")},
 	        "by-host");
@@ -501,6 +536,7 @@ END_TEST
 /* clang-format off */
 UNIT_MAIN("classify",
 	each_reply_of_the_table_has_its_class,
+	the_code_decides_what_sendmails_summary_means,
 	all_twenty_classes_are_told,
 	hosts_addresses_and_urls_are_no_words,
 	codes_decide_where_words_say_nothing,

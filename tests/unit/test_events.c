@@ -616,6 +616,58 @@ START_TEST(smtpeter_records_have_their_fields_in_order)
 }
 END_TEST
 
+static void check_kept(const char *mime, const char *headers)
+{
+	g_autofree char *report = g_strdup_printf(
+	        "[{\"event\":\"bounce\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 "
+	        "12:34:47\","
+	        "\"envelope\":\"\",\"recipient\":\"r@b.example\",\"mime\":\"%s\",\"tags\":\"\","
+	        "\"templateid\":\"0\"}}]",
+	        mime);
+	g_autofree char *open = g_strdup_printf(
+	        "[{\"event\":\"open\",\"data\":{\"id\":\"0000aa\",\"time\":\"2026-06-15 12:34:48\","
+	        "\"headers\":\"%s\",\"ip\":\"\",\"protocol\":\"\",\"tags\":\"\","
+	        "\"recipient\":\"o@b.example\",\"city\":\"\",\"countryname\":\"\","
+	        "\"countrycode\":\"\",\"regioncode\":\"\",\"templateid\":\"0\"}}]",
+	        headers);
+
+	check_records("/v1/events/email/r@b.example", report);
+	check_records("/v1/events/email/o@b.example", open);
+}
+
+START_TEST(smtpeter_shows_reports_and_headers_only_where_they_are_kept)
+{
+	add(EVENT_OUT_OF_BAND, 1, NOW - 9000, "r@b.example", "report_mime",
+	        "Subject: \"no\"\r\n\r\nsorry \xff", NULL);
+	add(EVENT_OPEN, 2, NOW - 8000, "o@b.example", "user_agent", "M/5", "accept_language", "de",
+	        NULL);
+	check_kept("", "");
+	config.keep_reports = true;
+	check_kept("Subject: \\\"no\\\"\\r\\n\\r\\nsorry \xef\xbf\xbd",
+	        "User-Agent: M/5\\r\\nAccept-Language: de\\r\\n");
+}
+END_TEST
+
+START_TEST(no_result_holds_a_kept_report)
+{
+	static const char *const targets[] = {BASE "?since=0", BASE, "/api/v1/message-events",
+	        BASE "/documentation", BASE "/samples"};
+
+	config.keep_reports = true;
+	add(EVENT_OUT_OF_BAND, 1, NOW - 9000, "r@b.example", "report_mime", "secret", NULL);
+	for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
+		struct query_answer answer = input(targets[i], NULL, NULL);
+		ck_assert_uint_eq(answer.status, 200);
+		ck_assert_ptr_nonnull(strstr(answer.body->str, "out_of_band"));
+		ck_assert_ptr_null(strstr(answer.body->str, "report_mime"));
+		query_answer_clear(&answer);
+	}
+	g_autofree char *stream = stream_text("/api/v1/events/stream?since=0", NULL, NULL);
+	ck_assert_ptr_nonnull(strstr(stream, "out_of_band"));
+	ck_assert_ptr_null(strstr(stream, "secret"));
+}
+END_TEST
+
 /* The names of the records that a call answers with. */
 static void check_names(const char *target, const char *want)
 {
@@ -721,7 +773,8 @@ int main(void)
 	        streams_and_since_give_each_event_exactly_once_whatever_order_they_are_written_in,
 	        a_stream_begins_now_or_where_it_is_told,
 	        a_scope_holds_for_pages_totals_since_stream_and_smtpeter,
-	        smtpeter_records_have_their_fields_in_order,
+	        smtpeter_shows_reports_and_headers_only_where_they_are_kept,
+	        no_result_holds_a_kept_report, smtpeter_records_have_their_fields_in_order,
 	        smtpeter_events_come_oldest_first_under_their_names, smtpeter_tags_must_all_be_set,
 	        smtpeter_windows_are_calendar_months, NULL};
 

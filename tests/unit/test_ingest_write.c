@@ -1,5 +1,6 @@
 #include <jansson.h>
 
+#include "event/ingest_read.h"
 #include "event/ingest_write.h"
 #include "event/privacy.h"
 #include "tests/support/unit.h"
@@ -108,6 +109,28 @@ START_TEST(the_extended_form_has_milliseconds_and_our_fields)
 }
 END_TEST
 
+/* Whatever its bytes are, a kept report fits into a line that the far side takes. */
+START_TEST(a_kept_report_goes_to_other_postwakes_only)
+{
+	struct event event = bounce();
+	g_autoptr(GString) line = g_string_new(NULL);
+	g_autofree char *controls = g_strnfill(32 * 1024, '\x01');
+	struct ingest_line back;
+	struct error err = {0};
+
+	event.type = EVENT_OUT_OF_BAND;
+	set(&event, FIELD_REPORT_MIME, controls);
+	ck_assert(ingest_write(line, &event, INGEST_EXTENDED));
+	ck_assert_msg(ingest_read(slice_make(line->str, line->len - 1), &back, &err) == 0, "%s",
+	        err.text);
+	ck_assert(slice_eq(back.event.field[FIELD_REPORT_MIME], slice_str(controls)));
+	ingest_line_clear(&back);
+	json_t *fields = fields_of(&event, INGEST_PLAIN, "message_event");
+	ck_assert_ptr_null(json_object_get(fields, "report_mime"));
+	json_decref(fields);
+}
+END_TEST
+
 START_TEST(bytes_that_would_end_a_line_do_not)
 {
 	struct event event = bounce();
@@ -165,6 +188,7 @@ START_TEST(no_field_holds_the_address_in_any_coding)
 	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=1", "https://x.example/?u=1"},
 	        {FIELD_USER_STR, "anything", NULL},
 	        {FIELD_RCPT_META, "{\"a\":\"b\"}", NULL},
+	        {FIELD_REPORT_MIME, "Subject: no", NULL},
 	        {FIELD_RCPT_TAGS, "[\"b\"]", NULL},
 	        {FIELD_MAILFROM, "other@example.com", NULL},
 	        {FIELD_ORIG_RCPT_TO, "alias@example.com", NULL},
@@ -247,7 +271,8 @@ END_TEST
 
 UNIT_MAIN("ingest_write", a_line_has_the_wrapper_and_the_name_that_the_type_has_on_premise,
         the_plain_form_has_seconds_and_no_fields_of_our_own,
-        the_extended_form_has_milliseconds_and_our_fields, bytes_that_would_end_a_line_do_not,
+        the_extended_form_has_milliseconds_and_our_fields,
+        a_kept_report_goes_to_other_postwakes_only, bytes_that_would_end_a_line_do_not,
         privacy_puts_hash_and_domain_in_the_place_of_the_address,
         no_field_holds_the_address_in_any_coding,
         the_part_before_a_detail_and_the_alias_are_secret_too,

@@ -131,6 +131,41 @@ START_TEST(times_and_other_colons_are_no_ipv6_address)
 }
 END_TEST
 
+START_TEST(names_of_servers_and_clients_are_cut_and_lists_stay)
+{
+	static const struct pair pairs[] = {
+	        {"554 mx1.aol.example ESMTP not accepting connections",
+	                "554 ... ESMTP not accepting connections"},
+	        {"554-mx.y.example SMTP service", "554-... SMTP service"},
+	        {"550 invalid helo mail-ed1-f51.google.com", "550 invalid helo ..."},
+	        {"550 ehlo=foo.x.example bad", "550 ehlo=... bad"},
+	        {"<mx.x.example>: Helo command rejected: Host not found",
+	                "<...>: Helo command rejected: Host not found"},
+	        {"554 5.7.1 blocked by bl.spamcop.net ESMTP",
+	                "554 5.7.1 blocked by bl.spamcop.net ESMTP"},
+	        {"554 helo rejected by zen.spamhaus.org", "554 helo rejected by zen.spamhaus.org"},
+	        {"550 Helo command rejected", "550 Helo command rejected"},
+	};
+
+	CHECK_PAIRS(pairs);
+}
+END_TEST
+
+START_TEST(a_short_queue_id_by_itself_is_cut)
+{
+	static const struct pair pairs[] = {
+	        {"550 rejected (3F8A02C1B9A)", "550 rejected (...)"},
+	        {"451 4.3.0 4F2C31A9D0: queue file write error",
+	                "451 4.3.0 ...: queue file write error"},
+	        {"550 code 8004AA01", "550 code 8004AA01"},
+	        {"550 BAD FACADE DEADBEEFCAFE", "550 BAD FACADE DEADBEEFCAFE"},
+	        {"550 see x/3F8A02C1B9A", "550 see x/3F8A02C1B9A"},
+	};
+
+	CHECK_PAIRS(pairs);
+}
+END_TEST
+
 START_TEST(googles_session_ids_are_cut)
 {
 	static const struct pair pairs[] = {
@@ -197,6 +232,8 @@ UNIT_MAIN("reason",
 	numbers_that_are_no_ipv4_address_stay,
 	ipv6_addresses_lose_their_numbers,
 	times_and_other_colons_are_no_ipv6_address,
+	names_of_servers_and_clients_are_cut_and_lists_stay,
+	a_short_queue_id_by_itself_is_cut,
 	googles_session_ids_are_cut,
 	white_space_and_foreign_bytes_stay_as_they_are,
 	nothing_gives_nothing,

@@ -352,6 +352,48 @@ static gpointer count_pages(gpointer p)
 	return NULL;
 }
 
+struct job_seen {
+	struct counts *counts;
+	GThread *thread;
+	int commits;
+};
+
+static int see(void *ctx, struct error *err)
+{
+	struct job_seen *seen = ctx;
+
+	seen->thread = g_thread_self();
+	seen->commits = seen->counts->commits;
+	/* As one that makes room on a full disk. */
+	seen->counts->fail = false;
+	return error_set(err, "seen");
+}
+
+START_TEST(a_job_runs_between_commits_also_while_they_fail)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct counts counts = {.fail = true};
+	struct job_seen seen = {.counts = &counts};
+	struct store_writer *writer = start(store, &counts, 0);
+	struct error err = {0};
+
+	uint64_t ticket = add(writer, 1, true);
+	while (counts.failures == 0)
+		g_usleep(1000);
+	ck_assert_int_eq(store_writer_run(writer, see, &seen, &err), -1);
+	ck_assert_str_eq(err.text, "seen");
+	ck_assert_ptr_ne(seen.thread, g_thread_self());
+	ck_assert_int_eq(seen.commits, 0);
+	ck_assert_int_eq(store_writer_wait(writer, ticket, 5000), 1);
+	ck_assert_int_eq(counts.commits, 1);
+	/* Nothing to commit: it runs at once. */
+	ck_assert_int_eq(store_writer_run(writer, see, &seen, NULL), -1);
+	ck_assert_int_eq(seen.commits, 1);
+	ck_assert_int_eq(store_writer_stop(&writer, NULL), 0);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(readers_beside_the_writer_miss_nothing_and_see_exact_snapshots)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -391,6 +433,7 @@ int main(void)
 	        a_commit_that_fails_is_tried_until_it_works, stopping_ends_also_when_nothing_works,
 	        a_writer_that_gives_up_ends_at_the_first_failure,
 	        who_adds_may_wait_for_some_time_only_and_is_told_why, the_writer_drops_old_days,
+	        a_job_runs_between_commits_also_while_they_fail,
 	        readers_beside_the_writer_miss_nothing_and_see_exact_snapshots, NULL};
 
 	return run_store_tests("store writer", setup, teardown, list);

@@ -356,6 +356,37 @@ START_TEST(a_bounce_names_the_mail_that_it_tells_of)
 }
 END_TEST
 
+START_TEST(a_notification_that_is_gone_before_its_parent_is_told_came_in_locally)
+{
+	struct outcome *o = script_run(NULL,
+	        SCRIPT("12 N1234 mid id=<20261122.N1234@x.example>", "12 N1234 active from= size=2",
+	                "13 N1234 sent to=s@x.example service=local", "13 N1234 removed"));
+
+	check_events(o, WANT("injection s@x.example", "delivery s@x.example"));
+	check_field(o, 0, "recv_method", "local");
+	outcome_free(o);
+}
+END_TEST
+
+START_TEST(how_a_mail_came_in_is_not_guessed)
+{
+	/* With a sender; and without one, but with a Message-ID of somebody else. */
+	const char *const *others[] = {
+	        SCRIPT("12 N1234 mid id=<N1234@x>", "12 N1234 active from=a@x.example size=2",
+	                "13 N1234 sent to=s@x.example service=local"),
+	        SCRIPT("12 N1234 mid id=<1@y>", "12 N1234 active from= size=2",
+	                "13 N1234 sent to=s@x.example service=local"),
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(others); i++) {
+		struct outcome *o = script_run(NULL, others[i]);
+		ck_assert_ptr_nonnull(strstr(o->events->pdata[0], " msg_from="));
+		ck_assert_ptr_null(strstr(o->events->pdata[0], " recv_method="));
+		outcome_free(o);
+	}
+}
+END_TEST
+
 START_TEST(a_forwarded_alias_is_delivered_and_goes_on_as_a_mail_of_its_own)
 {
 	struct outcome *o = script_run(NULL,
@@ -809,7 +840,8 @@ UNIT_MAIN("trace", documentation_lists_what_events_carry_and_adds_nothing_else,
         a_short_queue_id_used_again_within_a_second_is_another_mail,
         a_queue_id_whose_removal_was_lost_starts_anew_at_its_next_client,
         lines_that_come_after_the_end_still_belong_to_the_mail,
-        a_bounce_names_the_mail_that_it_tells_of,
+        a_notification_that_is_gone_before_its_parent_is_told_came_in_locally,
+        how_a_mail_came_in_is_not_guessed, a_bounce_names_the_mail_that_it_tells_of,
         a_forwarded_alias_is_delivered_and_goes_on_as_a_mail_of_its_own,
         a_refusal_of_one_recipient_does_not_cancel_the_mail,
         a_refusal_without_queue_id_has_a_message_id_of_its_own,

@@ -1,5 +1,6 @@
 /* The state of open messages: restarts, bounds, damage. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "tests/unit/trace_script.h"
@@ -263,6 +264,54 @@ START_TEST(ended_messages_leave_no_state_behind)
 }
 END_TEST
 
+static bool names_y(void *ctx, struct slice text)
+{
+	(void)ctx;
+	return text.n > 0 && memmem(text.p, text.n, "y.example", strlen("y.example")) != NULL;
+}
+
+static bool state_names_y(GHashTable *state)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, state);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		gsize n;
+		const char *bytes = g_bytes_get_data(value, &n);
+		if (names_y(NULL, slice_make(bytes, n)))
+			return true;
+	}
+	return false;
+}
+
+START_TEST(what_names_somebody_is_forgotten_at_any_line)
+{
+	unsigned held = 0, forgotten = 0;
+
+	for (unsigned lines = 1; story[lines] != NULL; lines++) {
+		struct outcome *o = outcome_new();
+		struct trace_hooks hooks = outcome_hooks(o);
+		struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+		for (unsigned i = 0; i < lines; i++)
+			script_feed(trace, story[i]);
+		trace_save(trace, outcome_put, o);
+		held += state_names_y(o->state);
+		forgotten += trace_forget(trace, names_y, NULL);
+		trace_save(trace, outcome_put, o);
+		ck_assert_msg(!state_names_y(o->state), "after line %u", lines);
+		ck_assert_uint_eq(trace_forget(trace, names_y, NULL), 0);
+		/* And it goes on. */
+		for (unsigned i = lines; story[i] != NULL; i++)
+			script_feed(trace, story[i]);
+		trace_free(&trace);
+		outcome_free(o);
+	}
+	ck_assert_uint_gt(held, 10);
+	ck_assert_uint_ge(forgotten, held);
+}
+END_TEST
+
 START_TEST(that_filters_are_at_work_is_known_after_a_restart)
 {
 	static const char *const lines[] = {"10 A1 client ip=127.0.0.1",
@@ -290,6 +339,29 @@ START_TEST(that_filters_are_at_work_is_known_after_a_restart)
 	check_events(
 	        o, WANT("injection b@y.example", "delivery b@y.example", "injection b@y.example",
 	                   "delivery b@y.example", "injection b@y.example"));
+	outcome_free(o);
+}
+END_TEST
+
+/* The day file was committed and the state was not: the store knows the birth, which this very line
+ * told. */
+START_TEST(a_mail_whose_beginning_is_read_again_is_known_from_its_beginning)
+{
+	static const char *const lines[] = {"10 A1 mid id=<m1@x.example>",
+	        "10 A1 active from=s@x.example size=1 nrcpt=2", "10 A1 sent to=b@y.example",
+	        "11 A1 sent to=c@y.example"};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+
+	for (size_t n = 3; n <= 4; n++) {
+		struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+		for (size_t i = 0; i < n; i++)
+			script_feed(trace, lines[i]);
+		trace_free(&trace);
+	}
+	check_events(o, WANT("injection b@y.example", "delivery b@y.example",
+	                        "injection c@y.example", "delivery c@y.example"));
+	check_field(o, 3, "num_retries", "0");
 	outcome_free(o);
 }
 END_TEST
@@ -466,8 +538,10 @@ UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         a_line_fed_twice_adds_nothing_but_its_own_event,
         messages_beyond_the_bound_wait_in_the_state_store,
         memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
+        what_names_somebody_is_forgotten_at_any_line,
         that_filters_are_at_work_is_known_after_a_restart,
         that_a_milter_is_at_work_is_known_after_a_restart,
+        a_mail_whose_beginning_is_read_again_is_known_from_its_beginning,
         a_mail_that_comes_and_goes_between_two_saves_is_never_written,
         damaged_state_is_refused_and_breaks_nothing, state_of_another_version_is_refused,
         lines_in_no_sensible_order_break_nothing)

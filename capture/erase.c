@@ -1,0 +1,144 @@
+#include "capture/erase.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+
+struct erasing {
+	struct capture *capture;
+	struct store *store;
+	struct erasure *erasure;
+	bool (*stop)(void *ctx);
+	void *ctx;
+	struct tombstones *stones;
+	GString *text;
+	struct erased_day *day;
+};
+
+/* ---- what runs in the writer's thread ---- */
+
+struct beginning {
+	struct store *store;
+	enum tombstone_kind kind;
+	struct slice name;
+	int64_t *id;
+};
+
+static int begin_job(void *ctx, struct error *err)
+{
+	const struct beginning *b = ctx;
+
+	return store_erase_begin(b->store, b->kind, b->name, clock_now(), b->id, err);
+}
+
+static int switch_job(void *ctx, struct error *err)
+{
+	struct erasing *e = ctx;
+
+	return store_erase_switch(e->store, e->erasure, &e->day, err) < 0
+	               ? -1
+	               : store_erase_note(e->store, e->erasure, err);
+}
+
+static int end_job(void *ctx, struct error *err)
+{
+	struct erasing *e = ctx;
+
+	return store_erase_end(e->store, e->erasure, clock_now(), err);
+}
+
+/* ---- steps ---- */
+
+static bool is_held(void *ctx, struct slice text)
+{
+	struct erasing *e = ctx;
+
+	g_string_truncate(e->text, 0);
+	return tombstones_clean(e->stones, INT64_MIN, false, text, e->text);
+}
+
+static bool is_stopped(const struct erasing *e)
+{
+	return e->stop != NULL && e->stop(e->ctx);
+}
+
+/* A day that nobody can read is named; the others are done. */
+static int erase_day(struct erasing *e, int64_t number, struct error *err)
+{
+	struct error cause = {0};
+	char date[CLOCK_TEXT_MAX];
+	int result =
+	        store_erase_day(e->store, e->erasure, number, e->stop, e->ctx, &e->day, &cause);
+
+	if (result == 1)
+		result = capture_run(e->capture, switch_job, e, &cause);
+	if (result == 0)
+		return 0;
+	/* The writer ended before it took the new file. */
+	if (e->day != NULL)
+		store_erase_drop(&e->day);
+	if (cause.number == EIO) {
+		clock_format(number * CLOCK_DAY, CLOCK_DATE, date);
+		erasure_name_rest(e->erasure,
+		        "the file of %s is damaged and was left as it is: move it away", date);
+		return 0;
+	}
+	if (cause.set && err != NULL)
+		*err = cause;
+	return -1;
+}
+
+static int erase_days(struct erasing *e, struct error *err)
+{
+	g_autoptr(GArray) days = store_erase_days(e->store, err);
+
+	if (days == NULL)
+		return -1;
+	for (guint i = 0; i < days->len; i++)
+		if (is_stopped(e) || erase_day(e, g_array_index(days, gint64, i), err) < 0)
+			return -1;
+	return 0;
+}
+
+static int carry_out(struct erasing *e, struct error *err)
+{
+	uint64_t forgotten = 0;
+
+	e->stones = store_erase_stones(e->store, e->erasure);
+	e->text = g_string_new(NULL);
+	int result = capture_forget(e->capture, is_held, e, &forgotten, err);
+	e->erasure->open += forgotten;
+	if (result == 0)
+		result = erase_days(e, err);
+	if (result == 0)
+		result = capture_run(e->capture, end_job, e, err);
+	tombstones_free(&e->stones);
+	g_string_free(e->text, TRUE);
+	return result;
+}
+
+int capture_erase_begin(struct capture *capture, struct store *store, enum tombstone_kind kind,
+        struct slice name, int64_t *id, struct error *err)
+{
+	struct beginning beginning = {store, kind, name, id};
+
+	return capture_run(capture, begin_job, &beginning, err);
+}
+
+int capture_erase_pending(struct capture *capture, struct store *store, bool (*stop)(void *ctx),
+        void *ctx, struct error *err)
+{
+	g_autoptr(GArray) erasures = store_erasures(store, err);
+	int result = erasures != NULL ? 0 : -1;
+
+	for (guint i = 0; result == 0 && i < erasures->len; i++) {
+		struct erasing erasing = {.capture = capture,
+		        .store = store,
+		        .erasure = &g_array_index(erasures, struct erasure, i),
+		        .stop = stop,
+		        .ctx = ctx};
+		if (erasing.erasure->ended == 0)
+			result = carry_out(&erasing, err);
+	}
+	return result;
+}

@@ -1,0 +1,32 @@
+/* Damaged files are set aside: capture goes on with a new file, and nothing is deleted. */
+#ifndef PW_STORE_ASIDE_H
+#define PW_STORE_ASIDE_H
+
+#include "base/error.h"
+#include "store/store.h"
+
+#define ASIDE ".damaged-"      /* then a number: end of the name of a file that was set aside */
+#define ASIDE_DONE ".salvaged" /* and then: what could be read of it is in the store again */
+
+/* What was set aside and is told by the next commit, as a capture gap. */
+struct aside_news {
+	char *text;
+	int64_t from, to; /* ms; 0: not of a day */
+	int64_t bytes;
+};
+void aside_news_free(void *news);
+
+/* Renames the file of a day, with its log, to NAME.damaged-N. `cause` says why. The writers of the
+ * day must be closed or dropped. Committing thread; 0, or -1 with *err. */
+int aside_day(struct store *store, int64_t number, const struct error *cause, struct error *err);
+
+/* The same of the control file. */
+int aside_control(struct store *store, const struct error *cause, struct error *err);
+
+/* Whether a name is one of a day's file that was set aside, and of which day. */
+bool aside_day_of(const char *name, gint64 *day_r);
+
+/* Removes the files that were set aside of days before `oldest`. */
+void aside_prune(struct store *store, int64_t oldest);
+
+#endif

@@ -1,0 +1,19 @@
+/* A copy of a store that is in use. */
+#ifndef PW_STORE_BACKUP_H
+#define PW_STORE_BACKUP_H
+
+#include "store/store.h"
+
+struct store_backup {
+	uint64_t days, bytes; /* that were copied; of all files */
+};
+
+/* Copies the store in `from`, which a daemon may write meanwhile, to the directory `to`, which is
+ * made, or must be empty. The copy is a store: the control file in it is older than its days, so
+ * that what came between is read again and recognised. It has its name only when all is on the
+ * disk; after -1 there is no store in `to`, though files may be. Damaged files that were set aside
+ * are not copied. */
+int store_backup(
+        const char *from, const char *to, struct store_backup *result_r, struct error *err);
+
+#endif

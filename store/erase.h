@@ -1,0 +1,69 @@
+/* Takes somebody out of the store, for good.
+ *
+ * An erasure is written down first, with hashes for names (store/tombstone.h): from then on commits
+ * keep out what it took. Then each day file that names it is written anew without it, and takes the
+ * old one's place: so nothing is left in dictionaries, index, free pages or logs. The control file
+ * is cleaned and rebuilt last. Each step may be cut off and done again.
+ *
+ * Functions say in which thread they run: "committing" is store_writer_run's, or the only thread
+ * where no writer runs. */
+#ifndef PW_STORE_ERASE_H
+#define PW_STORE_ERASE_H
+
+#include <glib.h>
+
+#include "store/store.h"
+#include "store/tombstone.h"
+
+/* One erasure, and its receipt. */
+struct erasure {
+	int64_t id;
+	struct tombstone stone;
+	int64_t ended;    /* ms; 0: it still goes on */
+	uint64_t events;  /* that were removed */
+	uint64_t changed; /* events of others in which a text was cleaned */
+	uint64_t open;    /* mails on their way that were forgotten */
+	uint64_t lines;   /* kept lines and notices that were cleaned */
+	GString *days;    /* day files that were written anew: dates and blanks */
+	GString *rest;    /* what is left to the operator, lines */
+};
+void erasure_clear(struct erasure *erasure);
+
+/* All that the store knows of, oldest first, as an array of struct erasure with a clear function.
+ * Any thread. NULL with *err. */
+GArray *store_erasures(struct store *store, struct error *err);
+
+/* Begins one at `now` (ms); its id. Committing thread. */
+int store_erase_begin(struct store *store, enum tombstone_kind kind, struct slice name, int64_t now,
+        int64_t *id_r, struct error *err);
+
+/* Looks at a day (days since 1970), and writes its file anew under another name where it holds
+ * anything: 1 with *day_r, 0 when there is nothing to do, -1; -1 without an error when `stop` said
+ * so. Any thread, one at a time; takes seconds for a million events. */
+struct erased_day;
+int store_erase_day(struct store *store, const struct erasure *erasure, int64_t number,
+        bool (*stop)(void *ctx), void *ctx, struct erased_day **day_r, struct error *err);
+/* Puts the new file in the old one's place, with what came meanwhile; counts in `erasure`.
+ * Committing thread. -1: the old one stays. Frees *day. */
+int store_erase_switch(
+        struct store *store, struct erasure *erasure, struct erased_day **day, struct error *err);
+/* Frees it instead, with the new file. */
+void store_erase_drop(struct erased_day **day);
+
+/* Writes down what `erasure` counts so far. Committing thread. */
+int store_erase_note(struct store *store, const struct erasure *erasure, struct error *err);
+
+/* Cleans the control file and what SQLite keeps of it, and ends the erasure at `now`. Committing
+ * thread. */
+int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, struct error *err);
+
+/* The tombstone of this erasure alone; tombstones_free. */
+struct tombstones *store_erase_stones(struct store *store, const struct erasure *erasure);
+
+/* Adds a line to what is left to the operator, once. */
+void erasure_name_rest(struct erasure *erasure, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* The days that there are, as an array of gint64. Any thread. */
+GArray *store_erase_days(struct store *store, struct error *err);
+
+#endif

@@ -1,0 +1,215 @@
+/* What the control file keeps besides events, and what else lies in the store's directory. */
+#include <errno.h>
+
+#include "store/erase-private.h"
+
+/* Texts that may name somebody. Tables that are not there yet are left out. */
+static const struct kept {
+	const char *table, *column;
+	bool whole; /* the row goes; else its text is cleaned */
+} kept[] = {
+        {"unparsed", "text", false},
+        {"gap", "text", false},
+        {"outbox_failure", "cause", true},
+        {"outbox_failure", "line", true},
+};
+
+static int has_table(struct sql *sql, const char *table, struct error *err)
+{
+	g_autofree char *text = g_strdup_printf(
+	        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '%s'", table);
+	int64_t n = 0;
+
+	return sql_number(sql, text, 0, &n, err) < 0 ? -1 : n > 0;
+}
+
+/* ---- texts ---- */
+
+struct cleaning {
+	struct sql *sql;
+	struct tombstones *stones;
+	sqlite3_stmt *select, *change;
+	const struct kept *kept;
+	struct erasure *erasure;
+	GString *text;
+	struct error *err;
+};
+
+static int clean_row(struct cleaning *c)
+{
+	struct slice text = sql_column(c->select, 1);
+
+	g_string_truncate(c->text, 0);
+	if (!tombstones_clean(c->stones, INT64_MIN, false, text, c->text))
+		return 0;
+	sqlite3_bind_int64(c->change, 1, sqlite3_column_int64(c->select, 0));
+	if (!c->kept->whole)
+		sql_bind_slice(c->change, 2, slice_make(c->text->str, c->text->len));
+	if (sql_run(c->sql, c->change, c->err) < 0)
+		return -1;
+	c->erasure->lines++;
+	return 0;
+}
+
+static int prepare(struct cleaning *c)
+{
+	g_autofree char *select = g_strdup_printf(
+	        "SELECT rowid, %s FROM %s ORDER BY rowid", c->kept->column, c->kept->table);
+	g_autofree char *change =
+	        c->kept->whole ? g_strdup_printf("DELETE FROM %s WHERE rowid = ?1", c->kept->table)
+	                       : g_strdup_printf("UPDATE %s SET %s = ?2 WHERE rowid = ?1",
+	                                 c->kept->table, c->kept->column);
+
+	return sqlite3_prepare_v2(c->sql->db, select, -1, &c->select, NULL) != SQLITE_OK ||
+	                       sqlite3_prepare_v2(c->sql->db, change, -1, &c->change, NULL) !=
+	                               SQLITE_OK
+	               ? sql_error(c->sql, c->err)
+	               : 0;
+}
+
+static int clean_column(struct cleaning *c)
+{
+	int result = has_table(c->sql, c->kept->table, c->err);
+
+	if (result <= 0)
+		return result;
+	result = prepare(c);
+	while (result == 0 && (result = sql_step(c->sql, c->select, c->err)) == 1)
+		result = clean_row(c);
+	sqlite3_finalize(g_steal_pointer(&c->select));
+	sqlite3_finalize(g_steal_pointer(&c->change));
+	return result;
+}
+
+int erase_control_clean(struct store *store, struct erasure *erasure, struct error *err)
+{
+	struct cleaning c = {.sql = &store->control.writer,
+	        .stones = store_erase_stones(store, erasure),
+	        .erasure = erasure,
+	        .text = g_string_new(NULL),
+	        .err = err};
+	int result = sql_begin(c.sql, err);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(kept) && result == 0; i++) {
+		c.kept = &kept[i];
+		result = clean_column(&c);
+	}
+	if (result == 0)
+		result = sql_commit(c.sql, err);
+	if (result < 0)
+		sql_rollback(c.sql);
+	tombstones_free(&c.stones);
+	g_string_free(c.text, TRUE);
+	return result;
+}
+
+/* ---- what is left to the operator ---- */
+
+static bool holds_one(const GArray *arrivals, int64_t since, int64_t until)
+{
+	for (guint i = 0; i < arrivals->len; i++) {
+		int64_t arrival = (int64_t)g_array_index(arrivals, guint64, i);
+		if (arrival > since && arrival <= until)
+			return true;
+	}
+	return false;
+}
+
+int erase_name_batches(
+        struct store *store, struct erasure *erasure, const GArray *arrivals, struct error *err)
+{
+	struct sql *sql = &store->control.writer;
+	sqlite3_stmt *stmt = NULL;
+	int result = has_table(sql, "outbox", err);
+
+	if (result <= 0)
+		return result;
+	if (sqlite3_prepare_v2(sql->db,
+	            "SELECT id, destination, since, until, sent, remote FROM outbox ORDER BY until",
+	            -1, &stmt, NULL) != SQLITE_OK)
+		return sql_error(sql, err);
+	while ((result = sql_step(sql, stmt, err)) == 1)
+		if (holds_one(
+		            arrivals, sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3)))
+			erasure_name_rest(erasure, "batch %s %s %s%s%s: ask there for the erasure",
+			        sqlite3_column_text(stmt, 0),
+			        sqlite3_column_int64(stmt, 4) > 0 ? "was sent to" : "waits for",
+			        sqlite3_column_text(stmt, 1),
+			        sqlite3_column_bytes(stmt, 5) > 0 ? " as " : "",
+			        sqlite3_column_text(stmt, 5));
+	sqlite3_finalize(stmt);
+	return result;
+}
+
+/* Names that an erasure has dealt with, or in which nothing stands. */
+static bool is_ours(const char *name)
+{
+	static const char *const names[] = {
+	        CONTROL_NAME, CONTROL_NAME "-wal", CONTROL_NAME "-shm", "lock"};
+	static const char *const beside[] = {"-wal", "-shm"};
+	g_autofree char *base = g_strdup(name);
+	gint64 day;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	for (size_t i = 0; i < G_N_ELEMENTS(beside); i++)
+		if (g_str_has_suffix(base, beside[i]))
+			base[strlen(base) - strlen(beside[i])] = '\0';
+	return store_day_of_name(base, &day) || g_str_has_suffix(name, STORE_DROPPED);
+}
+
+static bool is_empty_directory(const char *path)
+{
+	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+
+	return dir != NULL && g_dir_read_name(dir) == NULL;
+}
+
+int erase_name_files(struct store *store, struct erasure *erasure, struct error *err)
+{
+	g_autoptr(GDir) dir = g_dir_open(store->dir, 0, NULL);
+	const char *name;
+
+	if (dir == NULL)
+		return error_errno(err, errno, "cannot list the store directory %s", store->dir);
+	while ((name = g_dir_read_name(dir)) != NULL) {
+		g_autofree char *path = g_build_filename(store->dir, name, NULL);
+		if (!is_ours(name) && !is_empty_directory(path))
+			erasure_name_rest(erasure, "%s was not looked into", path);
+	}
+	return 0;
+}
+
+/* ---- the end ---- */
+
+/* All pages are written anew, and nothing stays in the log. Statements that stand on a row would
+ * stop it. */
+static int rebuild(struct store *store, struct error *err)
+{
+	struct control *control = &store->control;
+	struct sql *sql = &control->writer;
+	int busy;
+
+	helper_drain(store->helper);
+	if (sql_exec(sql, "PRAGMA temp_store = MEMORY", err) < 0 ||
+	        sql_exec(sql, "VACUUM", err) < 0)
+		return -1;
+	pthread_mutex_lock(&control->lock);
+	busy = sqlite3_wal_checkpoint_v2(sql->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	pthread_mutex_unlock(&control->lock);
+	return busy == SQLITE_OK ? 0 : sql_error(sql, err);
+}
+
+int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, struct error *err)
+{
+	if (erase_control_clean(store, erasure, err) < 0 ||
+	        erase_name_files(store, erasure, err) < 0 ||
+	        store_erase_note(store, erasure, err) < 0 || rebuild(store, err) < 0 ||
+	        store_fault_at(store, "rebuilt", err) < 0)
+		return -1;
+	erasure_name_rest(
+	        erasure, "backups of the store and logs of the mail server are as they were");
+	erasure->ended = now;
+	return store_erase_note(store, erasure, err);
+}

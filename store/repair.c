@@ -1,0 +1,128 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "store/aside.h"
+#include "store/check-private.h"
+#include "store/private.h"
+
+struct repairing {
+	struct store *store;
+	void (*told)(void *ctx, const char *text);
+	void *ctx;
+	struct store_repaired *result;
+	struct error *err;
+};
+
+static void tell(struct repairing *r, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+static void tell(struct repairing *r, const char *format, ...)
+{
+	g_autofree char *text = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	text = g_strdup_vprintf(format, ap);
+	va_end(ap);
+	if (r->told != NULL)
+		r->told(r->ctx, text);
+}
+
+/* What the day needs; the first thing that was found in it goes to *what_r. */
+static void note_first(void *ctx, const struct store_finding *finding)
+{
+	struct error *what = ctx;
+
+	error_set(what, "%s: %s", finding->file, finding->what);
+}
+
+static enum check_need need_of(struct repairing *r, int64_t number, struct error *what)
+{
+	struct checking c = {.store = r->store, .found = note_first, .ctx = what};
+
+	c.spans = g_array_new(FALSE, FALSE, sizeof(struct check_span));
+	check_day(&c, number);
+	g_array_unref(c.spans);
+	return c.need;
+}
+
+static int repair_day(struct repairing *r, int64_t number)
+{
+	g_autofree char *path = store_day_path(r->store, number);
+	struct error what = {0}, failed = {0};
+	enum check_need need = need_of(r, number, &what);
+
+	if (need == CHECK_TOLD)
+		tell(r, "%s", what.text);
+	if (need == CHECK_REBUILD && rebuild_day(r->store, number, &failed) == 0) {
+		r->result->rebuilt++;
+		tell(r, "%s: index and roll-up were made anew", path);
+		return 0;
+	}
+	if (need < CHECK_REBUILD)
+		return 0;
+	/* A full disk is no damage. */
+	if (failed.set && failed.number != SQL_DAMAGED) {
+		*r->err = failed;
+		return -1;
+	}
+	return aside_day(r->store, number, &what, r->err);
+}
+
+static int salvage_aside(struct repairing *r, const struct store_aside *aside)
+{
+	g_autofree char *path = g_build_filename(r->store->dir, aside->name, NULL);
+	g_autofree char *done = g_strconcat(path, ASIDE_DONE, NULL);
+	g_autofree char *wal = g_strconcat(path, "-wal", NULL);
+	g_autofree char *done_wal = g_strconcat(done, "-wal", NULL);
+	uint64_t saved, lost;
+
+	if (salvage_day(r->store, aside->name, aside->day, &saved, &lost, r->err) < 0)
+		return -1;
+	rename(wal, done_wal);
+	if (rename(path, done) < 0)
+		return error_errno(r->err, errno, "cannot rename %s", path);
+	r->result->salvaged++;
+	r->result->saved += saved;
+	r->result->lost += lost;
+	tell(r, "%s: %llu event(s) saved, %llu lost; the damaged file is kept as %s%s", path,
+	        (unsigned long long)saved, (unsigned long long)lost, aside->name, ASIDE_DONE);
+	return 0;
+}
+
+static int repair_all(struct repairing *r)
+{
+	g_autoptr(GArray) days = store_list_days(r->store, r->err);
+	g_autoptr(GArray) asides = NULL;
+
+	if (days == NULL)
+		return -1;
+	for (guint i = 0; i < days->len; i++)
+		if (repair_day(r, g_array_index(days, gint64, i)) < 0)
+			return -1;
+	asides = store_asides(r->store, r->err);
+	for (guint i = 0; asides != NULL && i < asides->len; i++) {
+		const struct store_aside *aside = &g_array_index(asides, struct store_aside, i);
+		if (!aside->saved && aside->day != STORE_NO_DAY && salvage_aside(r, aside) < 0)
+			return -1;
+	}
+	return asides != NULL ? 0 : -1;
+}
+
+int store_repair(const char *dir, void (*told)(void *ctx, const char *text), void *ctx,
+        struct store_repaired *result, struct error *err)
+{
+	struct error cause = {0};
+	struct repairing r = {.told = told, .ctx = ctx, .result = result, .err = &cause};
+	const struct store_options options = {
+	        .fast_import = true, .notice = told, .notice_ctx = ctx};
+	int done = -1;
+
+	*result = (struct store_repaired){0};
+	if (store_open(&r.store, dir, STORE_WRITE, &options, &cause) == 0)
+		done = repair_all(&r);
+	store_close(&r.store);
+	if (done < 0 && err != NULL && !err->set)
+		*err = cause;
+	return done;
+}

@@ -1,0 +1,168 @@
+/* Retention by days and by size, over weeks of a clock that the test moves. */
+#include "daemon/retention.h"
+
+#include "base/clock.h"
+
+#include "tests/support/unit.h"
+#include "tests/unit/store_support.h"
+
+#define WEEKS 6
+#define NOON (CLOCK_DAY / 2)
+
+static char *dir;
+static struct store *store;
+static struct capture *capture;
+static uint64_t next_id;
+
+static void setup(void)
+{
+	const struct capture_config config = {.trace = {.log_followed = true}, .keep_days = -1};
+
+	dir = scratch_make();
+	store = open_store(dir, STORE_WRITE);
+	next_id = 0;
+	ck_assert_int_eq(capture_open(&capture, store, &config, NULL), 0);
+}
+
+static void teardown(void)
+{
+	ck_assert_int_eq(capture_close(&capture, NULL), 0);
+	store_close(&store);
+	scratch_remove(&dir);
+}
+
+/* Mails of one day; each has a subject of its own, of about 200 bytes. */
+static void mails(int64_t day, unsigned n)
+{
+	uint64_t ticket = 0;
+	char subject[256];
+
+	for (unsigned i = 0; i < n; i++) {
+		next_id++;
+		int used = g_snprintf(subject, sizeof(subject), "%" G_GUINT64_FORMAT, next_id);
+		for (; used < 200; used++)
+			subject[used] = (char)('a' + (next_id * 31 + (unsigned)used * 7) % 26);
+		subject[used] = '\0';
+		struct event event = make_event(EVENT_DELIVERY, day * CLOCK_DAY + NOON + i, next_id,
+		        subject, "user@example.com");
+		set_field(&event, FIELD_SUBJECT, subject);
+		ticket = capture_add(capture, &event);
+	}
+	ck_assert_int_eq(capture_wait(capture, ticket, 60000), 1);
+}
+
+/* What the daemon does each second; it looks each minute. */
+static void look(struct retention *retention, const struct config *config, int64_t day)
+{
+	retention_run(retention, config, store, capture, NULL, day * CLOCK_DAY + NOON);
+	retention_run(
+	        retention, config, store, capture, NULL, day * CLOCK_DAY + NOON + 2 * CLOCK_MINUTE);
+}
+
+static GArray *days_left(int64_t *oldest, uint64_t *bytes)
+{
+	GArray *days = store_days(store, NULL);
+
+	*bytes = 0;
+	ck_assert_ptr_nonnull(days);
+	ck_assert_uint_gt(days->len, 0);
+	*oldest = g_array_index(days, struct store_day, 0).day;
+	for (guint i = 0; i < days->len; i++)
+		*bytes += g_array_index(days, struct store_day, i).bytes;
+	return days;
+}
+
+START_TEST(each_day_the_one_that_is_too_old_goes)
+{
+	const struct config config = {.keep_days = 10};
+	struct retention retention = {0};
+	int64_t first = DAY1 / CLOCK_DAY, oldest;
+	uint64_t bytes;
+
+	for (int64_t day = first; day < first + WEEKS * 7; day++) {
+		mails(day, 3);
+		look(&retention, &config, day);
+		g_autoptr(GArray) days = days_left(&oldest, &bytes);
+		ck_assert_int_eq(oldest, MAX(first, day - 10));
+		ck_assert_uint_eq(days->len, (guint)(day - oldest + 1));
+		ck_assert(!retention.full);
+	}
+	/* What is left is all there. */
+	ck_assert_uint_eq(count_key(store, SEARCH_RECIPIENT, "user@example.com"), 11 * 3);
+}
+END_TEST
+
+START_TEST(days_without_mail_make_others_no_older)
+{
+	const struct config config = {.keep_days = 10};
+	struct retention retention = {0};
+	int64_t first = DAY1 / CLOCK_DAY, oldest;
+	uint64_t bytes;
+
+	for (int64_t day = first; day < first + WEEKS * 7; day += 7) {
+		mails(day, 1);
+		look(&retention, &config, day);
+		g_autoptr(GArray) days = days_left(&oldest, &bytes);
+		ck_assert_uint_le(days->len, 2);
+		ck_assert_int_ge(oldest, day - 10);
+	}
+}
+END_TEST
+
+START_TEST(the_store_keeps_to_its_size_for_weeks)
+{
+	const struct config config = {.keep_days = 1000, .max_size = 4};
+	struct retention retention = {0};
+	int64_t first = DAY1 / CLOCK_DAY, oldest, before = first;
+	uint64_t bytes;
+	unsigned dropped = 0;
+
+	for (int64_t day = first; day < first + WEEKS * 7; day++) {
+		mails(day, 300 + (unsigned)(day % 7) * 100);
+		look(&retention, &config, day);
+		g_autoptr(GArray) days = days_left(&oldest, &bytes);
+		ck_assert_uint_le(bytes, UINT64_C(4) * 1024 * 1024);
+		/* The oldest first, and no day out of the middle. */
+		ck_assert_uint_eq(days->len, (guint)(day - oldest + 1));
+		ck_assert_int_ge(oldest, before);
+		dropped += (unsigned)(oldest - before);
+		before = oldest;
+		ck_assert(!retention.full);
+	}
+	ck_assert_uint_gt(dropped, WEEKS * 7 / 2);
+	ck_assert_int_lt(oldest, first + WEEKS * 7 - 2);
+}
+END_TEST
+
+START_TEST(a_day_that_is_too_large_alone_holds_the_logs_until_the_next)
+{
+	const struct config config = {.keep_days = 1000, .max_size = 1};
+	struct retention retention = {0};
+	int64_t day = DAY1 / CLOCK_DAY, oldest;
+	uint64_t bytes;
+
+	mails(day, 50);
+	mails(day + 1, 6000);
+	look(&retention, &config, day + 1);
+	ck_assert(retention.full);
+	g_array_unref(days_left(&oldest, &bytes));
+	ck_assert_uint_gt(bytes, 1024 * 1024);
+	/* The milter's events still get in. */
+	mails(day + 1, 10);
+	look(&retention, &config, day + 2);
+	ck_assert(!retention.full);
+	mails(day + 2, 5);
+	g_array_unref(days_left(&oldest, &bytes));
+	ck_assert_int_eq(oldest, day + 2);
+	ck_assert_uint_eq(count_key(store, SEARCH_RECIPIENT, "user@example.com"), 5);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {each_day_the_one_that_is_too_old_goes,
+	        days_without_mail_make_others_no_older, the_store_keeps_to_its_size_for_weeks,
+	        a_day_that_is_too_large_alone_holds_the_logs_until_the_next, NULL};
+
+	return run_store_tests("retention", setup, teardown, tests);
+}

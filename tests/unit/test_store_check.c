@@ -1,0 +1,696 @@
+/* Stores that were damaged: what is found, what is mended, and that capture goes on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/check.h"
+#include "store/private.h"
+#include "tests/support/unit.h"
+#include "tests/unit/store_support.h"
+
+#define EVENTS 4000 /* of a day: many pages, and a tail */
+#define BATCH 500
+#define DAY1_NAME "2024-03-01.db"
+#define DAY2_NAME "2024-03-02.db"
+
+static char *dir;
+static GString *told; /* findings, or what a repair did, a line each */
+
+static void setup(void)
+{
+	dir = scratch_make();
+	told = g_string_new(NULL);
+}
+
+static void teardown(void)
+{
+	g_string_free(told, TRUE);
+	scratch_remove(&dir);
+}
+
+static char *file(const char *name)
+{
+	return g_build_filename(dir, name, NULL);
+}
+
+/* ---- stores ---- */
+
+struct words {
+	char message_id[24], rcpt_to[64], subject[64], raw_reason[128];
+};
+
+static struct event an_event(unsigned i, int64_t start, struct words *w)
+{
+	enum event_type type = i % 3 == 0 ? EVENT_BOUNCE : EVENT_DELIVERY;
+
+	g_snprintf(w->message_id, sizeof(w->message_id), "0000000000000%07x", i);
+	g_snprintf(w->rcpt_to, sizeof(w->rcpt_to), "user%u@example%u.org", i, i % 7);
+	g_snprintf(w->subject, sizeof(w->subject), "Subject number %u", i % 50);
+	g_snprintf(w->raw_reason, sizeof(w->raw_reason), "550 5.1.1 no such user %u", i);
+	struct event event = make_event(
+	        type, start + i * 10, (uint64_t)start + i + 1, w->message_id, w->rcpt_to);
+	set_field(&event, FIELD_SUBJECT, w->subject);
+	if (type == EVENT_BOUNCE) {
+		set_field(&event, FIELD_RAW_REASON, w->raw_reason);
+		set_field(&event, FIELD_REASON, "550 5.1.1 no such user");
+		set_field(&event, FIELD_BOUNCE_CLASS, "10");
+	}
+	return event;
+}
+
+/* In batches of BATCH or less. */
+static void fill(struct store *store, int64_t start, unsigned from, unsigned n)
+{
+	static struct words words[BATCH];
+	static struct event events[BATCH];
+
+	for (unsigned i = 0; i < n; i += BATCH) {
+		unsigned m = MIN(n - i, BATCH);
+		for (unsigned k = 0; k < m; k++)
+			events[k] = an_event(from + i + k, start, &words[k]);
+		commit_events(store, events, m);
+	}
+}
+
+/* Two days, closed. */
+static void make_store(void)
+{
+	const struct store_options options = {.fast_import = true};
+	struct store *store;
+	struct error err = {0};
+
+	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, &options, &err), 0);
+	fill(store, DAY1, 0, EVENTS);
+	fill(store, DAY2, 0, 200);
+	store_close(&store);
+}
+
+static uint64_t count_all(struct store *store)
+{
+	struct search search = SEARCH_ALL;
+	uint64_t total;
+
+	g_array_unref(search_ids(store, &search, &total));
+	return total;
+}
+
+/* ---- checking ---- */
+
+static void note(void *ctx, const struct store_finding *finding)
+{
+	(void)ctx;
+	g_string_append_printf(told, "%s: %s: %s\n", finding->file, finding->what, finding->mend);
+}
+
+static uint64_t findings(void)
+{
+	struct error err = {0};
+	uint64_t n = 0;
+
+	g_string_truncate(told, 0);
+	if (store_check(dir, note, NULL, &n, &err) < 0)
+		ck_abort_msg("store_check: %s", err.text);
+	return n;
+}
+
+static void expect_good(void)
+{
+	if (findings() != 0)
+		ck_abort_msg("found: %s", told->str);
+}
+
+static void expect_found(const char *file_name, const char *part)
+{
+	ck_assert_uint_gt(findings(), 0);
+	if (strstr(told->str, file_name) == NULL || strstr(told->str, part) == NULL)
+		ck_abort_msg("'%s' of %s is not among: %s", part, file_name, told->str);
+}
+
+static void note_text(void *ctx, const char *text)
+{
+	(void)ctx;
+	g_string_append_printf(told, "%s\n", text);
+}
+
+static struct store_repaired repair(void)
+{
+	struct store_repaired result;
+	struct error err = {0};
+
+	g_string_truncate(told, 0);
+	if (store_repair(dir, note_text, NULL, &result, &err) < 0)
+		ck_abort_msg("store_repair: %s", err.text);
+	return result;
+}
+
+static void expect_events(uint64_t n)
+{
+	struct store *store = open_store(dir, STORE_READ);
+
+	ck_assert_uint_eq(count_all(store), n);
+	ck_assert_uint_eq(count_key(store, SEARCH_RECIPIENT, "user5@example5.org"), 2);
+	store_close(&store);
+}
+
+/* ---- damage ---- */
+
+static void run(const char *name, const char *text)
+{
+	g_autofree char *path = file(name);
+	sqlite3 *db;
+	char *message = NULL;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
+		ck_abort_msg("%s: %s", text, message);
+	sqlite3_close(db);
+}
+
+static int64_t ask(const char *name, const char *text)
+{
+	g_autofree char *path = file(name);
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	int64_t value = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return value;
+}
+
+static void overwrite(const char *name, off_t at, size_t n, int byte)
+{
+	g_autofree char *path = file(name);
+	g_autofree char *bytes = g_malloc(n);
+	int fd = open(path, O_WRONLY);
+
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (char)(byte >= 0 ? byte : (int)(i * 2654435761U >> 13));
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, bytes, n, at), (ssize_t)n);
+	close(fd);
+}
+
+/* A page of a table: its n-th leaf from the left. */
+static off_t leaf_of(const char *name, const char *table, unsigned n)
+{
+	g_autofree char *path = file(name);
+	g_autofree char *bytes = NULL;
+	gsize size;
+
+	ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
+	g_autofree char *text =
+	        g_strdup_printf("SELECT rootpage FROM sqlite_schema WHERE name = '%s'", table);
+	off_t at = (off_t)(ask(name, text) - 1) * 8192;
+	while (bytes[at] == 5) { /* interior page of a table: the n-th of its children */
+		const uint8_t *cell = (const uint8_t *)bytes + at + 12 + 2 * (ptrdiff_t)n;
+		const uint8_t *child = (const uint8_t *)bytes + at + (cell[0] << 8 | cell[1]);
+		at = (off_t)((uint32_t)child[0] << 24 | (uint32_t)child[1] << 16 |
+		             (uint32_t)child[2] << 8 | child[3]) -
+		     1;
+		at *= 8192;
+	}
+	ck_assert_int_eq(bytes[at], 13);
+	return at;
+}
+
+START_TEST(a_good_store_has_no_findings)
+{
+	make_store();
+	expect_good();
+	expect_events(EVENTS + 200);
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.rebuilt + result.salvaged, 0);
+	expect_good();
+}
+END_TEST
+
+START_TEST(a_store_is_checked_while_it_is_written)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+
+	for (unsigned i = 0; i < 10; i++) {
+		fill(store, DAY1, i * 100, 100);
+		expect_good();
+	}
+	store_close(&store);
+	expect_good();
+}
+END_TEST
+
+/* Each is made by the text and mended by making index and roll-up anew. */
+static const struct derived {
+	const char *text, *part;
+} derived[] = {
+        {"DELETE FROM fence WHERE key = (SELECT max(key) FROM fence)", "not found"},
+        {"UPDATE fence SET key = key + 1 WHERE key = (SELECT max(key) FROM fence)", "not found"},
+        {"DELETE FROM piece WHERE id = (SELECT max(id) FROM piece)", "damaged"},
+        {"UPDATE piece SET body = zeroblob(length(body)) WHERE id = (SELECT max(id) FROM piece)",
+                "index"},
+        {"UPDATE segment SET docs = docs - 1", "index"},
+        {"INSERT INTO dead (segment, doc) SELECT id, 3 FROM segment", "index"},
+        {"DELETE FROM segment", "index"},
+        {"DELETE FROM rollup WHERE minute = 0", "roll-up"},
+        {"UPDATE rollup SET count = count + 1 WHERE minute = 0", "roll-up"},
+        {"INSERT INTO rollup VALUES (1000, 1, -1, 5)", "roll-up"},
+};
+
+START_TEST(an_index_that_differs_is_found_and_made_anew)
+{
+	const struct derived *row = &derived[_i];
+
+	make_store();
+	run(DAY1_NAME, row->text);
+	expect_found(DAY1_NAME, row->part);
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.rebuilt, 1);
+	ck_assert_uint_eq(result.salvaged, 0);
+	expect_good();
+	expect_events(EVENTS + 200);
+}
+END_TEST
+
+/* A posting that says something else, but well. */
+START_TEST(a_changed_bit_of_a_posting_is_found)
+{
+	unsigned seen = 0;
+
+	make_store();
+	int64_t piece = ask(DAY1_NAME, "SELECT max(id) FROM piece");
+	g_autofree char *path = file(DAY1_NAME);
+	g_autofree char *good = NULL;
+	gsize size;
+	ck_assert(g_file_get_contents(path, &good, &size, NULL));
+	for (unsigned at = 8; at < 200; at += 16) {
+		g_autofree char *text = g_strdup_printf(
+		        "UPDATE piece SET body = CAST(substr(body, 1, %u) || x'%02x' || "
+		        "substr(body, %u) AS BLOB) WHERE id = %lld",
+		        at, at, at + 2, (long long)piece);
+		run(DAY1_NAME, text);
+		seen += findings() > 0;
+		ck_assert(g_file_set_contents(path, good, (gssize)size, NULL));
+	}
+	ck_assert_uint_ge(seen, 11); /* one byte may be what it was */
+}
+END_TEST
+
+/* Each damages rows: what else can be read is saved. */
+static const struct rows {
+	const char *text, *part;
+	uint64_t lost;
+} rows[] = {
+        {"UPDATE event SET body = zeroblob(12) WHERE id = (SELECT min(id) FROM event)",
+                "cannot be read", 1},
+        {"UPDATE event SET body = x'01' WHERE id IN (SELECT id FROM event LIMIT 3)",
+                "cannot be read", 3},
+        {"DELETE FROM subject WHERE id = 1", "cannot be read", 80},
+        {"UPDATE subject SET value = 'forged' WHERE id = 1", "not what was written", 0},
+        {"DELETE FROM message WHERE id = 5", "message", 1},
+        {"DELETE FROM event WHERE id = (SELECT max(id) FROM event)", "arrival numbers", 1},
+        {"UPDATE event SET arrival = arrival + 100000 WHERE id = (SELECT max(id) FROM event)",
+                "arrival numbers", 0},
+        {"DELETE FROM commits WHERE last = (SELECT max(last) FROM commits)", "arrival numbers", 0},
+};
+
+START_TEST(damaged_rows_are_found_and_the_others_saved)
+{
+	const struct rows *row = &rows[_i];
+
+	make_store();
+	run(DAY1_NAME, row->text);
+	expect_found(DAY1_NAME, row->part);
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.salvaged, 1);
+	ck_assert_uint_eq(result.saved, EVENTS - row->lost);
+	ck_assert_uint_eq(result.lost, row->lost);
+	expect_good();
+	g_autofree char *kept = file(DAY1_NAME ".damaged-1.salvaged");
+	ck_assert_int_eq(access(kept, F_OK), 0);
+	expect_events(EVENTS + 200 - row->lost);
+}
+END_TEST
+
+/* Pages full of something else. */
+static const struct pages {
+	const char *table;
+	unsigned leaf;
+	int byte;      /* -1: noise */
+	uint64_t most; /* events that may be lost */
+} pages[] = {
+        {"event", 0, -1, 400},
+        {"event", 5, 0, 400},
+        {"event", 8, 0xff, 400},
+        {"message", 4, -1, 400},
+        {"reason", 0, -1, EVENTS / 3 + 1},
+        {"piece", 0, -1, 0},
+        {"word_hash", 0, -1, 0},
+};
+
+START_TEST(damaged_pages_cost_no_more_than_what_stood_on_them)
+{
+	const struct pages *page = &pages[_i];
+
+	make_store();
+	off_t at = strcmp(page->table, "word_hash") == 0
+	                   ? (off_t)(ask(DAY1_NAME, "SELECT rootpage FROM sqlite_schema WHERE "
+	                                            "name = 'word_hash'") -
+	                             1) *
+	                             8192
+	                   : leaf_of(DAY1_NAME, page->table, page->leaf);
+	overwrite(DAY1_NAME, at, 8192, page->byte);
+	expect_found(DAY1_NAME, "check --repair");
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.salvaged, 1);
+	ck_assert_uint_eq(result.saved + result.lost, EVENTS);
+	ck_assert_uint_le(result.lost, page->most);
+	expect_good();
+	struct store *store = open_store(dir, STORE_READ);
+	ck_assert_uint_eq(count_all(store), result.saved + 200);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_file_without_its_first_page_is_read_nevertheless)
+{
+	make_store();
+	overwrite(DAY1_NAME, 0, 8192, _i == 0 ? -1 : 0);
+	expect_found(DAY1_NAME, "check --repair");
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.saved, EVENTS);
+	ck_assert_uint_eq(result.lost, 0);
+	expect_good();
+	expect_events(EVENTS + 200);
+}
+END_TEST
+
+START_TEST(a_file_that_was_cut_off_is_read_to_its_end)
+{
+	g_autofree char *path = file(DAY1_NAME);
+	struct stat st;
+
+	make_store();
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(truncate(path, st.st_size / 2 + 100), 0);
+	expect_found(DAY1_NAME, "check --repair");
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.salvaged, 1);
+	ck_assert_uint_gt(result.saved, 0);
+	expect_good();
+	struct store *store = open_store(dir, STORE_READ);
+	ck_assert_uint_eq(count_all(store), result.saved + 200);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_file_of_noise_is_kept_and_holds_nothing_up)
+{
+	g_autofree char *path = file(DAY1_NAME), *kept = file(DAY1_NAME ".damaged-1.salvaged");
+	struct stat st;
+
+	make_store();
+	ck_assert_int_eq(stat(path, &st), 0);
+	overwrite(DAY1_NAME, 0, (size_t)st.st_size, -1);
+	expect_found(DAY1_NAME, "check --repair");
+	ck_assert_uint_eq(repair().saved, 0);
+	ck_assert_int_eq(access(kept, F_OK), 0);
+	expect_good();
+}
+END_TEST
+
+START_TEST(a_version_that_became_0_is_damage_and_no_empty_file)
+{
+	static const char zero[4];
+	g_autofree char *path = file(DAY1_NAME);
+	struct store *store;
+
+	make_store();
+	int fd = open(path, O_WRONLY);
+	ck_assert_int_eq(pwrite(fd, zero, 4, 60), 4);
+	close(fd);
+	expect_found(DAY1_NAME, "no version");
+	store = open_store(dir, STORE_WRITE);
+	fill(store, DAY1, EVENTS, 100);
+	store_close(&store);
+	ck_assert_uint_eq(repair().saved, EVENTS);
+	expect_good();
+	expect_events(EVENTS + 300);
+}
+END_TEST
+
+START_TEST(a_day_that_is_gone_is_missed)
+{
+	g_autofree char *path = file(DAY2_NAME);
+
+	make_store();
+	ck_assert_int_eq(unlink(path), 0);
+	expect_found("control.sqlite", "events are gone");
+}
+END_TEST
+
+START_TEST(days_that_retention_dropped_are_not_missed)
+{
+	struct store *store;
+	struct error err = {0};
+
+	make_store();
+	store = open_store(dir, STORE_WRITE);
+	ck_assert_int_eq(store_prune(store, 0, DAY2 + CLOCK_DAY, &err), 2);
+	store_close(&store);
+	expect_good();
+}
+END_TEST
+
+START_TEST(a_ledger_that_does_not_add_up_is_found)
+{
+	make_store();
+	run("control.sqlite", "INSERT INTO ledger VALUES (x'61', 5, 0, 0, 0, 0, 4)");
+	expect_found("control.sqlite", "ledger");
+}
+END_TEST
+
+/* ---- under a writer ---- */
+
+static void note_notice(void *ctx, const char *text)
+{
+	note_text(ctx, text);
+}
+
+static struct store *open_noticing(void)
+{
+	const struct store_options options = {.notice = note_notice};
+	struct store *store;
+	struct error err = {0};
+
+	if (store_open(&store, dir, STORE_WRITE, &options, &err) < 0)
+		ck_abort_msg("store_open: %s", err.text);
+	return store;
+}
+
+static void find_gap(void *ctx, const struct store_gap *gap)
+{
+	*(bool *)ctx |= slice_eq(gap->source, SLICE("store")) && gap->text.n > 0;
+}
+
+static void expect_gap(struct store *store)
+{
+	bool found = false;
+
+	ck_assert_int_eq(store_each_gap(store, 10, find_gap, &found, NULL), 0);
+	ck_assert(found);
+}
+
+static guint asides(struct store *store)
+{
+	g_autoptr(GArray) all = store_asides(store, NULL);
+
+	return all->len;
+}
+
+/* How a day's file is damaged: page 1 noise, half a file, noise all over. */
+static void damage(int how, const char *name)
+{
+	g_autofree char *path = file(name);
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	if (how == 0)
+		overwrite(name, 0, 8192, -1);
+	else if (how == 1)
+		ck_assert_int_eq(truncate(path, st.st_size / 2), 0);
+	else
+		overwrite(name, 0, (size_t)st.st_size, -1);
+}
+
+START_TEST(capture_goes_on_beside_a_damaged_day)
+{
+	struct store *store;
+
+	make_store();
+	damage(_i, DAY1_NAME);
+	store = open_noticing();
+	fill(store, DAY1, EVENTS, 300);
+	ck_assert_ptr_nonnull(strstr(told->str, DAY1_NAME ".damaged-1"));
+	ck_assert_uint_eq(asides(store), 1);
+	ck_assert_uint_eq(count_all(store), 500);
+	expect_gap(store);
+	/* Told once. */
+	g_string_truncate(told, 0);
+	fill(store, DAY1, EVENTS + 300, 100);
+	ck_assert_uint_eq(told->len, 0);
+	store_close(&store);
+	expect_found(DAY1_NAME ".damaged-1", "set aside");
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.salvaged, 1);
+	expect_good();
+	store = open_store(dir, STORE_READ);
+	ck_assert_uint_eq(count_all(store), 600 + result.saved);
+	ck_assert_uint_eq(asides(store), 1);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_day_damaged_while_it_is_written_is_set_aside)
+{
+	struct store *store = open_noticing();
+
+	fill(store, DAY1, 0, 1000);
+	/* So that nothing of it is in the log only. */
+	run(DAY1_NAME, "PRAGMA wal_checkpoint(TRUNCATE)");
+	damage(_i, DAY1_NAME);
+	for (unsigned i = 0; i < 5; i++)
+		fill(store, DAY1, 1000 + i * 100, 100);
+	store_close(&store);
+	store = open_store(dir, STORE_READ);
+	ck_assert_uint_ge(count_all(store), 500);
+	store_close(&store);
+	repair();
+	expect_good();
+}
+END_TEST
+
+START_TEST(a_search_that_needs_a_damaged_day_fails_and_names_it)
+{
+	struct search search = SEARCH_ALL;
+	struct error err = {0};
+	uint64_t total;
+
+	make_store();
+	damage(_i, DAY1_NAME);
+	struct store *store = open_store(dir, STORE_READ);
+	ck_assert_int_eq(store_search(store, &search, NULL, NULL, &total, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, DAY1_NAME));
+	search.from = DAY2;
+	g_array_unref(search_ids(store, &search, &total));
+	ck_assert_uint_eq(total, 200);
+	g_autoptr(GArray) days = store_days(store, NULL);
+	ck_assert_uint_eq(days->len, 2);
+	ck_assert(g_array_index(days, struct store_day, 0).damaged);
+	ck_assert(!g_array_index(days, struct store_day, 1).damaged);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_damaged_control_file_is_set_aside_and_no_event_is_lost)
+{
+	struct store *store;
+
+	make_store();
+	damage(_i, "control.sqlite");
+	ck_assert_uint_gt(findings(), 0);
+	g_string_truncate(told, 0);
+	store = open_noticing();
+	ck_assert_ptr_nonnull(strstr(told->str, "control.sqlite.damaged-1"));
+	fill(store, DAY2, 0, 400); /* the first half of it is known */
+	ck_assert_uint_eq(count_all(store), EVENTS + 400);
+	expect_gap(store);
+	store_close(&store);
+	expect_good();
+	expect_events(EVENTS + 400);
+}
+END_TEST
+
+START_TEST(errors_of_the_disk_are_no_damage)
+{
+	struct error err = {0};
+
+	make_store();
+	struct store *store = open_noticing();
+	g_autofree char *path = file(DAY1_NAME), *away = file("away");
+	/* A file that cannot be opened: a directory has its name. */
+	ck_assert_int_eq(rename(path, away), 0);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	struct words words;
+	struct event event = an_event(1, DAY1, &words);
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+	store_batch_event(batch, &event);
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, &err), -1);
+	ck_assert_uint_eq(asides(store), 0);
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(rename(away, path), 0);
+	error_clear(&err);
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, &err), 0);
+	ck_assert_uint_eq(result.known, 1);
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(what_was_set_aside_goes_with_its_day)
+{
+	struct store *store;
+
+	make_store();
+	damage(0, DAY1_NAME);
+	store = open_noticing();
+	fill(store, DAY1, 0, 100);
+	ck_assert_uint_eq(asides(store), 1);
+	ck_assert_int_eq(store_prune(store, 0, DAY2, NULL), 1);
+	ck_assert_uint_eq(asides(store), 0);
+	store_close(&store);
+	expect_good();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store check");
+	TCase *cases = tcase_create("store check");
+
+	tcase_set_timeout(cases, 120);
+	tcase_add_checked_fixture(cases, setup, teardown);
+	tcase_add_test(cases, a_good_store_has_no_findings);
+	tcase_add_test(cases, a_store_is_checked_while_it_is_written);
+	tcase_add_loop_test(
+	        cases, an_index_that_differs_is_found_and_made_anew, 0, (int)G_N_ELEMENTS(derived));
+	tcase_add_test(cases, a_changed_bit_of_a_posting_is_found);
+	tcase_add_loop_test(
+	        cases, damaged_rows_are_found_and_the_others_saved, 0, (int)G_N_ELEMENTS(rows));
+	tcase_add_loop_test(cases, damaged_pages_cost_no_more_than_what_stood_on_them, 0,
+	        (int)G_N_ELEMENTS(pages));
+	tcase_add_loop_test(cases, a_file_without_its_first_page_is_read_nevertheless, 0, 2);
+	tcase_add_test(cases, a_file_that_was_cut_off_is_read_to_its_end);
+	tcase_add_test(cases, a_file_of_noise_is_kept_and_holds_nothing_up);
+	tcase_add_test(cases, a_version_that_became_0_is_damage_and_no_empty_file);
+	tcase_add_test(cases, a_day_that_is_gone_is_missed);
+	tcase_add_test(cases, days_that_retention_dropped_are_not_missed);
+	tcase_add_test(cases, a_ledger_that_does_not_add_up_is_found);
+	tcase_add_loop_test(cases, capture_goes_on_beside_a_damaged_day, 0, 3);
+	tcase_add_loop_test(cases, a_day_damaged_while_it_is_written_is_set_aside, 0, 3);
+	tcase_add_loop_test(cases, a_search_that_needs_a_damaged_day_fails_and_names_it, 0, 3);
+	tcase_add_loop_test(cases, a_damaged_control_file_is_set_aside_and_no_event_is_lost, 0, 3);
+	tcase_add_test(cases, errors_of_the_disk_are_no_damage);
+	tcase_add_test(cases, what_was_set_aside_goes_with_its_day);
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
