@@ -65,8 +65,14 @@ bool pattern_matches(struct pattern *pattern, const char *text);
 bool pattern_take(struct pattern *pattern, const char *text, char **first_r, char **second_r);
 
 #define ADDRESS_PATTERN \
-	"((?:\"[^\"\\s<>]{1,64}\"|[^\\s<>()\\[\\]\",;:|'`\\\\]{1,128})@" \
+	"((?:\"[^\"\\n<>]{1,64}\"|[^\\s<>()\\[\\]\",;:|'`\\\\]{1,128})@" \
 	"[A-Za-z0-9\\x80-\\xff](?:[A-Za-z0-9\\x80-\\xff._-]{0,250}[A-Za-z0-9\\x80-\\xff])?)"
+
+/* Between < and > more can be told to be an address: quoted parts, an address for the domain. */
+#define ANGLED_PATTERN \
+	"((?:\"[^\"\\n<>]{1,64}\"|[^\\s<>\",;:|`\\\\]){1,128}@" \
+	"(?:\\[[0-9A-Za-z.:]{3,60}\\]|[A-Za-z0-9\\x80-\\xff]" \
+	"(?:[A-Za-z0-9\\x80-\\xff._-]{0,250}[A-Za-z0-9\\x80-\\xff])?))"
 
 /* ---- the readers: each true when the mail is of its kind, and *report is filled then ---- */
 
@@ -79,9 +85,14 @@ bool report_read_answer(const struct parts *parts, struct report *report);    /*
 bool report_read_unsubscribe(const struct parts *parts, const struct report_config *config,
         struct report *report); /* report_answer.c */
 
-/* report_text.c: what the text for people says of an address; the one recipient that it names.
- * NULL where it says nothing, or names several. */
-char *text_about(const struct parts *parts, const char *address);
+/* report_text.c: the text for people, read once for all recipients of a status part, which stay
+ * the caller's and are what an index counts. */
+struct words;
+struct words *words_open(const struct parts *parts, const GPtrArray *recipients);
+/* What it says of one of them, of that one only; NULL where it says nothing. */
+char *words_about(const struct words *words, guint me, const char *address);
+void words_close(struct words **words);
+/* The one recipient that it names; NULL where it names none, or several. */
 char *text_only_recipient(const struct parts *parts);
 
 /* report_dsn.c: the per-recipient groups of a status text (RFC 3464, 2.3), appended. */
@@ -90,7 +101,12 @@ void status_groups(const char *text, GPtrArray *recipients);
 /* report_signs.c: what the outside and the words of a mail say. */
 bool signs_of_bounce(const struct parts *parts, const char *text);
 bool signs_of_delay(const struct parts *parts, const char *text);
+/* Of mail that arrived, in the words of a server. */
+bool signs_of_success(const struct parts *parts, const char *text);
+/* Of a server or a null sender, which people's programs have too; of a server alone. */
 bool signs_of_daemon(const struct parts *parts);
+bool signs_of_server(const struct parts *parts);
+bool signs_of_list(const struct parts *parts);
 
 /* report_original.c */
 void original_read(struct report *report, const char *header);

@@ -76,18 +76,16 @@ bool report_read_answer(const struct parts *parts, struct report *report)
 		text = parts_find(parts, PART_HTML);
 	bool away = pattern_matches(&away_subjects[0], parts->subject);
 	bool itself = answers_by_itself(parts->header);
-	g_autofree char *path = fields_get(parts->header, "Return-Path");
-	bool null_sender = path != NULL && strcmp(path, "<>") == 0;
+	bool server = signs_of_server(parts);
 
-	if (text == NULL)
+	if (text == NULL || (signs_of_list(parts) && !server))
 		return false;
 	if (is_challenge(parts, text)) {
 		read_answer(report, REPORT_CHALLENGE, "challenge");
-	} else if (signs_of_bounce(parts, text) && !(away && itself)) {
+	} else if (signs_of_bounce(parts, text) && (server || !(away || itself)) &&
+	           !(away && itself)) {
 		return false;
-	} else if (itself || (away && (null_sender || signs_of_daemon(parts)))) {
-		read_answer(report, REPORT_AUTO_REPLY, "auto-reply");
-	} else if (away) {
+	} else if (itself || away) {
 		read_answer(report, REPORT_AUTO_REPLY, "auto-reply");
 	} else {
 		return false;

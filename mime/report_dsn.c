@@ -74,8 +74,13 @@ static void status_group(const char *group, GPtrArray *recipients)
 
 	recipient->address = group_address(group, "Final-Recipient");
 	recipient->original = group_address(group, "Original-Recipient");
-	if (recipient->address == NULL)
+	/* X.400 names and the like lead nowhere; the address that was written to does. */
+	if (recipient->address == NULL ||
+	        (strchr(recipient->address, '@') == NULL && recipient->original != NULL &&
+	                strchr(recipient->original, '@') != NULL)) {
+		g_free(recipient->address);
 		recipient->address = g_steal_pointer(&recipient->original);
+	}
 	if (recipient->address == NULL)
 		recipient->address = group_address(group, "X-Actual-Recipient");
 	recipient->action = fields_get(group, "Action");
@@ -168,13 +173,13 @@ static bool wants_words(const struct report_recipient *recipient)
 	       status_is_expiry(recipient->status);
 }
 
-static void add_words(const struct parts *parts, struct report_recipient *recipient)
+static void add_said(const struct words *words, guint me, struct report_recipient *recipient)
 {
 	g_autofree char *said = NULL;
 
 	if (recipient->address == NULL || !wants_words(recipient))
 		return;
-	said = text_about(parts, recipient->address);
+	said = words_about(words, me, recipient->address);
 	if (said == NULL)
 		return;
 	better_status(recipient, said);
@@ -182,6 +187,15 @@ static void add_words(const struct parts *parts, struct report_recipient *recipi
 		recipient->code = text_reply_code(said);
 	if (recipient->diagnostic == NULL)
 		recipient->diagnostic = g_steal_pointer(&said);
+}
+
+static void add_words(const struct parts *parts, const GPtrArray *recipients)
+{
+	struct words *words = words_open(parts, recipients);
+
+	for (guint i = 0; i < recipients->len; i++)
+		add_said(words, i, recipients->pdata[i]);
+	words_close(&words);
 }
 
 /* A path, a program, a route: the text names the address that it stands for. */
@@ -219,11 +233,9 @@ bool report_read_status(const struct parts *parts, struct report *report)
 	if (!status_part(parts, report))
 		return false;
 	report->form = "dsn";
-	for (guint i = 0; i < report->recipients->len; i++) {
-		if (report->recipients->len == 1)
-			name_recipient(parts, report->recipients->pdata[i]);
-		add_words(parts, report->recipients->pdata[i]);
-	}
+	if (report->recipients->len == 1)
+		name_recipient(parts, report->recipients->pdata[0]);
+	add_words(parts, report->recipients);
 	if (any_failed(report->recipients)) {
 		report->kind = REPORT_BOUNCE;
 		drop_others(report->recipients);
@@ -251,7 +263,6 @@ bool report_read_rejection(const struct parts *parts, struct report *report)
 		return false;
 	report->kind = REPORT_BOUNCE;
 	report->form = "rejection";
-	for (guint i = 0; i < report->recipients->len; i++)
-		add_words(parts, report->recipients->pdata[i]);
+	add_words(parts, report->recipients);
 	return true;
 }

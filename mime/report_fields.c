@@ -116,7 +116,7 @@ char *fields_get(const char *block, const char *name)
 
 char *text_address(const char *text)
 {
-	static struct pattern angled = {.text = "<\\s*" ADDRESS_PATTERN "\\s*>"};
+	static struct pattern angled = {.text = "<\\s*" ANGLED_PATTERN "\\s*>"};
 	static struct pattern bare = {.text = ADDRESS_PATTERN};
 	char *address = NULL;
 

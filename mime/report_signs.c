@@ -10,6 +10,63 @@ static bool any_matches(struct pattern *patterns, size_t n, const char *text)
 	return false;
 }
 
+/* Lists, newsletters and digests speak of mail that failed, and are no bounce. */
+bool signs_of_list(const struct parts *parts)
+{
+	static const char *const marks[] = {
+	        "List-Id", "List-Unsubscribe", "List-Post", "List-Help", "List-Subscribe"};
+	g_autofree char *precedence = fields_get(parts->header, "Precedence");
+
+	for (size_t i = 0; i < G_N_ELEMENTS(marks); i++) {
+		g_autofree char *mark = fields_get(parts->header, marks[i]);
+		if (mark != NULL)
+			return true;
+	}
+	return precedence != NULL && g_ascii_strcasecmp(precedence, "list") == 0;
+}
+
+/* What servers write as From or Return-Path, or say that their mail is. */
+bool signs_of_server(const struct parts *parts)
+{
+	static struct pattern sender = {
+	        .text = "mailer-?daemon|postmaster|mail ?delivery|mail (?:system|server)|"
+	                "(?:mail|system) administrator|<MAILER|\\bdaemon@|mdaemon|"
+	                "mail[._](?:delivery|router)|microsoft "
+	                "?(?:outlook|exchange)|^<?admin@|^\\s*(?:<>)?\\s*$"};
+	static struct pattern path_of = {.text = "mailer-?daemon|postmaster"};
+	static struct pattern report = {.text = "^\\s*multipart/report\\b"};
+	g_autofree char *from = fields_get(parts->header, "From");
+	g_autofree char *path = fields_get(parts->header, "Return-Path");
+	g_autofree char *type = fields_get(parts->header, "Content-Type");
+	g_autofree char *failed = fields_get(parts->header, "X-Failed-Recipients");
+
+	return failed != NULL || (from != NULL && pattern_matches(&sender, from)) ||
+	       (path != NULL && pattern_matches(&path_of, path)) ||
+	       (type != NULL && pattern_matches(&report, type));
+}
+
+/* Neither a server's name nor a person's doing: nobody is to answer, or a program wrote it. */
+static bool signs_of_program(const struct parts *parts)
+{
+	static struct pattern nobody = {.text = "\\b(?:no|do-?not)[-_.]?reply\\b"};
+	static struct pattern generated = {.text = "^\\s*auto-generated"};
+	g_autofree char *from = fields_get(parts->header, "From");
+	g_autofree char *path = fields_get(parts->header, "Return-Path");
+	g_autofree char *submitted = fields_get(parts->header, "Auto-Submitted");
+
+	return (path != NULL && strcmp(path, "<>") == 0) ||
+	       (from != NULL && pattern_matches(&nobody, from)) ||
+	       (submitted != NULL && pattern_matches(&generated, submitted));
+}
+
+/* People answer and forward; servers that report do not. */
+static bool is_answer(const struct parts *parts)
+{
+	static struct pattern answer = {.text = "^\\s*(?:re|aw|wg|fwd?|antw|sv|tr)\\s*:"};
+
+	return pattern_matches(&answer, parts->subject);
+}
+
 bool signs_of_daemon(const struct parts *parts)
 {
 	static struct pattern sender = {
@@ -86,7 +143,7 @@ static struct pattern final_words[] = {
 /* "<user@example.com>:" at the start of a line, in whatever language the rest is. */
 static bool names_one(const char *text)
 {
-	static struct pattern colon = {.text = "^<" ADDRESS_PATTERN ">:"};
+	static struct pattern colon = {.text = "^<" ANGLED_PATTERN ">:"};
 
 	return text != NULL && pattern_matches(&colon, text);
 }
@@ -95,11 +152,30 @@ bool signs_of_bounce(const struct parts *parts, const char *text)
 {
 	bool subject = any_matches(bounce_subjects, G_N_ELEMENTS(bounce_subjects), parts->subject);
 	bool words = text != NULL && any_matches(bounce_words, G_N_ELEMENTS(bounce_words), text);
-
 	bool original = parts_find(parts, PART_ORIGINAL) != NULL;
+	bool server = signs_of_server(parts);
 
-	return (signs_of_daemon(parts) && (subject || words || names_one(text))) ||
-	       (words && (subject || original));
+	if (signs_of_list(parts) && (!server || is_answer(parts)))
+		return false;
+	if (server)
+		return subject || words || names_one(text);
+	return words && (subject || original || names_one(text)) && signs_of_program(parts) &&
+	       !is_answer(parts);
+}
+
+bool signs_of_success(const struct parts *parts, const char *text)
+{
+	static struct pattern subjects = {
+	        .text = "\\((?:relay|success|deliver|expan)\\w*\\)|success\\w* (?:deliver|relay|"
+	                "mail)|deliver\\w* success|^\\s*(?:delivered|relayed|expanded)\\s*:"};
+	static struct pattern words = {
+	        .text = "success\\w* (?:deliver|relay|sent|forward|expan|receiv)|"
+	                "(?:deliver|relay|sent|forward|expand)\\w* (?:\\w+ ){0,2}success|"
+	                "(?:was|were|been) (?:delivered|relayed|expanded) (?:to|by|on|in)\\b"};
+	bool failed = text != NULL && any_matches(bounce_words, G_N_ELEMENTS(bounce_words), text);
+
+	return !failed && (pattern_matches(&subjects, parts->subject) ||
+	                          (text != NULL && pattern_matches(&words, text)));
 }
 
 bool signs_of_delay(const struct parts *parts, const char *text)

@@ -69,6 +69,33 @@ START_TEST(a_report_may_be_cut_off_at_any_byte)
 }
 END_TEST
 
+START_TEST(each_of_a_thousand_groups_gets_the_words_that_name_it)
+{
+	g_autoptr(GString) mail = g_string_new(
+	        "From: MAILER-DAEMON@far.example\nSubject: x\nMIME-Version: 1.0\n"
+	        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
+	        "--b\nContent-Type: text/plain\n\n");
+
+	for (unsigned i = 0; i < REPORT_RECIPIENTS_MAX; i += 2)
+		g_string_append_printf(mail, "<u%u@far.example>: 550 5.1.%u no\n", i, i % 7 + 1);
+	g_string_append(mail, "\n--b\nContent-Type: message/delivery-status\n\n");
+	for (unsigned i = 0; i < REPORT_RECIPIENTS_MAX; i++)
+		g_string_append_printf(mail,
+		        "Final-Recipient: rfc822;u%u@far.example\nAction: failed\n"
+		        "Status: 5.0.0\n\n",
+		        i);
+	g_string_append(mail, "--b--\n");
+	struct report *report = read_text(mail->str);
+	ck_assert_uint_eq(report->recipients->len, REPORT_RECIPIENTS_MAX);
+	for (guint i = 0; i < REPORT_RECIPIENTS_MAX; i++) {
+		g_autofree char *status =
+		        i % 2 == 0 ? g_strdup_printf("5.1.%u", i % 7 + 1) : g_strdup("5.0.0");
+		ck_assert_str_eq(recipient_of(report, i)->status, status);
+	}
+	report_free(&report);
+}
+END_TEST
+
 START_TEST(an_empty_mail_and_one_of_nothing_but_a_header_mean_nothing)
 {
 	static const char *const mails[] = {"", "\n", "From x\n", "Subject: x\n", "a",
@@ -208,7 +235,7 @@ START_TEST(the_stamp_of_our_own_server_is_the_time)
 END_TEST
 
 UNIT_MAIN("report", a_delivery_status_tells_recipient_status_reply_and_original,
-        a_report_may_be_cut_off_at_any_byte,
+        a_report_may_be_cut_off_at_any_byte, each_of_a_thousand_groups_gets_the_words_that_name_it,
         an_empty_mail_and_one_of_nothing_but_a_header_mean_nothing,
         parts_that_are_nested_a_thousand_times_are_not_followed, reports_in_reports_end,
         a_report_names_no_more_than_a_thousand_recipients, lines_without_end_are_read_in_no_time,
