@@ -22,7 +22,8 @@ struct secrets {
 	struct slice text[SECRETS_MAX];
 	struct slice raw[SECRETS_MAX];
 	unsigned n;
-	GString *lower; /* holds `text` */
+	GString *lower;     /* holds `text` */
+	GStringChunk *bare; /* holds local parts without their backslashes */
 };
 
 /* Texts that have become others: where they stand in the arena, which moves while it grows. */
@@ -77,6 +78,20 @@ static struct slice without_detail(struct slice local)
 	return plus > 0 ? slice_head(local, (size_t)plus) : local;
 }
 
+/* What a quoted local part says: "john\ doe" is john doe (RFC 5321, 4.1.2). */
+static struct slice without_escapes(struct secrets *secrets, struct slice local)
+{
+	char *out = g_string_chunk_insert_len(secrets->bare, local.p, (gssize)local.n);
+	size_t n = 0;
+
+	for (size_t i = 0; i < local.n; i++) {
+		if (local.p[i] == '\\' && i + 1 < local.n)
+			i++;
+		out[n++] = local.p[i];
+	}
+	return slice_make(out, n);
+}
+
 static void find_secrets(struct secrets *secrets, const struct event *event)
 {
 	static const enum field fields[] = {FIELD_RCPT_TO, FIELD_RAW_RCPT_TO, FIELD_ORIG_RCPT_TO};
@@ -89,9 +104,13 @@ static void find_secrets(struct secrets *secrets, const struct event *event)
 	for (size_t i = 0; i < n; i++)
 		add_secret(secrets, address[i]);
 	for (size_t i = 0; i < n; i++)
-		add_secret(secrets, without_quotes(local_part(address[i]), '"', '"'));
+		address[i] = without_quotes(local_part(address[i]), '"', '"');
 	for (size_t i = 0; i < n; i++)
-		add_secret(secrets, without_detail(local_part(address[i])));
+		add_secret(secrets, address[i]);
+	for (size_t i = 0; i < n; i++)
+		add_secret(secrets, without_escapes(secrets, address[i]));
+	for (size_t i = 0; i < n; i++)
+		add_secret(secrets, without_detail(address[i]));
 	for (unsigned i = 0; i < secrets->n; i++)
 		g_string_append_len(secrets->lower, secrets->raw[i].p, (gssize)secrets->raw[i].n);
 	g_string_ascii_down(secrets->lower);
@@ -224,8 +243,8 @@ static bool holds_coded(struct hiding *h, struct slice text)
 
 /* ---- hiding them ---- */
 
-/* Appends the text with "..." for each secret. */
-static void append_hidden(struct hiding *h, struct slice text)
+/* Appends the text with "..." for each secret, "...@..." for an address if `words`. */
+static void append_hidden(struct hiding *h, struct slice text, bool words)
 {
 	size_t done = 0;
 	unsigned which = 0;
@@ -237,7 +256,8 @@ static void append_hidden(struct hiding *h, struct slice text)
 	struct slice lower = slice_make(h->work->str, h->work->len);
 	while ((at = find_any(h->secrets, lower, done, &which)) >= 0) {
 		g_string_append_len(h->arena, text.p + done, at - (ptrdiff_t)done);
-		g_string_append(h->arena, HIDDEN);
+		bool address = words && slice_chr(h->secrets->text[which], '@') >= 0;
+		g_string_append(h->arena, address ? HIDDEN "@" HIDDEN : HIDDEN);
 		done = (size_t)at + h->secrets->text[which].n;
 	}
 	g_string_append_len(h->arena, text.p + done, (gssize)(text.n - done));
@@ -276,15 +296,16 @@ static void hide_field(struct hiding *h, struct event *event, enum field field)
 {
 	struct slice text = event->field[field];
 	size_t at = h->arena->len;
-	g_autofree char *words = NULL;
+	bool words = privacy_of[field] == PRIVACY_WORDS;
 
-	if (privacy_of[field] == PRIVACY_WORDS) {
-		append_words(h->arena, text);
-		words = g_strndup(h->arena->str + at, h->arena->len - at);
-		text = slice_make(words, h->arena->len - at);
+	/* The person first: a quoted local part may hold spaces, which part words. */
+	append_hidden(h, text, words);
+	if (words) {
+		g_autofree char *known = g_strndup(h->arena->str + at, h->arena->len - at);
+		text = slice_make(known, h->arena->len - at);
 		g_string_truncate(h->arena, at);
+		append_words(h->arena, text);
 	}
-	append_hidden(h, text);
 	struct slice hidden = slice_make(h->arena->str + at, h->arena->len - at);
 	bool same = slice_eq(hidden, event->field[field]);
 	if (holds_coded(h, hidden) || (!same && is_json(field))) {
@@ -324,7 +345,7 @@ static void put_hash(struct hiding *h, struct event *event, struct slice address
 void privacy_hide(const struct event *event, struct event *event_r, GString *arena)
 {
 	g_autoptr(GString) lower = g_string_new(NULL), work = g_string_new(NULL);
-	struct secrets secrets = {.lower = lower};
+	struct secrets secrets = {.lower = lower, .bare = g_string_chunk_new(FORMS_MAX)};
 	struct hiding h = {.secrets = &secrets, .arena = arena, .work = work};
 
 	g_string_truncate(arena, 0);
@@ -343,4 +364,5 @@ void privacy_hide(const struct event *event, struct event *event_r, GString *are
 	for (int i = 0; i < FIELDS; i++)
 		if (h.moved[i].is)
 			event_r->field[i] = slice_make(arena->str + h.moved[i].at, h.moved[i].n);
+	g_string_chunk_free(secrets.bare);
 }

@@ -202,6 +202,34 @@ START_TEST(the_part_before_a_detail_and_the_alias_are_secret_too)
 }
 END_TEST
 
+START_TEST(a_quoted_local_part_is_hidden_whole)
+{
+	static const struct {
+		const char *rcpt_to, *text, *want;
+	} rows[] = {
+	        {"\"john doe\"@isp.example", "550 \"john doe\"@isp.example unknown",
+	                "550 ...@... unknown"},
+	        {"\"john doe\"@isp.example", "550 <\"John Doe\"@other.example> unknown",
+	                "550 ...@... unknown"},
+	        {"\"john doe\"@isp.example", "550 john doe unknown", "550 ... unknown"},
+	        {"\"john\\ doe\"@isp.example", "550 \"john doe\"@isp.example unknown",
+	                "550 ...@... unknown"},
+	        {"\"john\\ doe\"@isp.example", "550 john\\ doe unknown", "550 ... unknown"},
+	        {"\"john doe+x\"@isp.example", "550 john doe unknown", "550 ... unknown"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct event event = {.type = EVENT_BOUNCE, .id = 1, .time = 1}, hidden;
+		g_autoptr(GString) arena = g_string_new(NULL);
+		set(&event, FIELD_RCPT_TO, rows[i].rcpt_to);
+		set(&event, FIELD_RAW_REASON, rows[i].text);
+		privacy_hide(&event, &hidden, arena);
+		g_autofree char *text = slice_dup(hidden.field[FIELD_RAW_REASON]);
+		ck_assert_str_eq(text, rows[i].want);
+	}
+}
+END_TEST
+
 START_TEST(a_short_local_part_counts_as_a_word_only)
 {
 	struct event event = {.type = EVENT_BOUNCE, .id = 1, .time = 1}, hidden;
@@ -250,6 +278,6 @@ UNIT_MAIN("ingest_write", a_line_has_the_wrapper_and_the_name_that_the_type_has_
         the_extended_form_has_milliseconds_and_our_fields, bytes_that_would_end_a_line_do_not,
         privacy_puts_hash_and_domain_in_the_place_of_the_address,
         no_field_holds_the_address_in_any_coding,
-        the_part_before_a_detail_and_the_alias_are_secret_too,
+        the_part_before_a_detail_and_the_alias_are_secret_too, a_quoted_local_part_is_hidden_whole,
         a_short_local_part_counts_as_a_word_only, an_event_that_is_private_already_stays_as_it_is,
         addresses_that_are_none_do_no_harm)
