@@ -70,8 +70,8 @@ static int client_errors(long status, const json_t *answer, struct error *err)
 	if (text->len == 0)
 		g_string_printf(text, "status %ld", status);
 	error_set(err, "%s", text->str);
-	if (err != NULL && status == 400)
-		err->number = EINVAL;
+	if (err != NULL && (status == 400 || status == 404))
+		err->number = status == 400 ? EINVAL : ENODATA;
 	return -1;
 }
 

@@ -144,7 +144,13 @@ static int upload_show(
 	}
 	g_autofree char *part = g_uri_escape_string(id, NULL, FALSE);
 	g_autofree char *uri = g_strconcat("/api/v1/uploads/", part, NULL);
-	return upload_ask(cli, uri, options->json, upload_print_batch, err);
+	int status = upload_ask(cli, uri, options->json, upload_print_batch, err);
+	if (!err->set || err->number != ENODATA)
+		return status;
+	g_autofree char *safe = print_safe(id);
+	*err = (struct error){0};
+	cli_fail("no batch has the id %s, or one that begins so", safe);
+	return CLI_NOTHING;
 }
 
 /* ---- retry ---- */

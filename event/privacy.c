@@ -1,14 +1,24 @@
 #include "event/privacy.h"
 
+#include <arpa/inet.h>
+
 #include "event/catalogue.h"
 
 #define SECRETS_MAX 12
-#define WORD_MIN 3    /* shorter secrets count only as a whole word */
-#define CODED_MIN 4   /* shorter ones are not looked for in other codings */
-#define FORMS_MAX 320 /* longest secret that is looked for: no address is longer */
+#define WORD_MIN 3      /* shorter secrets count only as a whole word */
+#define CODED_MIN 4     /* shorter ones are not looked for in other codings */
+#define FORMS_MAX 320   /* longest secret that is looked for: no address is longer */
+#define DECODE_ROUNDS 3 /* "%252E" is a coding of a coding */
 #define HIDDEN "..."
 
-enum privacy { PRIVACY_SEARCH, PRIVACY_DROP, PRIVACY_KEEP, PRIVACY_WORDS };
+enum privacy {
+	PRIVACY_SEARCH,
+	PRIVACY_DROP,
+	PRIVACY_KEEP,
+	PRIVACY_WORDS,
+	PRIVACY_NAME,
+	PRIVACY_HOST
+};
 
 static const enum privacy privacy_of[FIELDS] = {
 #define PRIVACY(FIELD, WHAT) [FIELD_##FIELD] = PRIVACY_##WHAT,
@@ -22,7 +32,9 @@ struct secrets {
 	struct slice text[SECRETS_MAX];
 	struct slice raw[SECRETS_MAX];
 	unsigned n;
-	GString *lower; /* holds `text` */
+	size_t part_min;    /* from how many bytes on one counts inside a word */
+	GString *lower;     /* holds `text` */
+	GStringChunk *bare; /* holds local parts without their backslashes */
 };
 
 /* Texts that have become others: where they stand in the arena, which moves while it grows. */
@@ -32,7 +44,7 @@ struct moved {
 };
 
 struct hiding {
-	const struct secrets *secrets;
+	struct secrets *secrets;
 	GString *arena;
 	GString *work; /* the text in other forms */
 	struct moved moved[FIELDS];
@@ -77,6 +89,20 @@ static struct slice without_detail(struct slice local)
 	return plus > 0 ? slice_head(local, (size_t)plus) : local;
 }
 
+/* What a quoted local part says: "john\ doe" is john doe (RFC 5321, 4.1.2). */
+static struct slice without_escapes(struct secrets *secrets, struct slice local)
+{
+	char *out = g_string_chunk_insert_len(secrets->bare, local.p, (gssize)local.n);
+	size_t n = 0;
+
+	for (size_t i = 0; i < local.n; i++) {
+		if (local.p[i] == '\\' && i + 1 < local.n)
+			i++;
+		out[n++] = local.p[i];
+	}
+	return slice_make(out, n);
+}
+
 static void find_secrets(struct secrets *secrets, const struct event *event)
 {
 	static const enum field fields[] = {FIELD_RCPT_TO, FIELD_RAW_RCPT_TO, FIELD_ORIG_RCPT_TO};
@@ -89,9 +115,13 @@ static void find_secrets(struct secrets *secrets, const struct event *event)
 	for (size_t i = 0; i < n; i++)
 		add_secret(secrets, address[i]);
 	for (size_t i = 0; i < n; i++)
-		add_secret(secrets, without_quotes(local_part(address[i]), '"', '"'));
+		address[i] = without_quotes(local_part(address[i]), '"', '"');
 	for (size_t i = 0; i < n; i++)
-		add_secret(secrets, without_detail(local_part(address[i])));
+		add_secret(secrets, address[i]);
+	for (size_t i = 0; i < n; i++)
+		add_secret(secrets, without_escapes(secrets, address[i]));
+	for (size_t i = 0; i < n; i++)
+		add_secret(secrets, without_detail(address[i]));
 	for (unsigned i = 0; i < secrets->n; i++)
 		g_string_append_len(secrets->lower, secrets->raw[i].p, (gssize)secrets->raw[i].n);
 	g_string_ascii_down(secrets->lower);
@@ -107,9 +137,10 @@ static bool is_word_char(char c)
 	return g_ascii_isalnum(c) || (c & 0x80) != 0;
 }
 
-static bool counts_here(struct slice text, size_t at, struct slice secret)
+static bool counts_here(
+        const struct secrets *secrets, struct slice text, size_t at, struct slice secret)
 {
-	if (secret.n >= WORD_MIN)
+	if (secret.n >= secrets->part_min)
 		return true;
 	return (at == 0 || !is_word_char(text.p[at - 1])) &&
 	       (at + secret.n == text.n || !is_word_char(text.p[at + secret.n]));
@@ -127,7 +158,7 @@ static ptrdiff_t find_any(
 		ptrdiff_t hit;
 		while ((hit = slice_find(slice_from(text, at), secrets->text[i])) >= 0) {
 			at += (size_t)hit;
-			if (counts_here(text, at, secrets->text[i]))
+			if (counts_here(secrets, text, at, secrets->text[i]))
 				break;
 			at++;
 		}
@@ -146,21 +177,129 @@ static bool holds_plain(const struct secrets *secrets, struct slice lower)
 	return find_any(secrets, lower, 0, &which) >= 0;
 }
 
-/* The text in lower case with each "%41" or "=41" as the byte that it stands for. */
-static struct slice decode_hex(GString *work, struct slice text, char sign)
+/* How many bytes at the start of a text stand for one other byte, or for none (*byte_r = -1);
+ * 0 = it stands for itself. */
+typedef size_t decode_one(struct slice text, int *byte_r);
+
+static size_t decode_digits(struct slice text, size_t sign, int *byte_r)
 {
-	g_string_truncate(work, 0);
-	for (size_t i = 0; i < text.n; i++) {
-		char c = text.p[i];
-		if (c == sign && i + 2 < text.n && g_ascii_isxdigit(text.p[i + 1]) &&
-		        g_ascii_isxdigit(text.p[i + 2])) {
-			c = (char)(g_ascii_xdigit_value(text.p[i + 1]) << 4 |
-			           g_ascii_xdigit_value(text.p[i + 2]));
-			i += 2;
+	if (text.n < sign + 2 || !g_ascii_isxdigit(text.p[sign]) ||
+	        !g_ascii_isxdigit(text.p[sign + 1]))
+		return 0;
+	*byte_r = g_ascii_xdigit_value(text.p[sign]) << 4 | g_ascii_xdigit_value(text.p[sign + 1]);
+	return sign + 2;
+}
+
+static size_t decode_percent(struct slice text, int *byte_r)
+{
+	return text.p[0] == '%' ? decode_digits(text, 1, byte_r) : 0;
+}
+
+static size_t decode_equals(struct slice text, int *byte_r)
+{
+	return text.p[0] == '=' ? decode_digits(text, 1, byte_r) : 0;
+}
+
+/* "\u002e", "\x2e", "\." */
+static size_t decode_backslash(struct slice text, int *byte_r)
+{
+	size_t n = 0;
+
+	if (text.p[0] != '\\' || text.n < 2)
+		return 0;
+	if (slice_starts(text, SLICE("\\u00")))
+		n = decode_digits(text, 4, byte_r);
+	else if (text.p[1] == 'x')
+		n = decode_digits(text, 2, byte_r);
+	if (n > 0)
+		return n;
+	*byte_r = (guint8)text.p[1];
+	return 2;
+}
+
+/* Those of HTML for bytes that addresses have. */
+static size_t decode_entity(struct slice text, int *byte_r)
+{
+	static const struct {
+		const char *name;
+		char byte;
+	} names[] = {
+	        {"&amp;", '&'},
+	        {"&apos;", '\''},
+	        {"&commat;", '@'},
+	        {"&lowbar;", '_'},
+	        {"&period;", '.'},
+	        {"&plus;", '+'},
+	        {"&quot;", '"'},
+	};
+	size_t at = 2, digits;
+	int value = 0;
+
+	if (text.p[0] != '&')
+		return 0;
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		if (slice_starts(text, slice_str(names[i].name))) {
+			*byte_r = names[i].byte;
+			return strlen(names[i].name);
 		}
-		g_string_append_c(work, lower_of(c));
+	if (text.n < 3 || text.p[1] != '#')
+		return 0;
+	bool hex = text.p[2] == 'x';
+	for (at += hex, digits = at;
+	        at < text.n && value < 256 &&
+	        (hex ? g_ascii_isxdigit(text.p[at]) : g_ascii_isdigit(text.p[at]));
+	        at++)
+		value = value * (hex ? 16 : 10) + g_ascii_xdigit_value(text.p[at]);
+	if (at == digits || value > 255)
+		return 0;
+	*byte_r = value;
+	return at < text.n && text.p[at] == ';' ? at + 1 : at;
+}
+
+/* The line break of a reply, with the code that begins its next line: "\r\n550-". */
+static size_t decode_break(struct slice text, int *byte_r)
+{
+	size_t n = 0;
+
+	while (n < text.n && (text.p[n] == '\r' || text.p[n] == '\n'))
+		n++;
+	if (n == 0)
+		return 0;
+	if (text.n >= n + 4 && g_ascii_isdigit(text.p[n]) && g_ascii_isdigit(text.p[n + 1]) &&
+	        g_ascii_isdigit(text.p[n + 2]) && (text.p[n + 3] == ' ' || text.p[n + 3] == '-'))
+		n += 4;
+	while (n < text.n && (text.p[n] == ' ' || text.p[n] == '\t'))
+		n++;
+	*byte_r = -1;
+	return n;
+}
+
+/* Decodes in place, once; false where there is nothing to decode. */
+static bool decode(GString *work, decode_one *decoder)
+{
+	size_t out = 0, n;
+
+	for (size_t i = 0; i < work->len; i += n) {
+		int byte = (guint8)work->str[i];
+		n = decoder(slice_make(work->str + i, work->len - i), &byte);
+		n = MAX(n, 1);
+		if (byte >= 0)
+			work->str[out++] = lower_of((char)byte);
 	}
-	return slice_make(work->str, work->len);
+	bool changed = out < work->len;
+	g_string_truncate(work, out);
+	return changed;
+}
+
+static bool holds_decoded(struct hiding *h, struct slice text, decode_one *decoder)
+{
+	g_string_truncate(h->work, 0);
+	g_string_append_len(h->work, text.p, (gssize)text.n);
+	g_string_ascii_down(h->work);
+	for (int i = 0; i < DECODE_ROUNDS && decode(h->work, decoder); i++)
+		if (holds_plain(h->secrets, slice_make(h->work->str, h->work->len)))
+			return true;
+	return false;
 }
 
 static bool holds_hex(GString *work, struct slice text, struct slice secret)
@@ -202,12 +341,17 @@ static bool holds_base64(GString *work, struct slice text, struct slice secret)
 
 static bool holds_coded(struct hiding *h, struct slice text)
 {
+	static const struct {
+		char sign;
+		decode_one *decoder;
+	} decoders[] = {{'%', decode_percent}, {'=', decode_equals}, {'\\', decode_backslash},
+	        {'&', decode_entity}, {'\n', decode_break}};
 	const struct secrets *s = h->secrets;
 
-	if (slice_chr(text, '%') >= 0 && holds_plain(s, decode_hex(h->work, text, '%')))
-		return true;
-	if (slice_chr(text, '=') >= 0 && holds_plain(s, decode_hex(h->work, text, '=')))
-		return true;
+	for (size_t i = 0; i < G_N_ELEMENTS(decoders); i++)
+		if (slice_chr(text, decoders[i].sign) >= 0 &&
+		        holds_decoded(h, text, decoders[i].decoder))
+			return true;
 	for (unsigned i = 0; i < s->n; i++) {
 		if (s->raw[i].n < CODED_MIN)
 			continue;
@@ -224,8 +368,8 @@ static bool holds_coded(struct hiding *h, struct slice text)
 
 /* ---- hiding them ---- */
 
-/* Appends the text with "..." for each secret. */
-static void append_hidden(struct hiding *h, struct slice text)
+/* Appends the text with "..." for each secret, "...@..." for an address if `words`. */
+static void append_hidden(struct hiding *h, struct slice text, bool words)
 {
 	size_t done = 0;
 	unsigned which = 0;
@@ -237,7 +381,8 @@ static void append_hidden(struct hiding *h, struct slice text)
 	struct slice lower = slice_make(h->work->str, h->work->len);
 	while ((at = find_any(h->secrets, lower, done, &which)) >= 0) {
 		g_string_append_len(h->arena, text.p + done, at - (ptrdiff_t)done);
-		g_string_append(h->arena, HIDDEN);
+		bool address = words && slice_chr(h->secrets->text[which], '@') >= 0;
+		g_string_append(h->arena, address ? HIDDEN "@" HIDDEN : HIDDEN);
 		done = (size_t)at + h->secrets->text[which].n;
 	}
 	g_string_append_len(h->arena, text.p + done, (gssize)(text.n - done));
@@ -276,15 +421,16 @@ static void hide_field(struct hiding *h, struct event *event, enum field field)
 {
 	struct slice text = event->field[field];
 	size_t at = h->arena->len;
-	g_autofree char *words = NULL;
+	bool words = privacy_of[field] == PRIVACY_WORDS;
 
-	if (privacy_of[field] == PRIVACY_WORDS) {
-		append_words(h->arena, text);
-		words = g_strndup(h->arena->str + at, h->arena->len - at);
-		text = slice_make(words, h->arena->len - at);
+	/* The person first: a quoted local part may hold spaces, which part words. */
+	append_hidden(h, text, words);
+	if (words) {
+		g_autofree char *known = g_strndup(h->arena->str + at, h->arena->len - at);
+		text = slice_make(known, h->arena->len - at);
 		g_string_truncate(h->arena, at);
+		append_words(h->arena, text);
 	}
-	append_hidden(h, text);
 	struct slice hidden = slice_make(h->arena->str + at, h->arena->len - at);
 	bool same = slice_eq(hidden, event->field[field]);
 	if (holds_coded(h, hidden) || (!same && is_json(field))) {
@@ -295,6 +441,54 @@ static void hide_field(struct hiding *h, struct event *event, enum field field)
 		g_string_truncate(h->arena, at);
 	else
 		h->moved[field] = (struct moved){at, hidden.n, true};
+}
+
+/* An address of IP, with or without brackets and port. */
+static bool is_ip(struct slice text)
+{
+	char room[INET6_ADDRSTRLEN];
+	guint8 address[16];
+	ptrdiff_t colon = slice_rchr(text, ':');
+	struct slice port = SLICE_NONE;
+
+	if (colon > 0 && (text.p[colon - 1] == ']' || slice_chr(text, ':') == colon)) {
+		port = slice_from(text, (size_t)colon + 1);
+		text = slice_head(text, (size_t)colon);
+	}
+	for (size_t i = 0; i < port.n; i++)
+		if (!g_ascii_isdigit(port.p[i]))
+			return false;
+	text = without_quotes(text, '[', ']');
+	if (text.n == 0 || text.n >= sizeof(room) || memchr(text.p, 0, text.n) != NULL)
+		return false;
+	memcpy(room, text.p, text.n);
+	room[text.n] = '\0';
+	return inet_pton(AF_INET, room, address) == 1 || inet_pton(AF_INET6, room, address) == 1;
+}
+
+/* Whether the text is no more than the domain of the recipient, which is told. */
+static bool is_told(const struct secrets *secrets, struct slice text)
+{
+	ptrdiff_t at = secrets->n > 0 ? slice_rchr(secrets->raw[0], '@') : -1;
+
+	return at >= 0 && slice_eq_case(slice_from(secrets->raw[0], (size_t)at + 1), text);
+}
+
+static void hide(struct hiding *h, struct event *event, enum field field)
+{
+	enum privacy what = privacy_of[field];
+	struct slice text = event->field[field];
+
+	if (what == PRIVACY_KEEP || (what == PRIVACY_NAME && is_told(h->secrets, text)))
+		return;
+	if (what == PRIVACY_DROP || (what == PRIVACY_HOST && !is_ip(text))) {
+		event->field[field] = SLICE_NONE;
+		return;
+	}
+	/* Identifiers of chance hold any few letters somewhere. */
+	h->secrets->part_min = what == PRIVACY_NAME ? SIZE_MAX : WORD_MIN;
+	if (what != PRIVACY_HOST)
+		hide_field(h, event, field);
 }
 
 /* rcpt_hash and rcpt_domain of the address. */
@@ -324,23 +518,19 @@ static void put_hash(struct hiding *h, struct event *event, struct slice address
 void privacy_hide(const struct event *event, struct event *event_r, GString *arena)
 {
 	g_autoptr(GString) lower = g_string_new(NULL), work = g_string_new(NULL);
-	struct secrets secrets = {.lower = lower};
+	struct secrets secrets = {.lower = lower, .bare = g_string_chunk_new(FORMS_MAX)};
 	struct hiding h = {.secrets = &secrets, .arena = arena, .work = work};
 
 	g_string_truncate(arena, 0);
 	*event_r = *event;
 	find_secrets(&secrets, event);
-	for (int i = 0; i < FIELDS; i++) {
-		if (!event_has(event, (enum field)i) || privacy_of[i] == PRIVACY_KEEP)
-			continue;
-		if (privacy_of[i] == PRIVACY_DROP)
-			event_r->field[i] = SLICE_NONE;
-		else
-			hide_field(&h, event_r, (enum field)i);
-	}
+	for (int i = 0; i < FIELDS; i++)
+		if (event_has(event, (enum field)i))
+			hide(&h, event_r, (enum field)i);
 	if (secrets.n > 0)
 		put_hash(&h, event_r, secrets.raw[0]);
 	for (int i = 0; i < FIELDS; i++)
 		if (h.moved[i].is)
 			event_r->field[i] = slice_make(arena->str + h.moved[i].at, h.moved[i].n);
+	g_string_chunk_free(secrets.bare);
 }

@@ -342,6 +342,16 @@ static void read_since(struct reader *reader, const struct parameter *parameter)
 	        reader->query->cursor_given ? "cursor" : "as_of");
 }
 
+bool params_since_fits(const struct message_query *query, uint64_t mark, struct faults *faults)
+{
+	if (!query->since_given || query->since <= mark)
+		return true;
+	g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, query->since);
+	faults_add(faults, SLICE("since"), slice_str(text),
+	        "since must not be above as_of of an answer");
+	return false;
+}
+
 /* "AS_OF,ROW" of our own making. */
 static bool cursor_parse(struct slice text, uint64_t *as_of, uint64_t *row)
 {

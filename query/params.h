@@ -35,6 +35,8 @@ struct params_defaults {
 /* 0, or -1 with at least one fault. *query_r is to be cleared in both cases, before the uri. */
 int params_read(const struct uri *uri, const struct params_defaults *defaults,
         struct message_query *query_r, struct faults *faults);
+/* Whether `since` is not above the store's mark, or not given; else a fault tells. */
+bool params_since_fits(const struct message_query *query, uint64_t mark, struct faults *faults);
 void message_query_clear(struct message_query *query);
 
 /* Which API a stream speaks: `api=v1` or `api=events`, which is the default. */

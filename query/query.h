@@ -108,6 +108,9 @@ void query_answer(struct store *store, const struct query_config *config, const 
 bool query_refuses(
         const struct query_input *input, size_t *body_most_r, struct query_answer *answer_r);
 
+/* Whether the target is one that is for everybody, such as documentation: no key is looked at. */
+bool query_is_for_all(const char *method, struct slice target);
+
 /* Frees what the answer holds and gives its bytes back to the budget. */
 void query_answer_clear(struct query_answer *answer);
 

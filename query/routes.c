@@ -145,6 +145,18 @@ static const struct access *input_access(const struct query_input *input)
 	return input->access != NULL ? input->access : &access_all;
 }
 
+bool query_is_for_all(const char *method, struct slice target)
+{
+	unsigned methods;
+	struct slice tail;
+	struct uri parts;
+
+	uri_parse(&parts, target);
+	const struct route *route = find_route(&parts, method_by_name(method), &tail, &methods);
+	uri_clear(&parts);
+	return route != NULL && route->grants == 0;
+}
+
 bool query_refuses(
         const struct query_input *input, size_t *body_most_r, struct query_answer *answer_r)
 {

@@ -71,7 +71,8 @@ bool searching_begin(struct searching *searching, const struct query_request *re
 	struct faults faults = {0};
 
 	*searching = (struct searching){.request = request, .answer = answer_r, .api = api};
-	if (params_read(request->uri, &defaults, query, &faults) < 0) {
+	if (params_read(request->uri, &defaults, query, &faults) < 0 ||
+	        !params_since_fits(query, store_mark(request->store), &faults)) {
 		faults_answer(&faults, answer_r);
 		return false;
 	}

@@ -134,6 +134,9 @@ bool exchange_identify(struct exchange *exchange)
 {
 	int wait = 0;
 
+	exchange->access = &access_none;
+	if (query_is_for_all(exchange->method, slice_str(exchange->target)))
+		return true;
 	who_asks(exchange);
 	if (exchange->key != NULL)
 		wait = keyring_count(exchange->server->config.query.keyring, exchange->key);

@@ -91,8 +91,7 @@ static bool find_start(
 		faults_add(faults, SLICE("Last-Event-ID"), slice_str(request->last_event_id),
 		        "Last-Event-ID must be the id of an event of this stream");
 	else
-		faults_add(faults, SLICE("since"), SLICE_NONE,
-		        "since must not be above as_of of an answer");
+		params_since_fits(&stream->query, mark, faults);
 	return false;
 }
 

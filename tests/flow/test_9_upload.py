@@ -152,6 +152,9 @@ def parked(environment):
         expect('followed', [], [r for r in sink.requests if 'elsewhere' in r[2]])
         shown = case.daemon.postwake('upload', 'show', batch['id'][:8])
         expect_in('show', text, shown.stdout)
+        missing = case.daemon.postwake('upload', 'show', 'zz')
+        expect('show of none', 1, missing.returncode)
+        expect_in('show of none', 'no batch has the id zz', missing.stderr)
         case.daemon.stop()
         case.daemon.start()
         expect('still parked after a restart', 'parked',

@@ -185,6 +185,26 @@ START_TEST(no_field_holds_the_address_in_any_coding)
 	        {FIELD_TARGET_LINK_URL, "https://x.example/6a616e652e646f65", NULL},
 	        {FIELD_TARGET_LINK_URL, "https://x.example/4A616E652E446F65", NULL}, /* Jane.Doe */
 	        {FIELD_HEADER_MESSAGE_ID, "<jane=2Edoe@x.example>", NULL},
+	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=jane%252Edoe", NULL},
+	        {FIELD_SUBJECT, "jane&#46;doe, hello", NULL},
+	        {FIELD_SUBJECT, "jane&#x2E;doe, hello", NULL},
+	        {FIELD_SUBJECT, "jane&period;doe, hello", NULL},
+	        {FIELD_SUBJECT, "you &#38; me &#; &#x &", "you &#38; me &#; &#x &"},
+	        {FIELD_SUBJECT, "jane\\.doe", NULL},
+	        {FIELD_SUBJECT, "jane\\u002edoe", NULL},
+	        {FIELD_SUBJECT, "a\\", "a\\"},
+	        {FIELD_RAW_REASON, "550-no jane.\r\n550 doe here", NULL},
+	        {FIELD_RAW_REASON, "550-no\r\n550 such", "550-no\r\n550 such"},
+	        {FIELD_REMOTE_ADDR, "192.0.2.1:25", "192.0.2.1:25"},
+	        {FIELD_REMOTE_ADDR, "2001:db8::1", "2001:db8::1"},
+	        {FIELD_REMOTE_ADDR, "[2001:db8::1]:25", "[2001:db8::1]:25"},
+	        {FIELD_REMOTE_ADDR, "192.0.2.1:jane", NULL},
+	        {FIELD_REMOTE_ADDR, "jane.doe.example.com", NULL},
+	        {FIELD_ROUTING_DOMAIN, "jane.doe.example.org", "....example.org"},
+	        {FIELD_ROUTING_DOMAIN, "jane%2edoe.example.org", NULL},
+	        {FIELD_ROUTING_DOMAIN, "example.com", "example.com"},
+	        {FIELD_MESSAGE_ID, "m-jane.doe@example.com-1", "m-...-1"},
+	        {FIELD_MESSAGE_ID, "000443ee14578172be22", "000443ee14578172be22"},
 	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=1", "https://x.example/?u=1"},
 	        {FIELD_USER_STR, "anything", NULL},
 	        {FIELD_RCPT_META, "{\"a\":\"b\"}", NULL},
@@ -223,6 +243,34 @@ START_TEST(the_part_before_a_detail_and_the_alias_are_secret_too)
 	privacy_hide(&event, &hidden, arena);
 	ck_assert(slice_eq(
 	        hidden.field[FIELD_RAW_REASON], SLICE("mailbox of ... is full, ... knows")));
+}
+END_TEST
+
+START_TEST(a_quoted_local_part_is_hidden_whole)
+{
+	static const struct {
+		const char *rcpt_to, *text, *want;
+	} rows[] = {
+	        {"\"john doe\"@isp.example", "550 \"john doe\"@isp.example unknown",
+	                "550 ...@... unknown"},
+	        {"\"john doe\"@isp.example", "550 <\"John Doe\"@other.example> unknown",
+	                "550 ...@... unknown"},
+	        {"\"john doe\"@isp.example", "550 john doe unknown", "550 ... unknown"},
+	        {"\"john\\ doe\"@isp.example", "550 \"john doe\"@isp.example unknown",
+	                "550 ...@... unknown"},
+	        {"\"john\\ doe\"@isp.example", "550 john\\ doe unknown", "550 ... unknown"},
+	        {"\"john doe+x\"@isp.example", "550 john doe unknown", "550 ... unknown"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct event event = {.type = EVENT_BOUNCE, .id = 1, .time = 1}, hidden;
+		g_autoptr(GString) arena = g_string_new(NULL);
+		set(&event, FIELD_RCPT_TO, rows[i].rcpt_to);
+		set(&event, FIELD_RAW_REASON, rows[i].text);
+		privacy_hide(&event, &hidden, arena);
+		g_autofree char *text = slice_dup(hidden.field[FIELD_RAW_REASON]);
+		ck_assert_str_eq(text, rows[i].want);
+	}
 }
 END_TEST
 
@@ -275,6 +323,6 @@ UNIT_MAIN("ingest_write", a_line_has_the_wrapper_and_the_name_that_the_type_has_
         a_kept_report_goes_to_other_postwakes_only, bytes_that_would_end_a_line_do_not,
         privacy_puts_hash_and_domain_in_the_place_of_the_address,
         no_field_holds_the_address_in_any_coding,
-        the_part_before_a_detail_and_the_alias_are_secret_too,
+        the_part_before_a_detail_and_the_alias_are_secret_too, a_quoted_local_part_is_hidden_whole,
         a_short_local_part_counts_as_a_word_only, an_event_that_is_private_already_stays_as_it_is,
         addresses_that_are_none_do_no_harm)

@@ -611,6 +611,22 @@ START_TEST(since_gives_what_arrived_later_in_that_order)
 }
 END_TEST
 
+START_TEST(since_beyond_the_mark_is_told_as_received)
+{
+	static const char *const targets[] = {"/api/v1/message-events?since=999999",
+	        "/api/v1/events/message?since=999999", "/api/v1/events/stream?since=999999"};
+
+	add_story();
+	for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
+		json_t *json = ask("GET", targets[i], 400);
+		const json_t *fault = json_array_get(json_object_get(json, "errors"), 0);
+		ck_assert_str_eq(json_string_value(json_object_get(fault, "param")), "since");
+		ck_assert_str_eq(json_string_value(json_object_get(fault, "value")), "999999");
+		json_decref(json);
+	}
+}
+END_TEST
+
 START_TEST(since_takes_all_filters)
 {
 	static const char *const rows[][2] = {
@@ -844,7 +860,8 @@ int main(void)
 	        reason_is_a_pattern_on_both_texts_of_failures, the_window_holds_its_last_minute,
 	        a_scan_that_takes_too_long_says_so, results_are_v1_events,
 	        results_stand_between_links_and_total, since_gives_what_arrived_later_in_that_order,
-	        since_takes_all_filters, documentation_and_samples_are_pairs, samples_can_be_chosen,
+	        since_takes_all_filters, since_beyond_the_mark_is_told_as_received,
+	        documentation_and_samples_are_pairs, samples_can_be_chosen,
 	        status_is_json_whatever_sources_and_lines_hold,
 	        status_tells_days_ledger_and_counters, status_tells_that_a_day_is_damaged,
 	        what_is_wrong_has_its_status, answers_beyond_the_budget_are_a_503_and_give_it_back,

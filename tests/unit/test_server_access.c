@@ -319,6 +319,30 @@ START_TEST(a_key_that_asks_too_often_gets_a_429)
 }
 END_TEST
 
+START_TEST(documentation_and_samples_look_at_no_key)
+{
+	static const char *const targets[] = {"/api/v1/message-events/events/documentation",
+	        "/api/v1/message-events/events/samples", "/api/v1/ingest/events/documentation",
+	        "/api/v1/ingest/events/samples", "/api/v1/events/message/documentation",
+	        "/api/v1/events/message/samples"};
+
+	start((struct query_server_config){.listen = plain()}, 1);
+	g_autofree char *base = g_strdup_printf("http://127.0.0.1:%u", port);
+	g_autofree char *key = make_key("read", NULL, NULL);
+	const struct asking asking = {.base = base, .key = key};
+	const struct asking unknown = {.base = base, .key = "pw_000000000000_x"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
+		check(&asking, targets[i], 200);
+		check(&unknown, targets[i], 200);
+	}
+	check(&asking, SEARCH, 200);
+	check(&asking, SEARCH, 200);
+	check(&asking, SEARCH, 429);
+	check(&asking, targets[0], 200);
+}
+END_TEST
+
 START_TEST(access_token_is_a_key_for_smtpeter_alone)
 {
 	start((struct query_server_config){.listen = plain()}, 1);
@@ -735,7 +759,8 @@ int main(void)
 	const TTest *const tests[] = {without_a_key_tcp_gives_only_what_needs_none,
 	        a_key_opens_what_it_grants_in_both_forms, no_key_lets_import_or_report_over_tcp,
 	        a_revoked_key_opens_nothing_on_the_same_connection,
-	        a_key_that_asks_too_often_gets_a_429, access_token_is_a_key_for_smtpeter_alone,
+	        a_key_that_asks_too_often_gets_a_429, documentation_and_samples_look_at_no_key,
+	        access_token_is_a_key_for_smtpeter_alone,
 	        a_key_sees_its_subaccounts_and_domains_in_results_and_totals,
 	        a_key_of_another_subaccount_finds_nothing_of_a_known_mail,
 	        who_sees_a_part_gets_no_status_of_the_whole,
