@@ -194,13 +194,23 @@ static bool same_user(struct slice a, struct slice b)
 	return slice_eq_case(a, b);
 }
 
-/* What Sendmail expanded to `to`: its ctladdr=, where that is not the sender, who must be known. */
+/* Programs and files: nobody can name them by SMTP. */
+static bool is_made_by_alias(struct slice to)
+{
+	return slice_starts(to, SLICE("\"|")) || slice_starts(to, SLICE("|")) ||
+	       slice_starts(to, SLICE("/"));
+}
+
+/* What Sendmail expanded to `to`: its ctladdr=, where that is not the sender. A sender that is not
+ * known (the log began later) could be it, but for what only an alias makes. */
 static struct slice given_address(const struct story *story, const struct observation *seen)
 {
-	if (seen->ctladdr.n == 0 || !story->has_from || same_user(seen->ctladdr, story->from) ||
-	        slice_eq_case(seen->ctladdr, seen->to))
-		return seen->orig_to;
-	return seen->ctladdr;
+	bool alias = is_made_by_alias(seen->to) ||
+	             (story->has_from && !same_user(seen->ctladdr, story->from));
+
+	return seen->ctladdr.n > 0 && alias && !slice_eq_case(seen->ctladdr, seen->to)
+	               ? seen->ctladdr
+	               : seen->orig_to;
 }
 
 static void feed_active(struct trace *trace, struct stream *stream, const struct observation *seen)

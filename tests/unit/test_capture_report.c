@@ -660,7 +660,8 @@ END_TEST
 
 START_TEST(a_kept_report_ends_before_a_nul)
 {
-	static const char nul[] = "Subject: failure notice\n\nHi. This is the qmail-send program.\n"
+	static const char nul[] = "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\nHi. "
+	                          "This is the qmail-send program.\n"
 	                          "\n<zoe@far.example>:\nuser unknown\n\0rest";
 	const struct reports_config config = {.keep = true};
 	struct error err = {0};
