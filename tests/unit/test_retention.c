@@ -121,7 +121,8 @@ START_TEST(the_store_keeps_to_its_size_for_weeks)
 		mails(day, 300 + (unsigned)(day % 7) * 100);
 		look(&retention, &config, day);
 		g_autoptr(GArray) days = days_left(&oldest, &bytes);
-		ck_assert_uint_le(bytes, UINT64_C(4) * 1024 * 1024);
+		/* The helper may be at a day meanwhile, whose log counts too. */
+		ck_assert_uint_le(bytes, (UINT64_C(4) * 1024 + 512) * 1024);
 		/* The oldest first, and no day out of the middle. */
 		ck_assert_uint_eq(days->len, (guint)(day - oldest + 1));
 		ck_assert_int_ge(oldest, before);
