@@ -24,7 +24,9 @@ static void check_field(const json_t *object, const struct event *event, enum fi
 	const json_t *value = json_object_get(object, field_catalogue[field].name);
 	struct slice text = event->field[field];
 
-	if (!event_has(event, field) || field <= FIELD_INJECTION_TIME)
+	/* What is kept for calls that name it, and tdate in Events, is in no result. */
+	if (!event_has(event, field) || field <= FIELD_INJECTION_TIME ||
+	        field_catalogue[field].kept || field == FIELD_TDATE)
 		return;
 	if (value == NULL)
 		abort();

@@ -1,5 +1,6 @@
 /* A text of any bytes that may name somebody who was erased: it is cleaned without harm, and an
- * address that stands behind it is found whatever it is. Seeds: tests/golden/replies. */
+ * address that stands behind it is found whatever it is.
+ * Seeds: tests/golden/replies */
 #include <stdlib.h>
 #include <string.h>
 
