@@ -21,7 +21,7 @@ FUZZ_LINK = -fsanitize=fuzzer
 
 .PHONY: fuzz-targets
 fuzz-targets: $(fuzz_targets)
-$(fuzz_targets): libdaemon.a $(PW_LIBS)
+$(fuzz_targets): %: $(srcdir)/%.c libdaemon.a $(PW_LIBS)
 	$(AM_V_CCLD)$(MKDIR_P) tests/fuzz && \
 	$(CC) $(DEFS) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) $(FUZZ_LINK) -o $@ $(srcdir)/$@.c \
 		libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
