@@ -98,6 +98,19 @@ static int fill(const char *path, int version, const char *schema, struct error 
 	return result;
 }
 
+int file_write(int fd, struct slice bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t n = write(fd, bytes.p, bytes.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		bytes = slice_from(bytes, (size_t)n);
+	}
+	return 0;
+}
+
 int file_sync(const char *path, int flags, struct error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);

@@ -13,6 +13,9 @@
 int file_make(
         struct store *store, const char *path, int version, const char *schema, struct error *err);
 
+/* Writes all of the bytes, whatever pieces the system takes them in. 0, or -1 with errno. */
+int file_write(int fd, struct slice bytes);
+
 /* Puts a file or (flags O_DIRECTORY) the names in a directory on the disk. */
 int file_sync(const char *path, int flags, struct error *err);
 

@@ -28,19 +28,6 @@ static int check_id(const struct outbox_batch *batch, struct error *err)
 	               : error_set(err, "outbox: the batch has a bad id: %s", batch->id);
 }
 
-static int write_all(int fd, struct slice bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		bytes = slice_from(bytes, (size_t)n);
-	}
-	return 0;
-}
-
 static int make_dir(struct store *store, struct error *err)
 {
 	g_autofree char *dir = g_build_filename(store->dir, OUTBOX_DIR, NULL);
@@ -55,19 +42,6 @@ static int make_dir(struct store *store, struct error *err)
 	return result;
 }
 
-static int sync_dir(struct store *store, struct error *err)
-{
-	g_autofree char *dir = g_build_filename(store->dir, OUTBOX_DIR, NULL);
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int result = fd >= 0 && fsync(fd) == 0
-	                     ? 0
-	                     : error_errno(err, errno, "cannot write %s to the disk", dir);
-
-	if (fd >= 0)
-		close(fd);
-	return result;
-}
-
 static int fill(struct store *store, const char *path, struct slice bytes, struct error *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -75,7 +49,7 @@ static int fill(struct store *store, const char *path, struct slice bytes, struc
 	if (fd < 0)
 		return error_errno(err, errno, "cannot create %s", path);
 	int result = file_give_to_owner(store, fd, err);
-	if (result == 0 && (write_all(fd, bytes) < 0 || fsync(fd) < 0))
+	if (result == 0 && (file_write(fd, bytes) < 0 || fsync(fd) < 0))
 		result = error_errno(err, errno, "cannot write %s", path);
 	close(fd);
 	return result;
@@ -86,6 +60,7 @@ int store_outbox_write(
 {
 	g_autofree char *path = path_of(store, batch->id, OUTBOX_END);
 	g_autofree char *making = path_of(store, batch->id, OUTBOX_END ".new");
+	g_autofree char *dir = g_path_get_dirname(path);
 
 	if (check_id(batch, err) < 0 || make_dir(store, err) < 0)
 		return -1;
@@ -97,7 +72,7 @@ int store_outbox_write(
 		return error_errno(err, errno, "cannot rename %s", making);
 	batch->bytes = bytes.n;
 	crypto_hash_sha256(batch->hash, (const unsigned char *)bytes.p, bytes.n);
-	return sync_dir(store, err);
+	return file_sync(dir, O_DIRECTORY, err);
 }
 
 static int read_all(int fd, GByteArray *bytes, const char *path, struct error *err)

@@ -123,37 +123,14 @@ void spool_free(struct spool **spool)
 
 /* ---- taking a batch ---- */
 
-/* Writes to the end; a disk that is full shows here or at the sync. */
-static int write_all(int fd, struct slice bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		bytes = slice_from(bytes, (size_t)n);
-	}
-	return 0;
-}
-
-static int sync_directory(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int result = fd < 0 ? -1 : fsync(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return result;
-}
-
 static int write_file(const char *making, struct slice head, struct slice bytes, struct error *err)
 {
 	int fd = open(making, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 
 	if (fd < 0)
 		return error_errno(err, errno, "cannot create %s", making);
-	int result = write_all(fd, head) < 0 || write_all(fd, bytes) < 0 || fsync(fd) < 0 ? -1 : 0;
+	int result =
+	        file_write(fd, head) < 0 || file_write(fd, bytes) < 0 || fsync(fd) < 0 ? -1 : 0;
 	if (result < 0)
 		error_errno(err, errno, "cannot write %s", making);
 	close(fd);
@@ -221,8 +198,8 @@ int spool_put(struct spool *spool, const char *who, const struct search_scope *s
 	int result = write_file(making, slice_make(head->str, head->len), bytes, err);
 	if (result == 0 && rename(making, path) < 0)
 		result = error_errno(err, errno, "cannot rename %s", making);
-	if (result == 0 && sync_directory(spool->dir) < 0 && errno != EINVAL)
-		result = error_errno(err, errno, "cannot sync %s", spool->dir);
+	if (result == 0)
+		result = file_sync(spool->dir, O_DIRECTORY, err);
 	if (result < 0) {
 		unlink(making);
 		unlink(path);
@@ -394,15 +371,14 @@ int spool_failures_add(struct spool_failures *failures, struct slice bytes, stru
 /* Gives a closed file its name. */
 static int failures_name(struct spool_failures *failures, struct error *err)
 {
-	int fd = open(failures->making, O_RDONLY | O_CLOEXEC);
-	int result = fd < 0 ? -1 : fsync(fd);
 	uint64_t before = size_of(failures->path);
 
-	if (fd >= 0)
-		close(fd);
-	if (result < 0 || rename(failures->making, failures->path) < 0 ||
-	        (sync_directory(failures->spool->dir) < 0 && errno != EINVAL))
-		return error_errno(err, errno, "cannot write %s", failures->path);
+	if (file_sync(failures->making, 0, err) < 0)
+		return -1;
+	if (rename(failures->making, failures->path) < 0)
+		return error_errno(err, errno, "cannot rename %s", failures->making);
+	if (file_sync(failures->spool->dir, O_DIRECTORY, err) < 0)
+		return -1;
 	add_used(failures->spool, size_of(failures->path), before);
 	return 0;
 }
