@@ -2,6 +2,7 @@
 #ifndef PW_BASE_CLOCK_H
 #define PW_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "base/slice.h"
@@ -22,6 +23,10 @@ enum clock_form {
 
 /* Wall clock now, ms. */
 int64_t clock_now(void);
+
+/* Makes a condition whose waits end by the clock that is never set (CLOCK_MONOTONIC, that of
+ * g_get_monotonic_time). POSIX's, for thread sanitizers do not understand GLib's. */
+void clock_cond_init(pthread_cond_t *cond);
 
 /* Writes `ms` as UTC text ended by NUL; returns its length. */
 size_t clock_format(int64_t ms, enum clock_form form, char text[CLOCK_TEXT_MAX]);

@@ -544,13 +544,8 @@ static int ingest_take(void *ctx, const struct access *access, struct slice batc
 
 static void init_lock(struct ingest *ingest)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_init(&ingest->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&ingest->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_cond_init(&ingest->changed);
 }
 
 /* What an earlier run left goes first. */

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 struct connection {
 	int fd;
 	enum connection_phase phase;
@@ -89,15 +91,11 @@ static void *connections_thread(void *arg)
 struct connections *connections_new(const struct connections_config *config, struct error *err)
 {
 	struct connections *connections = g_new0(struct connections, 1);
-	pthread_condattr_t monotonic;
 
 	connections->config = *config;
 	g_queue_init(&connections->all);
 	pthread_mutex_init(&connections->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&connections->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&connections->changed);
 	int number = pthread_create(&connections->thread, NULL, connections_thread, connections);
 	if (number != 0) {
 		error_errno(err, number, "cannot start a thread of the query server");

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "query/connections.h"
 
 /* How often the mark is looked at while somebody waits. */
@@ -79,15 +80,11 @@ static void *streams_thread(void *arg)
 struct streams *streams_new(const struct streams_config *config, struct error *err)
 {
 	struct streams *streams = g_new0(struct streams, 1);
-	pthread_condattr_t monotonic;
 
 	streams->config = *config;
 	streams->waiting = g_array_new(FALSE, FALSE, sizeof(struct waiting));
 	pthread_mutex_init(&streams->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&streams->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&streams->changed);
 	int number = pthread_create(&streams->thread, NULL, streams_thread, streams);
 	streams->started = number == 0;
 	if (streams->started)

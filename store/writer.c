@@ -45,18 +45,6 @@ struct store_writer {
 	int64_t pruned;   /* the day that retention was looked at */
 };
 
-/* The locks of POSIX and not those of GLib, which thread sanitizers do not understand. The clock is
- * that of g_get_monotonic_time. */
-static void init_clock(pthread_cond_t *cond)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
-
 /* False when the time (us) is over. */
 static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gint64 time)
 {
@@ -253,7 +241,7 @@ struct store_writer *store_writer_new(
 	if (writer->config.max_events == 0)
 		writer->config.max_events = DEFAULT_EVENTS;
 	pthread_mutex_init(&writer->lock, NULL);
-	init_clock(&writer->changed);
+	clock_cond_init(&writer->changed);
 	writer->current = store_batch_new();
 	writer->spare = store_batch_new();
 	writer->ticket = 1;

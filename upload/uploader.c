@@ -255,16 +255,6 @@ static int load(struct uploader *u, struct error *err)
 	return 0;
 }
 
-static void init_clock(pthread_cond_t *cond)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
-
 struct uploader *uploader_start(struct store *store, struct store_writer *writer,
         const struct uploader_config *config, struct error *err)
 {
@@ -283,7 +273,7 @@ struct uploader *uploader_start(struct store *store, struct store_writer *writer
 	u->post_url = g_strconcat(config->base, "/api/v1/ingest/events", NULL);
 	u->status_url = g_strconcat(config->base, "/api/v1/events/ingest", NULL);
 	pthread_mutex_init(&u->lock, NULL);
-	init_clock(&u->changed);
+	clock_cond_init(&u->changed);
 	u->retries = g_ptr_array_new_with_free_func(g_free);
 	u->open = g_ptr_array_new_with_free_func(free_batch);
 	u->http = upload_http_new(&http);
