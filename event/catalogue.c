@@ -269,6 +269,12 @@ static void document_pair(
 	g_string_append_c(out, '}');
 }
 
+void catalogue_describe(GString *out, const char *display_name, const char *description)
+{
+	document_pair(out, "display_name", "Name of the event type for people", display_name);
+	document_pair(out, "event_description", "What such an event means", description);
+}
+
 static void document_field(
         GString *out, const struct event *sample, enum field field, enum api_generation generation)
 {
@@ -298,8 +304,7 @@ static void document_type(GString *out, enum event_type type, enum api_generatio
 	for (int i = 0; i < FIELDS; i++)
 		if (event_documents(type, (enum field)i, generation))
 			document_field(out, &sample, (enum field)i, generation);
-	document_pair(out, "display_name", "Name of the event type for people", info->display_name);
-	document_pair(out, "event_description", "What such an event means", info->description);
+	catalogue_describe(out, info->display_name, info->description);
 	g_string_append_c(out, '}');
 }
 

@@ -77,6 +77,10 @@ bool event_documents(enum event_type type, enum field field, enum api_generation
 void catalogue_documentation(GString *out, enum api_generation generation);
 void catalogue_samples(GString *out, enum api_generation generation, const bool *types);
 
+/* Appends the two members that documentation has beside the fields of a type: display_name and
+ * event_description. */
+void catalogue_describe(GString *out, const char *display_name, const char *description);
+
 /* An event of the type with the sample of every field that there is. Its bytes are constant. */
 void catalogue_sample(struct event *event_r, enum event_type type);
 

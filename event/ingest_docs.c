@@ -51,16 +51,6 @@ static void document_field(GString *out, const struct event *sample, enum field 
 	g_string_append_c(out, '}');
 }
 
-static void document_pair(
-        GString *out, const char *name, const char *description, const char *sample)
-{
-	json_key(out, name);
-	g_string_append_c(out, '{');
-	json_member(out, "description", slice_str(description));
-	json_member(out, "sampleValue", slice_str(sample));
-	g_string_append_c(out, '}');
-}
-
 static void document_type(GString *out, enum event_type type)
 {
 	const struct event_info *info = &event_catalogue[type];
@@ -73,8 +63,7 @@ static void document_type(GString *out, enum event_type type)
 	for (int i = 0; i < FIELDS; i++)
 		if (listed(type, (enum field)i))
 			document_field(out, &sample, (enum field)i);
-	document_pair(out, "display_name", "Name of the event type for people", info->display_name);
-	document_pair(out, "event_description", "What such an event means", text);
+	catalogue_describe(out, info->display_name, text);
 	g_string_append_c(out, '}');
 }
 
