@@ -396,8 +396,11 @@ static atomic_bool writing;
 static void *write_on(void *arg)
 {
 	(void)arg;
-	for (uint64_t id = 100000; atomic_load(&writing); id += 10)
+	/* With rests: a writer without them outruns a traversal for ever on a quiet machine. */
+	for (uint64_t id = 100000; atomic_load(&writing); id += 10) {
 		add_many(id, 10);
+		g_usleep(2000);
+	}
 	return NULL;
 }
 
