@@ -116,37 +116,13 @@ struct refusals {
 
 #define REFUSALS_MAX 1000 /* kept of a batch; all are counted */
 
-static void clear_failure(gpointer p)
-{
-	const struct outbox_failure *failure = p;
-
-	g_free((char *)failure->cause.p);
-	g_free((char *)failure->line.p);
-}
-
 static void refused(void *ctx, struct slice line, const char *cause)
 {
 	struct refusals *r = ctx;
-	struct outbox_failure failure = {
-	        .destination = slice_str(r->u->config.name),
-	        .batch = slice_str(r->batch->id),
-	        .time = r->now,
-	};
 
-	if (r->failures->len >= REFUSALS_MAX)
-		return;
-	char *why = g_strconcat("not sent: ", cause, NULL);
-	failure.cause = slice_str(why);
-	failure.line = slice_make(slice_dup(line), line.n);
-	g_array_append_val(r->failures, failure);
-}
-
-static GArray *new_failures(void)
-{
-	GArray *failures = g_array_new(FALSE, FALSE, sizeof(struct outbox_failure));
-
-	g_array_set_clear_func(failures, clear_failure);
-	return failures;
+	if (r->failures->len < REFUSALS_MAX)
+		uploader_failed(r->failures, r->u, r->batch, r->now, line,
+		        g_strconcat("not sent: ", cause, NULL));
 }
 
 /* Cuts into `batch`, whose bytes are on the disk then. */
@@ -200,7 +176,7 @@ static int store_failed(struct uploader *u, const struct error *err)
 int uploader_cut(struct uploader *u, int64_t now)
 {
 	struct outbox_batch *batch = outbox_batch_new(u->config.name);
-	g_autoptr(GArray) failures = new_failures();
+	g_autoptr(GArray) failures = uploader_failures();
 	struct refusals refusals = {u, batch, failures, now};
 	struct uploader_changes changes = {.failures = failures};
 	struct cut cut = {0};

@@ -44,6 +44,12 @@ struct uploader_changes {
 	int64_t trim;                     /* ms; 0: nothing */
 };
 
+/* Events of a batch that were not taken: an array of struct outbox_failure that owns its texts. */
+GArray *uploader_failures(void);
+/* Appends a copy. `cause` is taken (g_free). */
+void uploader_failed(GArray *failures, const struct uploader *u, const struct outbox_batch *batch,
+        int64_t now, struct slice line, char *cause);
+
 /* Commits and waits until it is durable. -1 where the uploader is to stop before. */
 int uploader_commit(struct uploader *u, const struct uploader_changes *changes);
 

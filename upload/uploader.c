@@ -65,6 +65,36 @@ static void fill(struct uploader *u, struct store_batch *to, const struct upload
 		store_batch_outbox_trim(to, changes->trim);
 }
 
+static void clear_failure(gpointer p)
+{
+	const struct outbox_failure *failure = p;
+
+	g_free((char *)failure->cause.p);
+	g_free((char *)failure->line.p);
+}
+
+GArray *uploader_failures(void)
+{
+	GArray *failures = g_array_new(FALSE, FALSE, sizeof(struct outbox_failure));
+
+	g_array_set_clear_func(failures, clear_failure);
+	return failures;
+}
+
+void uploader_failed(GArray *failures, const struct uploader *u, const struct outbox_batch *batch,
+        int64_t now, struct slice line, char *cause)
+{
+	const struct outbox_failure failure = {
+	        .destination = slice_str(u->config.name),
+	        .batch = slice_str(batch->id),
+	        .time = now,
+	        .cause = slice_str(cause),
+	        .line = slice_make(slice_dup(line), line.n),
+	};
+
+	g_array_append_val(failures, failure);
+}
+
 int uploader_commit(struct uploader *u, const struct uploader_changes *changes)
 {
 	struct store_batch *batch;

@@ -80,28 +80,13 @@ struct fetched {
 	int64_t now;
 };
 
-static void clear_failure(gpointer p)
-{
-	const struct outbox_failure *failure = p;
-
-	g_free((char *)failure->cause.p);
-	g_free((char *)failure->line.p);
-}
-
 static void keep_failure(void *ctx, struct slice line, const char *cause)
 {
 	struct fetched *f = ctx;
-	struct outbox_failure failure = {
-	        .destination = slice_str(f->u->config.name),
-	        .batch = slice_str(f->batch->id),
-	        .time = f->now,
-	};
 
-	if (f->failures->len >= FAILURES_MAX)
-		return;
-	failure.cause = slice_str(g_strdup(*cause != '\0' ? cause : f->fallback));
-	failure.line = slice_make(slice_dup(line), line.n);
-	g_array_append_val(f->failures, failure);
+	if (f->failures->len < FAILURES_MAX)
+		uploader_failed(f->failures, f->u, f->batch, f->now, line,
+		        g_strdup(*cause != '\0' ? cause : f->fallback));
 }
 
 /* 0, or -1 with *err; where it makes no sense to try again, err->number is 0. */
@@ -157,11 +142,10 @@ static void accepted(
 static void partly(
         struct uploader *u, struct outbox_batch *batch, const struct answer_verdict *verdict)
 {
-	g_autoptr(GArray) failures = g_array_new(FALSE, FALSE, sizeof(struct outbox_failure));
+	g_autoptr(GArray) failures = uploader_failures();
 	struct fetched f = {u, batch, verdict->error_type, failures, clock_now()};
 	struct error err = {0};
 
-	g_array_set_clear_func(failures, clear_failure);
 	if (fetch(&f, verdict->href, &err) < 0 && err.number == EAGAIN &&
 	        ++u->misses < FETCH_TRIES) {
 		batch->next = clock_now() + policy_wait(u->misses, uploader_jitter(), 0);
