@@ -12,9 +12,9 @@ check_PROGRAMS += tests/unit/test_session tests/unit/test_header_map tests/unit/
 	tests/unit/test_passing
 TESTS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener \
 	tests/unit/test_passing
-tests_unit_test_passing_SOURCES = tests/unit/test_passing.c tests/support/unit.h
+tests_unit_test_passing_SOURCES = tests/unit/test_passing.c tests/unit/session_steps.h tests/support/unit.h
 tests_unit_test_passing_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
-tests_unit_test_session_SOURCES = tests/unit/test_session.c tests/support/unit.h
+tests_unit_test_session_SOURCES = tests/unit/test_session.c tests/unit/session_steps.h tests/support/unit.h
 tests_unit_test_session_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_header_map_SOURCES = tests/unit/test_header_map.c tests/support/unit.h
 tests_unit_test_header_map_LDADD = libmilter_pw.a libmime.a libbase.a $(PW_EXTERNAL_LIBS) \

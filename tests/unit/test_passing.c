@@ -6,9 +6,9 @@
 #include "milter/session.h"
 #include "mime/headers.h"
 #include "tests/support/unit.h"
+#include "tests/unit/session_steps.h"
 
 static struct milter_shared *shared;
-static struct milter_session *session;
 static GString *report; /* the last mail that may be one */
 static unsigned envelopes, limits;
 static int answer; /* of the hook */
@@ -76,32 +76,6 @@ static void end(void)
 	milter_session_free(&session);
 	milter_shared_free(&shared);
 	reported(NULL, NULL);
-}
-
-static void mail_from(const char *from)
-{
-	const char *argv[] = {from, NULL};
-
-	milter_session_mail(session, argv, NULL, NULL, NULL, NULL, NULL);
-}
-
-static void rcpt_to(const char *to)
-{
-	const char *argv[] = {to, NULL};
-
-	milter_session_rcpt(session, argv, NULL, "smtp", "[127.0.0.1]:25", to);
-}
-
-static void header(const char *name, const char *value)
-{
-	milter_session_header(session, name, value);
-}
-
-static int finish(const char *queue_id)
-{
-	unsigned remove;
-
-	return milter_session_end(session, queue_id, NULL, &remove);
 }
 
 static bool body(const char *text)

@@ -5,6 +5,7 @@
 #include "milter/session.h"
 #include "mime/headers.h"
 #include "tests/support/unit.h"
+#include "tests/unit/session_steps.h"
 
 /* What came out, as text: one line an observation, one line a field, one line a recipient. */
 struct record {
@@ -17,7 +18,6 @@ struct record {
 
 static struct record record;
 static struct milter_shared *shared;
-static struct milter_session *session;
 
 static void add(const char *name, struct slice value)
 {
@@ -157,32 +157,6 @@ static void fresh(void)
 {
 	g_string_truncate(record.text, 0);
 	g_string_truncate(record.counters, 0);
-}
-
-static void mail_from(const char *from)
-{
-	const char *argv[] = {from, NULL};
-
-	milter_session_mail(session, argv, NULL, NULL, NULL, NULL, NULL);
-}
-
-static void rcpt_to(const char *to)
-{
-	const char *argv[] = {to, NULL};
-
-	milter_session_rcpt(session, argv, NULL, "smtp", "[127.0.0.1]:25", to);
-}
-
-static void header(const char *name, const char *value)
-{
-	milter_session_header(session, name, value);
-}
-
-static int finish(const char *queue_id)
-{
-	unsigned remove;
-
-	return milter_session_end(session, queue_id, NULL, &remove);
 }
 
 /* A mail with one X-MSYS-API header (or another). */
