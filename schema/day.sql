@@ -55,12 +55,14 @@ CREATE TABLE event (
 	body BLOB NOT NULL       -- packed fields, see store/row.c
 );
 
--- One row a commit: which arrival numbers it gave, and between which rows they are.
+-- One row a commit: which arrival numbers it gave, between which rows they are, and what of it the
+-- control file has to count.
 CREATE TABLE commits (
 	last INTEGER PRIMARY KEY,
 	first INTEGER NOT NULL,
 	low INTEGER NOT NULL,    -- smallest event.id
-	high INTEGER NOT NULL    -- greatest event.id
+	high INTEGER NOT NULL,   -- greatest event.id
+	missed INTEGER NOT NULL  -- mails among them that the milter missed
 );
 
 -- Number of events by minute of the day, type (number in events.def) and bounce class (-1: none).

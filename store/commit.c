@@ -133,6 +133,16 @@ static int put_event(struct committing *c, struct day_writer *writer, const stru
 	return day_put_event(&c->put, writer, placed->row, ++c->arrival, &event, c->err);
 }
 
+/* Of the events that a day file is given: those mails that the milter missed. */
+static uint64_t count_missed(const struct committing *c)
+{
+	uint64_t n = 0;
+
+	for (guint i = 0; i < c->placed->len; i++)
+		n += event_at(c, g_array_index(c->placed, struct placed, i).event)->missed;
+	return n;
+}
+
 static int put_commit(struct committing *c, struct day_writer *writer)
 {
 	sqlite3_stmt *stmt = writer->sql.stmt[DAY_COMMIT_ADD];
@@ -142,6 +152,7 @@ static int put_commit(struct committing *c, struct day_writer *writer)
 	sqlite3_bind_int64(stmt, 2, (int64_t)(c->arrival - n + 1));
 	sqlite3_bind_int64(stmt, 3, g_array_index(c->placed, struct placed, 0).row);
 	sqlite3_bind_int64(stmt, 4, g_array_index(c->placed, struct placed, n - 1).row);
+	sqlite3_bind_int64(stmt, 5, (int64_t)count_missed(c));
 	return sql_run(&writer->sql, stmt, c->err);
 }
 
@@ -185,6 +196,7 @@ static int commit_day(struct committing *c, int64_t number)
 	if (c->placed->len > 0) {
 		store_set_day_mark(c->store, number, c->arrival);
 		c->store->mark = c->arrival;
+		c->store->missed += count_missed(c);
 	}
 	return store_fault_at(c->store, "day committed", c->err);
 }
@@ -250,21 +262,12 @@ static void remember_uncounted(const struct committing *c)
 			        g_memdup2(&event_at(c, i)->id, sizeof(uint64_t)));
 }
 
-static uint64_t missed(const struct committing *c)
-{
-	uint64_t n = 0;
-
-	for (guint i = 0; i < c->batch->events->len; i++)
-		n += c->fresh[i] && event_at(c, i)->missed;
-	return n;
-}
-
 static int commit_control(struct committing *c)
 {
 	GHashTable *uncounted = still_uncounted(c);
 	struct control_news news = {
 	        .new_event = c->fresh,
-	        .missed = missed(c),
+	        .missed = c->store->missed,
 	        .too_old = c->too_old,
 	        .bad_time = c->bad_time,
 	        .oldest = c->oldest,
@@ -273,6 +276,8 @@ static int commit_control(struct committing *c)
 	};
 	int result = control_commit(c->store, c->batch, &news, c->err);
 
+	if (result == 0)
+		c->store->missed = 0;
 	if (uncounted != NULL && result == 0) {
 		g_hash_table_unref(c->store->uncounted);
 		c->store->uncounted = uncounted;

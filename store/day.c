@@ -37,7 +37,8 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_FENCE] = "SELECT piece FROM fence WHERE segment = ?1 AND key BETWEEN ?2 AND ?3 "
                       "ORDER BY key DESC LIMIT 1",
         [DAY_DEAD] = "SELECT doc FROM dead WHERE segment = ?1 ORDER BY doc",
-        [DAY_COMMITS] = "SELECT first, last, low, high FROM commits WHERE last > ?1 ORDER BY last",
+        [DAY_COMMITS] =
+                "SELECT first, last, low, high, missed FROM commits WHERE last > ?1 ORDER BY last",
         [DAY_ARRIVED] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?1 AND ?2 "
                             "AND e.arrival BETWEEN ?3 AND ?4 ORDER BY e.id",
         [DAY_MARK] = "SELECT max(last) FROM commits",
@@ -73,7 +74,8 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_ROLLUP_ADD] =
                 "INSERT INTO rollup (minute, type, class, count) VALUES (?1, ?2, ?3, ?4) "
                 "ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        [DAY_COMMIT_ADD] = "INSERT INTO commits (last, first, low, high) VALUES (?1, ?2, ?3, ?4)",
+        [DAY_COMMIT_ADD] =
+                "INSERT INTO commits (last, first, low, high, missed) VALUES (?1, ?2, ?3, ?4, ?5)",
         [DAY_LAST_ROW] = "SELECT max(id) FROM event",
         [DAY_SECOND] = "SELECT id, body FROM event WHERE id BETWEEN ?1 AND ?2",
 };

@@ -301,9 +301,9 @@ static int copy_commits(struct erased_day *to, struct day_reader *reader, struct
 		return -1;
 	sqlite3_bind_int64(from, 1, 0);
 	while ((result = sql_step(&reader->sql, from, err)) == 1) {
-		/* first, last, low, high there; last, first, low, high here. */
-		static const int order[] = {1, 0, 2, 3};
-		for (int i = 0; i < 4; i++)
+		/* first, last, low, high, missed there; last, first, low, high, missed here. */
+		static const int order[] = {1, 0, 2, 3, 4};
+		for (int i = 0; i < 5; i++)
 			sqlite3_bind_int64(stmt, 1 + i, sqlite3_column_int64(from, order[i]));
 		if (sql_run(&to->writer->sql, stmt, err) < 0) {
 			result = -1;

@@ -43,6 +43,7 @@ struct store {
 
 	/* Of the committing thread. */
 	GHashTable *uncounted; /* event ids that the ledger has not counted yet */
+	uint64_t missed;       /* mails that the milter missed, which no counter holds yet */
 	GPtrArray *writers;    /* days with an open writer, latest used last */
 	struct {
 		struct tombstones *stones; /* of all erasures; writers only */

@@ -114,6 +114,7 @@ static int find_uncounted(
 			sqlite3_bind_int64(rows, 1 + i, sqlite3_column_int64(commits, 2 + i));
 			sqlite3_bind_int64(rows, 3 + i, sqlite3_column_int64(commits, i));
 		}
+		store->missed += (uint64_t)sqlite3_column_int64(commits, 4);
 		while ((result = sql_step(&reader->sql, rows, err)) == 1) {
 			struct slice body = sql_column(rows, 2);
 			guint64 id = 0;

@@ -303,6 +303,26 @@ START_TEST(a_batch_over_midnight_survives_death_at_any_place)
 }
 END_TEST
 
+/* The envelope of the first one was lost with the process; what is stored had it. */
+START_TEST(what_was_stored_decides_whether_the_milter_missed_it)
+{
+	commit_and_die("control", 1);
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_batch *batch = store_batch_new();
+	struct event event = make_event(EVENT_DELIVERY, DAY2 - 5000, 1, "m", "a@b");
+
+	event.missed = true;
+	store_batch_event(batch, &event);
+	store_batch_line(batch, SOURCE, LEDGER_EVENT);
+	commit(store, batch);
+	check_missed(store, 2);
+	commit(store, batch);
+	check_missed(store, 2);
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
 static int fail_once(void *ctx, const char *place)
 {
 	const char **at = ctx;
@@ -493,6 +513,7 @@ int main(void)
 	        cases, a_batch_over_midnight_survives_death_at_any_place, 0, G_N_ELEMENTS(deaths));
 	tcase_add_loop_test(
 	        cases, a_commit_that_failed_may_be_tried_again, 0, G_N_ELEMENTS(deaths));
+	tcase_add_test(cases, what_was_stored_decides_whether_the_milter_missed_it);
 	tcase_add_test(cases, a_full_disk_fails_the_commit_and_room_heals_it);
 	tcase_add_test(cases, events_before_the_oldest_day_and_of_no_time_are_counted_not_stored);
 	tcase_add_test(cases, more_events_in_one_second_than_orders_go_on_behind_it);
