@@ -43,8 +43,10 @@ class Ordeal:
 
     def run(self):
         self.daemon.start()
-        self.mta.mail(0)  # what has no milter is not missed by it: that there is one must have been seen
+        self.mta.mail(0, pause=0.5)  # what has no milter is not missed by it: that there is one must have been seen
         lab.wait_until('the first mail is found', lambda: len(self.found()) >= 2, 10)
+        # And kept: the control file, which holds what was learned of the log, is committed behind the events.
+        lab.wait_until('its lines are counted', self.read, 10)
         numbers = list(range(1, self.messages))
         senders = [threading.Thread(target=self.mta.send, args=(numbers[i::4],)) for i in range(4)]
         for sender in senders:
@@ -65,10 +67,13 @@ class Ordeal:
                 sender.join()
         self.judge()
 
+    def read(self):
+        """Whether the ledger has all lines of the log."""
+        return sum(s['lines'] for s in self.daemon.status()['ledger']) >= lab.read(self.log).count('\n')
+
     def judge(self):
-        lines = lab.read(self.log).count('\n')
         lab.wait_until('postwaked answers', self.daemon.ready, 15)
-        lab.wait_until('the log is read', lambda: sum(s['lines'] for s in self.daemon.status()['ledger']) >= lines, 60)
+        lab.wait_until('the log is read', self.read, 60)
         want = self.mta.wanted()
         lab.wait_until('all is committed', lambda: len(self.found()) >= len(want), 20)
         time.sleep(0.3)

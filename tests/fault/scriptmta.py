@@ -28,7 +28,8 @@ class ScriptMta:
                  *(f'smtp[{number}]: {queue_id}: to=<{r}>, relay=mx.example[192.0.2.9]:25, delay=0.1, delays=0.1/0/0/0, '
                    f'dsn=2.0.0, status=sent (250 2.0.0 Ok)' for r in recipients), f'qmgr[9]: {queue_id}: removed')
 
-    def mail(self, number):
+    def mail(self, number, pause=0):
+        """pause: seconds between the end of the transaction and its lines, as a queue manager takes its time."""
         queue_id = f'{0x40000000 + number * 37:X}{number % 16:X}A'
         recipients = [f'u{number}.{i}@deliver.example' for i in range(number % 3 + 1)]
         subject = f'mail {number}'
@@ -38,6 +39,7 @@ class ScriptMta:
             reply = milterclient.transaction(self.milter, 'shop@lab.example', recipients, headers, queue_id)
         except milterclient.Gone:
             reply = None
+        time.sleep(pause)
         self.say(f'smtpd[{number}]: {queue_id}: client=client.example[192.0.2.7]',
                  f'cleanup[7]: {queue_id}: message-id=<{number}@lab.example>')
         if reply in (b'c', b'a'):
