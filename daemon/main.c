@@ -79,6 +79,20 @@ static void daemon_notice(void *ctx, const char *text)
 	log_error("store", "%s", text);
 }
 
+static void daemon_pace(const struct daemon *d, GString *out)
+{
+	struct store_pace pace;
+
+	capture_pace(d->capture, &pace);
+	json_key(out, "commits");
+	g_string_append_c(out, '{');
+	json_member_int(out, "measured", pace.commits);
+	json_member_int(out, "p50_us", pace.p50);
+	json_member_int(out, "p99_us", pace.p99);
+	json_member_int(out, "longest_us", pace.longest);
+	g_string_append_c(out, '}');
+}
+
 static void daemon_status(void *ctx, GString *out)
 {
 	struct daemon *d = ctx;
@@ -94,6 +108,7 @@ static void daemon_status(void *ctx, GString *out)
 	if (d->trouble.set)
 		json_member(out, "store_trouble", slice_str(d->trouble.text));
 	g_mutex_unlock(&d->lock);
+	daemon_pace(d, out);
 	if (d->sources != NULL)
 		sources_status(d->sources, out);
 }

@@ -49,6 +49,14 @@ int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_
 typedef int store_job(void *ctx, struct error *err);
 int store_writer_run(struct store_writer *writer, store_job *job, void *ctx, struct error *err);
 
+/* How long the last commits took that worked, in us; at most WRITER_PACE of them are remembered. */
+#define WRITER_PACE 1024
+struct store_pace {
+	unsigned commits; /* remembered; 0 = there was none, and the rest is 0 */
+	unsigned p50, p99, longest;
+};
+void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r);
+
 /* True while commits fail, with the last failure in *err (which must be clear). */
 bool store_writer_trouble(struct store_writer *writer, struct error *err);
 
