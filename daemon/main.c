@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,10 @@
 /* Seconds that a stop may take before the process ends as it is (nothing is lost: positions lag).
  */
 #define STOP_SECONDS 15
+
+/* Where nothing else is said, glibc keeps what it thinks will be asked for again: after a thousand
+ * searches of all kinds 78 MB instead of 28. */
+#define MEMORY_KEPT (1 << 20) /* bytes, at the top of each heap; larger blocks go back at once */
 
 struct daemon {
 	struct config *config;
@@ -386,6 +391,8 @@ int main(int argc, char **argv)
 	sigset_t signals;
 
 	setlocale(LC_CTYPE, "");
+	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+	mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);
 	int ended = daemon_options(argc, argv, &path);
 	if (ended >= 0)
 		return ended;
