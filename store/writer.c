@@ -9,7 +9,10 @@
 #include "store/store.h"
 
 #define DEFAULT_EVENTS 1000
-#define GROUP (50 * G_TIME_SPAN_MILLISECOND) /* from one commit to the next, when nobody waits */
+/* From one commit to the next, when nobody waits: the slower the disk, the fewer. */
+#define GROUP_LEAST (20 * G_TIME_SPAN_MILLISECOND)
+#define GROUP_MOST (50 * G_TIME_SPAN_MILLISECOND)
+#define GROUP_COMMITS 4 /* times what the last commit took */
 #define BACKOFF_FIRST (100 * G_TIME_SPAN_MILLISECOND)
 #define BACKOFF_LAST (5 * G_TIME_SPAN_SECOND)
 #define LOOK_EVERY G_TIME_SPAN_MINUTE /* at the calendar, for retention */
@@ -46,6 +49,7 @@ struct store_writer {
 	/* Of the thread. */
 	struct store_batch *spare;
 	gint64 committed; /* monotonic time of the end of the last commit */
+	gint64 group;     /* the pause after it, us */
 	int64_t pruned;   /* the day that retention was looked at */
 };
 
@@ -104,7 +108,7 @@ static int wait_for_work(struct store_writer *writer)
 		if (!in_time)
 			return 0;
 	}
-	until = writer->committed + GROUP;
+	until = writer->committed + writer->group;
 	while (!writer->urgent && !writer->stop && !is_full(writer))
 		if (!wait_until(&writer->changed, &writer->lock, until))
 			break;
@@ -224,9 +228,12 @@ static gpointer writer_main(gpointer p)
 		pthread_mutex_unlock(&writer->lock);
 		if (batch == NULL)
 			continue;
+		gint64 start = g_get_monotonic_time();
 		int done = commit(writer, batch);
 		store_batch_reset(batch);
 		writer->committed = g_get_monotonic_time();
+		writer->group =
+		        CLAMP((writer->committed - start) * GROUP_COMMITS, GROUP_LEAST, GROUP_MOST);
 		pthread_mutex_lock(&writer->lock);
 		if (done == 0)
 			writer->durable = ticket;

@@ -1,5 +1,6 @@
 /* The writer thread: group commit. Capturing threads add to the current batch under its lock; the
- * thread commits as soon as the last commit ended; 50 ms or 1000 events are the upper bound. */
+ * thread commits what comes after a pause at once; in a stream it waits 20 to 50 ms from one commit
+ * to the next, four times as long as that took, or until 1000 events are there. */
 #ifndef PW_STORE_WRITER_H
 #define PW_STORE_WRITER_H
 

@@ -174,8 +174,8 @@ START_TEST(a_stream_of_events_is_grouped_and_somebody_who_waits_is_not)
 		g_usleep(2000);
 	}
 	gint64 took = g_get_monotonic_time() - started;
-	/* At most one in 50 ms, give or take one at the ends. */
-	ck_assert_int_le(counts.commits, took / 50000 + 2);
+	/* At most one in 20 ms, give or take one at the ends. */
+	ck_assert_int_le(counts.commits, took / 20000 + 2);
 	for (uint64_t i = 101; i <= 110; i++)
 		ck_assert_int_eq(store_writer_wait(writer, add(writer, i, true), 5000), 1);
 	ck_assert_int_ge(counts.commits, 10);
