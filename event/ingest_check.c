@@ -41,7 +41,7 @@ static bool is_there(const struct event *event, enum field field)
 	case FIELD_TYPE:
 		return true;
 	case FIELD_EVENT_ID:
-		return event->id != 0;
+		return event->id != EVENT_NO_ID;
 	case FIELD_TIMESTAMP:
 		return event->time > 0;
 	case FIELD_INJECTION_TIME:

@@ -89,13 +89,24 @@ static void keep_failure(void *ctx, struct slice line, const char *cause)
 		        g_strdup(*cause != '\0' ? cause : f->fallback));
 }
 
+/* Where the failed events of a batch are; NULL: at another server, where the key must not go. A
+ * server behind another may call itself by a name that we do not know it by: what it says in that
+ * name of a path that it has under ours as well is got from there. To be freed by g_free. */
+static char *failures_url(const struct fetched *f, const char *href)
+{
+	g_autofree char *path =
+	        g_strconcat("/api/v1/ingest/events/failures/", f->batch->remote, NULL);
+	g_autofree char *own = g_strconcat(f->u->config.base, path, NULL);
+	char *url = answer_same_origin(own, href != NULL ? href : own);
+
+	return url == NULL && g_str_has_suffix(href, path) ? g_steal_pointer(&own) : url;
+}
+
 /* 0, or -1 with *err; where it makes no sense to try again, err->number is 0. */
 static int fetch(struct fetched *f, const char *href, struct error *err)
 {
 	struct uploader *u = (struct uploader *)f->u;
-	g_autofree char *own = g_strconcat(
-	        u->config.base, "/api/v1/ingest/events/failures/", f->batch->remote, NULL);
-	g_autofree char *url = answer_same_origin(own, href != NULL ? href : own);
+	g_autofree char *url = failures_url(f, href);
 	struct upload_reply reply;
 	int result;
 

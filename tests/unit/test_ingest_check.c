@@ -56,7 +56,7 @@ START_TEST(each_field_of_the_minimum_is_missed_by_its_name)
 {
 	struct event event = minimum(EVENT_BOUNCE);
 
-	event.id = 0;
+	event.id = EVENT_NO_ID;
 	assert_refused(&event, "Missing event_id on event of type inband");
 	event = minimum(EVENT_BOUNCE);
 	event.time = 0;

@@ -177,6 +177,15 @@ START_TEST(failed_events_are_read_with_their_causes_plain_or_packed)
 	ck_assert_str_eq(plain->str, want);
 	ck_assert_int_eq(answer_failures(bytes, 10000, keep_cause, packed, NULL), 0);
 	ck_assert_str_eq(packed->str, want);
+	g_autofree char *lines = g_strconcat(text, "\n", NULL);
+	g_autofree char *twice = g_strconcat(want, want, NULL);
+	g_autoptr(GByteArray) two = gzip_of(lines);
+	g_autoptr(GString) both = g_string_new(NULL);
+	g_byte_array_append(two, gzip->data, gzip->len);
+	ck_assert_int_eq(answer_failures(slice_make((const char *)two->data, two->len), 10000,
+	                         keep_cause, both, NULL),
+	        0);
+	ck_assert_str_eq(both->str, twice);
 	ck_assert_int_eq(answer_failures(bytes, 50, keep_cause, packed, NULL), -1);
 	ck_assert_int_eq(
 	        answer_failures(slice_head(bytes, bytes.n - 9), 10000, keep_cause, packed, NULL),
