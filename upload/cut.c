@@ -53,6 +53,13 @@ static bool is_wanted(const struct cut_rules *rules, const struct event *event)
 	       is_one_of(rules->domains, event->field[FIELD_RECIPIENT_DOMAIN]);
 }
 
+/* By the table of the API's documentation; another postwake takes all that it enforces. */
+static int check(enum upload_kind kind, const struct event *event, struct error *err)
+{
+	return kind == UPLOAD_POSTWAKE ? ingest_check(event, err)
+	                               : ingest_check_documented(event, err);
+}
+
 /* Makes the line; NULL, or why it would be refused. */
 static const char *make_line(struct cutting *c, const struct event *event, struct error *err)
 {
@@ -65,7 +72,7 @@ static const char *make_line(struct cutting *c, const struct event *event, struc
 	}
 	g_string_truncate(c->line, 0);
 	ingest_write(c->line, event, form);
-	if (ingest_check(event, err) < 0)
+	if (check(c->rules->kind, event, err) < 0)
 		return err->text;
 	return c->line->len > LINE_MAX_BYTES ? "The event is longer than 256 KB" : NULL;
 }

@@ -8,7 +8,8 @@
 #include "store/search.h"
 
 enum upload_kind {
-	UPLOAD_SPARKPOST, /* whole seconds, its fields only, nothing older than 24 h */
+	UPLOAD_SPARKPOST, /* whole seconds, its fields only, all that its documentation requires,
+	                     nothing older than 24 h */
 	UPLOAD_POSTWAKE,  /* another postwake: milliseconds, our fields, no age limit */
 };
 
@@ -32,7 +33,7 @@ int64_t cut_max_age(enum upload_kind kind);
 struct cut {
 	uint64_t since, until; /* arrival numbers: what is in (since, until] has been looked at */
 	uint64_t events;       /* lines in the batch */
-	uint64_t invalid;      /* lack a field that must be there */
+	uint64_t invalid;      /* lack a field that the destination's kind asks for */
 	uint64_t too_old;
 	uint64_t lost;     /* not in the store any more */
 	int64_t oldest;    /* ms; 0 where there is no line */

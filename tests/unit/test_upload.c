@@ -446,6 +446,36 @@ START_TEST(an_event_that_would_be_refused_is_told_and_not_sent)
 }
 END_TEST
 
+static void note_cause(void *ctx, struct slice line, const char *cause)
+{
+	ck_assert(line.n > 0);
+	g_string_append_printf(ctx, "%s\n", cause);
+}
+
+/* By the table of the API's documentation; another postwake takes what it enforces. */
+START_TEST(what_documentation_requires_is_asked_for_the_service_only)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct cut_rules rules = {.kind = UPLOAD_SPARKPOST};
+	struct event bad = make_event(EVENT_DELAY, DAY1, 7, "m1", "a@example.com");
+	g_autoptr(GString) causes = g_string_new(NULL);
+	struct cut cut = {0};
+
+	set_field(&bad, FIELD_RECV_METHOD, "esmtp");
+	ck_assert_uint_eq(commit_events(store, &bad, 1), 1);
+	ck_assert_int_eq(
+	        cut_batch(store, &rules, 0, UINT64_MAX, DAY1, note_cause, causes, &cut, NULL), 0);
+	ck_assert_str_eq(causes->str, "Missing delv_method on event of type tempfail\n");
+	ck_assert_uint_eq(cut.invalid, 1);
+	ck_assert_uint_eq(cut.events, 0);
+	rules.kind = UPLOAD_POSTWAKE;
+	ck_assert_uint_eq(cut_events(store, &rules, 0, DAY1, &cut), 1);
+	ck_assert_uint_eq(cut.invalid, 0);
+	cut_clear(&cut);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(what_retention_took_is_counted_as_lost)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -576,6 +606,7 @@ int main(void)
 	        events_are_cut_in_the_order_of_their_arrival_and_each_once,
 	        what_is_too_old_is_counted_for_the_service_and_sent_to_another_postwake,
 	        only_what_is_wanted_is_cut, an_event_that_would_be_refused_is_told_and_not_sent,
+	        what_documentation_requires_is_asked_for_the_service_only,
 	        what_retention_took_is_counted_as_lost, a_batch_comes_back_as_it_was_with_its_bytes,
 	        damaged_bytes_are_told_and_files_without_row_go,
 	        failures_are_kept_with_their_batch_until_they_are_trimmed, NULL};
