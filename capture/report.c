@@ -291,10 +291,9 @@ static void put_methods(struct making *making)
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
 		if ((ingest_flags(making->event.type, fields[i]) & INGEST_REQUIRED) != 0)
-			making->event.field[fields[i]] = making->original.found &&
-			                                                 known[fields[i]].n > 0
-			                                         ? known[fields[i]]
-			                                         : SLICE("esmtp");
+			making->event.field[fields[i]] =
+			        making->original.found && known[fields[i]].n > 0 ? known[fields[i]]
+			                                                         : SLICE("esmtp");
 }
 
 /* Where the original is known, its recipient is the one that we wrote to. */

@@ -386,8 +386,8 @@ static void decode_run(GString *work, struct slice run, int (*digit)(char c), un
 	}
 }
 
-/* Hexadecimal digits and base64, from each place where a byte can begin: the secret may stand in the
- * middle of what was coded, and behind letters that only look like digits. */
+/* Hexadecimal digits and base64, from each place where a byte can begin: the secret may stand in
+ * the middle of what was coded, and behind letters that only look like digits. */
 static bool holds_digits(struct hiding *h, struct slice text)
 {
 	static const struct {

@@ -60,14 +60,14 @@ static const struct uri_param *next_param(struct reading *r, const char *name, g
 	return NULL;
 }
 
-/* The last value given; absent where there is none, or only an empty one. */
+/* The last value given; absent where there is none. An empty one is one, too. */
 static struct slice once(struct reading *r, const char *name)
 {
 	const struct uri_param *param;
 	struct slice value = SLICE_NONE;
 
 	for (guint at = 0; (param = next_param(r, name, &at)) != NULL;)
-		value = param->value.n > 0 ? param->value : SLICE_NONE;
+		value = param->value;
 	return value;
 }
 

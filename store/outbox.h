@@ -43,6 +43,7 @@ struct outbox_batch {
 	char *remote;
 	char *answer;
 	uint64_t succeeded, failed, duplicates;
+	unsigned fetches; /* of its failed events that failed; not in the row */
 };
 struct outbox_batch *outbox_batch_new(const char *destination);
 void outbox_batch_free(struct outbox_batch *batch);

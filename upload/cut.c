@@ -8,7 +8,9 @@
 #include "event/privacy.h"
 #include "upload/pack.h"
 
-#define MAX_AGE CLOCK_DAY
+/* A day, without the time to get under way and that of the request: what is nearly too old when it
+ * starts would be too old when it is read. */
+#define MAX_AGE (CLOCK_DAY - 2 * CUT_GRACE)
 #define CHUNK 2048            /* events that are in memory at a time */
 #define SCAN_MAX (48 * CHUNK) /* looked at in one call */
 #define LINE_MAX_BYTES (256 * 1024)

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include "base/clock.h"
 #include "store/search.h"
 
 enum upload_kind {
@@ -27,8 +28,10 @@ struct cut_rules {
 	unsigned events;    /* 0 = CUT_EVENTS */
 };
 
-/* What of the age of an event (ms): 0 = no limit. */
+/* From which age on (ms) an event is not put into a batch: 0 = no limit. In a batch it may become
+ * older by CUT_GRACE before the batch is sent. */
 int64_t cut_max_age(enum upload_kind kind);
+#define CUT_GRACE CLOCK_MINUTE
 
 struct cut {
 	uint64_t since, until; /* arrival numbers: what is in (since, until] has been looked at */

@@ -12,7 +12,7 @@
 #define FAILURES_BYTES (8 * 1024 * 1024)
 #define FAILURES_INFLATED (64 * 1024 * 1024)
 #define FAILURES_MAX 10000 /* kept of a batch */
-#define FETCH_TRIES 5
+#define FETCH_TRIES 8      /* over some minutes, or as long as Retry-After says */
 
 struct asking {
 	struct uploader *u;
@@ -102,8 +102,9 @@ static char *failures_url(const struct fetched *f, const char *href)
 	return url == NULL && g_str_has_suffix(href, path) ? g_steal_pointer(&own) : url;
 }
 
-/* 0, or -1 with *err; where it makes no sense to try again, err->number is 0. */
-static int fetch(struct fetched *f, const char *href, struct error *err)
+/* 0, or -1 with *err; where it makes no sense to try again, err->number is 0. *retry_after_r as in
+ * a reply. */
+static int fetch(struct fetched *f, const char *href, int64_t *retry_after_r, struct error *err)
 {
 	struct uploader *u = (struct uploader *)f->u;
 	g_autofree char *url = failures_url(f, href);
@@ -116,6 +117,7 @@ static int fetch(struct fetched *f, const char *href, struct error *err)
 	upload_reply_init(&reply);
 	result = upload_http_get(u->http, url, u->key, FAILURES_BYTES, &reply, err);
 	struct slice body = slice_make(reply.body->str, reply.body->len);
+	*retry_after_r = reply.retry_after;
 	if (result == 0 && reply.status != 200) {
 		g_autofree char *text = answer_text(reply.status, body);
 		result = error_set(err, "its failed events cannot be fetched: %s", text);
@@ -156,13 +158,17 @@ static void partly(
 	g_autoptr(GArray) failures = uploader_failures();
 	struct fetched f = {u, batch, verdict->error_type, failures, clock_now()};
 	struct error err = {0};
+	int64_t retry_after = 0;
 
-	if (fetch(&f, verdict->href, &err) < 0 && err.number == EAGAIN &&
-	        ++u->misses < FETCH_TRIES) {
-		batch->next = clock_now() + policy_wait(u->misses, uploader_jitter(), 0);
+	if (fetch(&f, verdict->href, &retry_after, &err) < 0 && err.number == EAGAIN &&
+	        ++batch->fetches < FETCH_TRIES) {
+		int64_t wait = policy_wait(batch->fetches, uploader_jitter(), retry_after);
+		batch->next = clock_now() + MAX(wait, u->config.poll);
+		uploader_trouble(u, err.text);
 		return;
 	}
-	u->misses = 0;
+	if (batch->fetches > 0)
+		uploader_trouble(u, NULL);
 	batch->succeeded = verdict->succeeded;
 	batch->duplicates = verdict->duplicates;
 	batch->failed = verdict->failed > 0 ? verdict->failed : failures->len;

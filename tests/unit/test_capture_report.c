@@ -348,7 +348,8 @@ START_TEST(events_of_reports_have_what_an_upload_needs)
 	        "From: fbl@far.example\nTo: fbl@lab.example\nMessage-ID: <c@far.example>\n"
 	        "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n"
 	        "--b\nContent-Type: message/feedback-report\n\nUser-Agent: Lab/1\n\n"
-	        "--b\nContent-Type: message/rfc822\n\nMessage-ID: <other@lab.example>\n\nx\n--b--\n",
+	        "--b\nContent-Type: message/rfc822\n\nMessage-ID: "
+	        "<other@lab.example>\n\nx\n--b--\n",
 	        1, 1);
 	take(NULL,
 	        "From: anna@far.example\nTo: shop@lab.example\nMessage-ID: <u@far.example>\n"
@@ -718,8 +719,8 @@ UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         what_matches_no_mail_is_stored_with_what_it_has, the_same_report_again_adds_nothing,
         a_bounce_of_our_own_server_that_the_log_told_makes_no_event, nor_does_one_of_inbound_mail,
         a_complaint_has_the_campaign_data_of_its_mail_and_who_reports,
-        events_of_reports_have_what_an_upload_needs, an_ordinary_mail_makes_no_event, patterns_with_unknown_braces_are_refused,
-        rules_of_the_user_decide_the_class_of_a_report,
+        events_of_reports_have_what_an_upload_needs, an_ordinary_mail_makes_no_event,
+        patterns_with_unknown_braces_are_refused, rules_of_the_user_decide_the_class_of_a_report,
         a_bounce_joins_its_mail_by_an_envelope_id_that_is_one_of_its_ids,
         what_the_returned_header_tells_of_a_mail_that_nobody_knows_is_in_the_event,
         a_broken_x_msys_api_in_the_returned_header_loses_nothing_else,

@@ -659,7 +659,9 @@ START_TEST(wrong_parameters_are_told_by_name)
 	        {"?per_page=10001", "per_page"}, {"?cursor=x", "cursor"}, {"?cursor=0.1", "cursor"},
 	        {"?events=bounce", "events"}, {"?error_types=x", "error_types"},
 	        {"?retryable=maybe", "retryable"}, {"?subaccounts=a", "subaccounts"},
-	        {"?delimiter=", "delimiter"}, {"?batch_ids=%zz", "batch_ids"}};
+	        {"?delimiter=", "delimiter"}, {"?batch_ids=%zz", "batch_ids"}, {"?from=", "from"},
+	        {"?to=", "to"}, {"?per_page=", "per_page"}, {"?cursor=", "cursor"},
+	        {"?retryable=", "retryable"}};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
 		g_autofree char *uri = g_strconcat(STATUS, wrong[i][0], NULL);

@@ -151,4 +151,5 @@ UNIT_MAIN("ingest_check", the_documented_minimum_is_enough_for_every_type,
         either_method_of_transport_will_do, each_field_of_the_minimum_is_missed_by_its_name,
         a_message_that_was_never_made_has_no_message_id,
         hash_and_domain_of_a_recipient_come_together,
-        what_documentation_requires_is_more_than_what_is_enforced, what_must_be_there_is_documented_as_required)
+        what_documentation_requires_is_more_than_what_is_enforced,
+        what_must_be_there_is_documented_as_required)

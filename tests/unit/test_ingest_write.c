@@ -176,17 +176,22 @@ START_TEST(no_field_holds_the_address_in_any_coding)
 	                "SRS0=HHH=TT=example.com=...@fwd.example"},
 	        {FIELD_SUBJECT, "Jane.Doe, your order", "..., your order"},
 	        {FIELD_FRIENDLY_FROM, "jane.doe@example.com", "..."},
-	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=jane%2Edoe%40example.com", "https://x.example/..."},
+	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=jane%2Edoe%40example.com",
+	                "https://x.example/..."},
 	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=jane%2edoe", "https://x.example/..."},
-	        {FIELD_TARGET_LINK_URL, "https://x.example/amFuZS5kb2VAZXhhbXBsZS5jb20", "https://x.example/..."},
+	        {FIELD_TARGET_LINK_URL, "https://x.example/amFuZS5kb2VAZXhhbXBsZS5jb20",
+	                "https://x.example/..."},
 	        {FIELD_TARGET_LINK_URL, "https://x.example/dT1qYW5lLmRvZUBleGFtcGxlLmNvbSZ4",
 	                "https://x.example/..."}, /* u=jane.doe@example.com&x */
 	        {FIELD_TARGET_LINK_URL, "https://x.example/eHU9amFuZS5kb2VAZXhhbXBsZS5jb20meA",
 	                "https://x.example/..."}, /* xu=… */
-	        {FIELD_TARGET_LINK_URL, "https://x.example/6a616e652e646f65", "https://x.example/..."},
-	        {FIELD_TARGET_LINK_URL, "https://x.example/4A616E652E446F65", "https://x.example/..."}, /* Jane.Doe */
+	        {FIELD_TARGET_LINK_URL, "https://x.example/6a616e652e646f65",
+	                "https://x.example/..."},
+	        {FIELD_TARGET_LINK_URL, "https://x.example/4A616E652E446F65",
+	                "https://x.example/..."}, /* Jane.Doe */
 	        {FIELD_HEADER_MESSAGE_ID, "<jane=2Edoe@x.example>", NULL},
-	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=jane%252Edoe", "https://x.example/..."},
+	        {FIELD_TARGET_LINK_URL, "https://x.example/?u=jane%252Edoe",
+	                "https://x.example/..."},
 	        {FIELD_SUBJECT, "jane&#46;doe, hello", NULL},
 	        {FIELD_SUBJECT, "jane&#x2E;doe, hello", NULL},
 	        {FIELD_SUBJECT, "jane&period;doe, hello", NULL},
@@ -253,7 +258,8 @@ END_TEST
 /* A line without an id or a link would be refused. */
 START_TEST(what_must_be_there_stays_there_in_privacy_mode)
 {
-	static const char *const ids[] = {"jane.doe", "jane.doe@example.com", "jane%2Edoe", "amFuZS5kb2U"};
+	static const char *const ids[] = {
+	        "jane.doe", "jane.doe@example.com", "jane%2Edoe", "amFuZS5kb2U"};
 	struct event event = bounce(), hidden;
 	g_autoptr(GString) arena = g_string_new(NULL);
 
@@ -264,7 +270,8 @@ START_TEST(what_must_be_there_stays_there_in_privacy_mode)
 		struct error err = {0};
 		set(&event, FIELD_MESSAGE_ID, ids[i]);
 		privacy_hide(&event, &hidden, arena);
-		ck_assert_msg(ingest_check_documented(&hidden, &err) == 0, "%s: %s", ids[i], err.text);
+		ck_assert_msg(
+		        ingest_check_documented(&hidden, &err) == 0, "%s: %s", ids[i], err.text);
 		ck_assert_uint_eq(hidden.field[FIELD_MESSAGE_ID].n, 20);
 	}
 }
@@ -360,8 +367,7 @@ UNIT_MAIN("ingest_write", a_line_has_the_wrapper_and_the_name_that_the_type_has_
         the_extended_form_has_milliseconds_and_our_fields,
         a_kept_report_goes_to_other_postwakes_only, bytes_that_would_end_a_line_do_not,
         privacy_puts_hash_and_domain_in_the_place_of_the_address,
-        no_field_holds_the_address_in_any_coding,
-        what_must_be_there_stays_there_in_privacy_mode,
+        no_field_holds_the_address_in_any_coding, what_must_be_there_stays_there_in_privacy_mode,
         the_part_before_a_detail_and_the_alias_are_secret_too, a_quoted_local_part_is_hidden_whole,
         a_short_local_part_counts_as_a_word_only, an_event_that_is_private_already_stays_as_it_is,
         addresses_that_are_none_do_no_harm)

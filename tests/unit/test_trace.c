@@ -134,16 +134,16 @@ END_TEST
  * tries, and of programs whose name a log has lost, too. */
 START_TEST(each_delivery_and_delay_has_a_method_and_each_refusal_came_by_smtp)
 {
-	struct outcome *o = script_run(NULL,
-	        SCRIPT(BIRTH, ACTIVE, "11 A1 deferred to=b@y.example service=error",
-	                "12 A1 deferred to=b@y.example relay=192.0.2.9:25",
-	                "13 A1 sent to=b@y.example service=uucp",
-	                "14 A1 bounced to=c@y.example service=error",
-	                "20 - reject stage=RCPT to=d@y.example code=550"));
+	struct outcome *o = script_run(
+	        NULL, SCRIPT(BIRTH, ACTIVE, "11 A1 deferred to=b@y.example service=error",
+	                      "12 A1 deferred to=b@y.example relay=192.0.2.9:25",
+	                      "13 A1 sent to=b@y.example service=uucp",
+	                      "14 A1 bounced to=c@y.example service=error",
+	                      "20 - reject stage=RCPT to=d@y.example code=550"));
 
 	check_events(o, WANT("injection b@y.example", "delay b@y.example", "delay b@y.example",
-	                        "delivery b@y.example", "injection c@y.example", "bounce c@y.example",
-	                        "policy_rejection d@y.example"));
+	                        "delivery b@y.example", "injection c@y.example",
+	                        "bounce c@y.example", "policy_rejection d@y.example"));
 	for (unsigned i = 1; i <= 3; i++)
 		check_field(o, i, "delv_method", "esmtp");
 	check_field(o, 5, "delv_method", "");
