@@ -123,14 +123,14 @@ def old_and_dead(environment):
     sink = IngestSink()
     sink.stop()
     case = Case(environment, 'aging', sink, sections={'query': {'ingest_max_age': '0'}})
-    case.upload['events'] = 'bounce'
+    case.upload['events'] = 'spam_complaint'
     case.daemon.settings['upload far'] = case.upload
     case.daemon.write_config()
     case.daemon.start()
     case.wait_read()
     start = time.time() - 86400 + 62
     lines = [json.dumps({'msys': {'message_event': {
-        'type': 'inband', 'event_id': str(1000 + i), 'timestamp': f'{start + i / 5:.3f}', 'delv_method': 'smtp',
+        'type': 'feedback', 'fbtype': 'abuse', 'event_id': str(1000 + i), 'timestamp': f'{start + i / 5:.3f}', 'delv_method': 'smtp',
         'message_id': f'0000{i:016x}', 'rcpt_to': 'a@b.example'}}}) + '\n' for i in range(400)]
     path = os.path.join(case.base, 'old.gz')
     with open(path, 'wb') as file:
