@@ -12,13 +12,15 @@
 #define FORMS_MAX 320   /* longest secret that is looked for: no address is longer */
 #define DECODE_ROUNDS 3 /* "%252E" is a coding of a coding */
 #define HIDDEN "..."
-#define ID_LENGTH 20 /* of a message_id, hexadecimal digits */
+#define NUMBER_MAX 12 /* digits of sizes and times */
+#define ID_LENGTH 20  /* of a message_id, hexadecimal digits */
 
 enum privacy {
 	PRIVACY_SEARCH,
 	PRIVACY_DROP,
 	PRIVACY_KEEP,
 	PRIVACY_WORDS,
+	PRIVACY_TERM,
 	PRIVACY_NAME,
 	PRIVACY_ID,
 	PRIVACY_URL,
@@ -516,6 +518,8 @@ static bool put_substitute(struct hiding *h, struct slice text, enum privacy wha
 		hide_id(h, text);
 	else if (what == PRIVACY_URL)
 		hide_url(h, text);
+	else if (what == PRIVACY_TERM)
+		g_string_append(h->arena, HIDDEN);
 	else
 		return false;
 	return true;
@@ -581,19 +585,37 @@ static bool is_told(const struct secrets *secrets, struct slice text)
 	return at >= 0 && slice_eq_case(slice_from(secrets->raw[0], (size_t)at + 1), text);
 }
 
+/* What says nothing of anybody, even where a local part is spelt the same. */
+static bool is_term(struct slice text)
+{
+	static const char *const terms[] = {"abuse", "archive", "auth-failure", "bcc", "cc",
+	        "discard", "dmarc", "esmtp", "false", "fraud", "lmtp", "local", "not-spam",
+	        "opt-out", "other", "pipe", "rest", "smtp", "true", "virtual", "virus"};
+	size_t digits = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(terms); i++)
+		if (slice_eq(text, slice_str(terms[i])))
+			return true;
+	while (digits < text.n && strchr("0123456789.-", text.p[digits]) != NULL)
+		digits++;
+	return digits == text.n && digits <= NUMBER_MAX;
+}
+
 static void hide(struct hiding *h, struct event *event, enum field field)
 {
 	enum privacy what = privacy_of[field];
 	struct slice text = event->field[field];
 
-	if (what == PRIVACY_KEEP || (what == PRIVACY_NAME && is_told(h->secrets, text)))
+	if (what == PRIVACY_KEEP || (what == PRIVACY_NAME && is_told(h->secrets, text)) ||
+	        (what == PRIVACY_TERM && is_term(text)))
 		return;
 	if (what == PRIVACY_DROP || (what == PRIVACY_HOST && !is_ip(text))) {
 		event->field[field] = SLICE_NONE;
 		return;
 	}
 	/* Identifiers of chance hold any few letters somewhere. */
-	h->secrets->part_min = what == PRIVACY_NAME || what == PRIVACY_ID ? SIZE_MAX : WORD_MIN;
+	bool name = what == PRIVACY_NAME || what == PRIVACY_ID || what == PRIVACY_TERM;
+	h->secrets->part_min = name ? SIZE_MAX : WORD_MIN;
 	if (what != PRIVACY_HOST)
 		hide_field(h, event, field);
 }

@@ -65,12 +65,18 @@ static void answer_failure(struct searching *searching, const struct error *err)
 	struct faults faults = {0};
 
 	query_answer_clear(searching->answer);
-	if (err->number != ETIME) {
+	if (err->number == ETIME) {
+		faults_add(&faults, slice_str(scan), value,
+		        "%s takes too long in this window: narrow the window with from and to",
+		        scan);
+	} else if (err->number == EFBIG) {
+		g_autofree char *most = g_strdup_printf("%u", query->per_page);
+		faults_add(&faults, SLICE("per_page"), slice_str(most),
+		        "per_page is too large for events of this size: ask for fewer");
+	} else {
 		query_answer_error(searching->answer, 500, err->text);
 		return;
 	}
-	faults_add(&faults, slice_str(scan), value,
-	        "%s takes too long in this window: narrow the window with from and to", scan);
 	faults_answer(&faults, searching->answer);
 }
 

@@ -309,7 +309,7 @@ static void answer_events(
 	        search->from < search->to && store_mark(request->store) > 0
 	                ? store_search(request->store, search, add_record, &answering, &total, &err)
 	                : 0;
-	if (result < 0 && err.number == ETIME) {
+	if (result < 0 && (err.number == ETIME || err.number == EFBIG)) {
 		answer_failure(answer_r, "start", SLICE_NONE, err.text);
 	} else if (result < 0) {
 		query_answer_clear(answer_r);

@@ -11,8 +11,9 @@
 /* A day, without the time to get under way and that of the request: what is nearly too old when it
  * starts would be too old when it is read. */
 #define MAX_AGE (CLOCK_DAY - 2 * CUT_GRACE)
-#define CHUNK 2048            /* events that are in memory at a time */
-#define SCAN_MAX (48 * CHUNK) /* looked at in one call */
+#define CHUNK 2048                    /* events that are in memory at a time … */
+#define CHUNK_BYTES (4 * 1024 * 1024) /* … or as many as so many bytes hold */
+#define SCAN_MAX (48 * CHUNK)         /* looked at in one call */
 #define LINE_MAX_BYTES (256 * 1024)
 
 struct cutting {
@@ -120,14 +121,17 @@ static void found(void *ctx, const struct event *event)
 /* One chunk: arrival numbers have no holes, so what is not found is gone. */
 static int cut_chunk(struct cutting *c, struct store *store, uint64_t end, struct error *err)
 {
-	struct search search = {
-	        .from = INT64_MIN / 2, .to = INT64_MAX / 2, .as_of = end, .limit = CHUNK + 1};
+	struct search search = {.from = INT64_MIN / 2,
+	        .to = INT64_MAX / 2,
+	        .as_of = end,
+	        .limit = CHUNK + 1,
+	        .bytes = CHUNK_BYTES};
 	uint64_t next = 0, at = c->cut->until;
 
 	c->seen = 0;
 	if (store_arrivals(store, &search, at, found, c, &next, err) < 0)
 		return -1;
-	c->cut->until = c->stop != 0 ? c->stop - 1 : end;
+	c->cut->until = c->stop != 0 ? c->stop - 1 : next;
 	c->cut->lost += c->cut->until - at - c->seen;
 	return 0;
 }

@@ -41,6 +41,32 @@ def lost_answer(environment):
         sink.stop()
 
 
+@flow('upload: what was refused of a batch whose first answer was lost is counted and fetched all the same')
+def lost_answer_in_part(environment):
+    sink = IngestSink(['cut answer'], judge=lambda lines: ('validation', lines[:1]))
+    accept = sink.accept
+
+    def again(body):
+        """As postwake tells of a batch that came before and has bad events."""
+        batch = accept(body)
+        record, lines = sink.verdicts[batch], gzip.decompress(body).decode().splitlines()
+        if record.get('error_type') == 'duplicate_batch':
+            record.update(number_failed=1, number_duplicates=len(lines) - 1,
+                          href=f'{sink.url}/api/v1/ingest/events/failures/{batch}')
+            sink.failures[batch] = gzip.compress(lines[0].encode() + b'\n')
+        return batch
+    sink.accept = again
+    case = Case(environment, 'part', sink, more={'interval': '3600'})
+    case.daemon.start()
+    case.wait_accepted()
+    batch = batches_of(case)[0]
+    expect('the batch', ('partly', 2, 1), (batch['state'], batch['tries'], batch['failed']))
+    expect('counts', (1, batch['events'] - 1), (case.status()['failed'], case.status()['accepted']))
+    shown = json.loads(case.daemon.postwake('upload', 'show', '--json', batch['id']).stdout)
+    expect('failed events', 1, len([f for f in shown['failures'] if not f['cause'].startswith('not sent')]))
+    sink.stop()
+
+
 @flow('upload: failed events that cannot be fetched are tried with growing pauses, as long as Retry-After says')
 def cannot_fetch(environment):
     sink = IngestSink(judge=lambda lines: ('validation', lines[:1]))

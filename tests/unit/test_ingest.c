@@ -661,7 +661,9 @@ START_TEST(wrong_parameters_are_told_by_name)
 	        {"?retryable=maybe", "retryable"}, {"?subaccounts=a", "subaccounts"},
 	        {"?delimiter=", "delimiter"}, {"?batch_ids=%zz", "batch_ids"}, {"?from=", "from"},
 	        {"?to=", "to"}, {"?per_page=", "per_page"}, {"?cursor=", "cursor"},
-	        {"?retryable=", "retryable"}};
+	        {"?retryable=", "retryable"}, {"?per_page=1&per_page=2", "per_page"},
+	        {"?retryable=true&retryable=false", "retryable"},
+	        {"?delimiter=a&delimiter=b", "delimiter"}, {"?batch_ids=a%00b", "batch_ids"}};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
 		g_autofree char *uri = g_strconcat(STATUS, wrong[i][0], NULL);

@@ -59,6 +59,9 @@ START_TEST(a_duplicate_is_accepted_only_where_the_batch_was_sent_before)
 
 	ck_assert_int_eq(policy_of_verdict(&verdict, true), POLICY_ACCEPTED);
 	ck_assert_int_eq(policy_of_verdict(&verdict, false), POLICY_PARKED);
+	verdict.failed = 1;
+	ck_assert_int_eq(policy_of_verdict(&verdict, true), POLICY_PARTLY);
+	verdict.failed = 0;
 	verdict.error_type = "validation";
 	ck_assert_int_eq(policy_of_verdict(&verdict, false), POLICY_PARTLY);
 	verdict.error_type = "decompress";
@@ -382,6 +385,30 @@ START_TEST(events_are_cut_in_the_order_of_their_arrival_and_each_once)
 }
 END_TEST
 
+/* More than are looked at at a time, by their bytes and not by their number. */
+START_TEST(large_events_are_cut_whole_and_none_counts_as_lost)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	const struct cut_rules rules = {.kind = UPLOAD_POSTWAKE};
+	g_autofree char *subject = g_strnfill(150000, 's');
+	struct cut cut = {0};
+
+	for (unsigned i = 0; i < 60; i++) {
+		struct event event =
+		        make_event(EVENT_DELIVERY, DAY1 + i * 1000, i + 1, "m1", "a@example.com");
+		g_autofree char *own = g_strdup_printf("%u %s", i, subject);
+		set_field(&event, FIELD_DELV_METHOD, "esmtp");
+		event.field[FIELD_SUBJECT] = slice_str(own);
+		ck_assert_uint_eq(commit_events(store, &event, 1), 1);
+	}
+	ck_assert_uint_eq(cut_events(store, &rules, 0, DAY1, &cut), 60);
+	ck_assert_uint_eq(cut.lost, 0);
+	ck_assert_uint_eq(cut.until, 60);
+	cut_clear(&cut);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(what_is_too_old_is_counted_for_the_service_and_sent_to_another_postwake)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -605,6 +632,7 @@ int main(void)
 	        a_pack_uses_its_limit_with_lines_that_pack_well, equal_lines_make_equal_bytes,
 	        a_key_is_read_where_only_its_owner_and_group_may,
 	        events_are_cut_in_the_order_of_their_arrival_and_each_once,
+	        large_events_are_cut_whole_and_none_counts_as_lost,
 	        what_is_too_old_is_counted_for_the_service_and_sent_to_another_postwake,
 	        only_what_is_wanted_is_cut, an_event_that_would_be_refused_is_told_and_not_sent,
 	        what_documentation_requires_is_asked_for_the_service_only,
