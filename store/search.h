@@ -42,13 +42,13 @@ struct search {
 	/* Phrases of whole words (store/words.h), each a NULL-ended list of which one must occur;
 	 * NULL = no filter. */
 	const char *const *words[SEARCH_WORDS];
-	const char *const *tags;          /* all of them must be set; NULL = no filter */
-	uint64_t before;                  /* only rows with a smaller row id; 0 = no bound */
-	uint64_t offset;                  /* matches to skip */
-	unsigned limit;                   /* matches to return; 0 = only count */
-	bool no_total;                    /* spare the exact total */
-	size_t bytes; /* store_arrivals: of events, after which it ends early; 0 = 32 MiB */
-	int64_t deadline_ms;              /* time that a scan may take; 0 = 10 s */
+	const char *const *tags; /* all of them must be set; NULL = no filter */
+	uint64_t before;         /* only rows with a smaller row id; 0 = no bound */
+	uint64_t offset;         /* matches to skip */
+	unsigned limit;          /* matches to return; 0 = only count */
+	bool no_total;           /* spare the exact total */
+	size_t bytes;        /* store_arrivals: of events, after which it ends early; 0 = 32 MiB */
+	int64_t deadline_ms; /* time that a scan may take; 0 = 10 s */
 	const struct search_scope *scope; /* NULL = all */
 };
 

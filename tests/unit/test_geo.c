@@ -153,7 +153,8 @@ static struct geo *make_database(void)
 }
 
 #define PLACE \
-	"{\"country\":\"US\",\"country_name\":\"United States\",\"region\":\"MD\",\"city\":\"Columbia\",\"postal_code\":\"21046\"," \
+	"{\"country\":\"US\",\"country_name\":\"United " \
+	"States\",\"region\":\"MD\",\"city\":\"Columbia\",\"postal_code\":\"21046\"," \
 	"\"latitude\":39.1749,\"longitude\":-76.8375}"
 
 START_TEST(an_address_has_a_place)
