@@ -26,6 +26,7 @@ enum outbox_state {
 extern const char *const outbox_state_names[OUTBOX_STATES];
 
 #define OUTBOX_DIR "outbox" /* in that of the store */
+#define OUTBOX_FAILURES 20000
 #define OUTBOX_ID_LEN 36
 #define OUTBOX_HASH_LEN 32
 
@@ -74,6 +75,7 @@ struct outbox_failure {
 void store_batch_outbox(struct store_batch *batch, const struct outbox_batch *row);
 /* Puts the row of a destination as it is now. */
 void store_batch_destination(struct store_batch *batch, const struct outbox_destination *row);
+/* The newest OUTBOX_FAILURES of all are kept. */
 void store_batch_failure(struct store_batch *batch, const struct outbox_failure *failure);
 /* Forgets batches and failures from before `time` (ms). Their bytes go with the next sweep. */
 void store_batch_outbox_trim(struct store_batch *batch, int64_t time);

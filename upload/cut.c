@@ -157,11 +157,16 @@ int cut_batch(struct store *store, const struct cut_rules *rules, uint64_t since
 		result = cut_chunk(&c, store, MIN(until, cut->until + CHUNK), err);
 	if (result == 0 && cut->events > 0)
 		cut->bytes = pack_end(c.pack);
-	/* A single event that no batch has room for would be tried for ever. */
-	if (result == 0 && c.stop != 0 && cut->until == since && cut->events == 0)
-		result = error_set(err, "an event of %zu bytes fits in no batch", line->len);
 	pack_free(&c.pack);
-	return result;
+	if (result < 0 || c.stop == 0 || cut->until > since || cut->events > 0)
+		return result;
+	/* A single event that no batch has room for would be tried for ever. */
+	if (rules->bytes == 0 || rules->bytes >= CUT_BYTES)
+		return error_set(err, "an event of %zu bytes fits in no batch", line->len);
+	struct cut_rules alone = *rules;
+	alone.bytes = CUT_BYTES;
+	alone.events = 1;
+	return cut_batch(store, &alone, since, until, now, refused, ctx, cut, err);
 }
 
 void cut_clear(struct cut *cut)

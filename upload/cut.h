@@ -24,7 +24,7 @@ struct cut_rules {
 	const bool *types;  /* by enum event_type; NULL: all */
 	char **domains;     /* sending or recipient domain is one of them; NULL: any */
 	char **subaccounts; /* NULL: any */
-	size_t bytes;       /* 0 = CUT_BYTES */
+	size_t bytes;       /* 0 = CUT_BYTES; a larger event goes alone */
 	unsigned events;    /* 0 = CUT_EVENTS */
 };
 

@@ -116,15 +116,12 @@ struct refusals {
 	int64_t now;
 };
 
-#define REFUSALS_MAX 1000 /* kept of a batch; all are counted */
-
 static void refused(void *ctx, struct slice line, const char *cause)
 {
 	struct refusals *r = ctx;
 
-	if (r->failures->len < REFUSALS_MAX)
-		uploader_failed(r->failures, r->u, r->batch, r->now, line,
-		        g_strconcat("not sent: ", cause, NULL));
+	uploader_failed(
+	        r->failures, r->u, r->batch, r->now, line, g_strconcat("not sent: ", cause, NULL));
 }
 
 /* Cuts into `batch`, whose bytes are on the disk then. */

@@ -11,8 +11,7 @@
 #define NO_VERDICT CLOCK_DAY          /* after which nobody asks any more */
 #define FAILURES_BYTES (8 * 1024 * 1024)
 #define FAILURES_INFLATED (64 * 1024 * 1024)
-#define FAILURES_MAX 10000 /* kept of a batch */
-#define FETCH_TRIES 8      /* over some minutes, or as long as Retry-After says */
+#define FETCH_TRIES 8 /* over some minutes, or as long as Retry-After says */
 
 struct asking {
 	struct uploader *u;
@@ -78,15 +77,16 @@ struct fetched {
 	const char *fallback; /* cause of those that say none */
 	GArray *failures;
 	int64_t now;
+	uint64_t count; /* also of those that are not kept */
 };
 
 static void keep_failure(void *ctx, struct slice line, const char *cause)
 {
 	struct fetched *f = ctx;
 
-	if (f->failures->len < FAILURES_MAX)
-		uploader_failed(f->failures, f->u, f->batch, f->now, line,
-		        g_strdup(*cause != '\0' ? cause : f->fallback));
+	uploader_failed(f->failures, f->u, f->batch, f->now, line,
+	        g_strdup(*cause != '\0' ? cause : f->fallback));
+	f->count++;
 }
 
 /* Where the failed events of a batch are; NULL: at another server, where the key must not go. A
@@ -156,7 +156,7 @@ static void partly(
         struct uploader *u, struct outbox_batch *batch, const struct answer_verdict *verdict)
 {
 	g_autoptr(GArray) failures = uploader_failures();
-	struct fetched f = {u, batch, verdict->error_type, failures, clock_now()};
+	struct fetched f = {u, batch, verdict->error_type, failures, clock_now(), 0};
 	struct error err = {0};
 	int64_t retry_after = 0;
 
@@ -171,7 +171,7 @@ static void partly(
 		uploader_trouble(u, NULL);
 	batch->succeeded = verdict->succeeded;
 	batch->duplicates = verdict->duplicates;
-	batch->failed = verdict->failed > 0 ? verdict->failed : failures->len;
+	batch->failed = verdict->failed > 0 ? verdict->failed : f.count;
 	u->row->failed += MIN(batch->failed, batch->events);
 	u->row->accepted += batch->events - MIN(batch->failed, batch->events);
 	uploader_say(&batch->answer, "%s%s%s", verdict->error_type, err.set ? "; " : "", err.text);
@@ -223,7 +223,7 @@ static void find_due(struct asking *a, int64_t now)
 {
 	for (guint i = 0; i < a->u->open->len && a->asked->len < ASK_MAX; i++) {
 		struct outbox_batch *batch = a->u->open->pdata[i];
-		if (batch->state != OUTBOX_SENT || batch->next > now)
+		if (batch->state != OUTBOX_SENT || !uploader_due(batch, now))
 			continue;
 		g_ptr_array_add(a->asked, batch);
 		g_ptr_array_add(a->verdicts, NULL);

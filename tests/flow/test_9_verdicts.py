@@ -6,6 +6,7 @@ import gzip
 import http.server
 import json
 import os
+import sqlite3
 import subprocess
 import threading
 import time
@@ -140,6 +141,25 @@ def late_verdict(environment):
     sink.accept = accept
     case.wait_accepted()
     expect('lost', 0, case.status()['lost'])
+    case.check_all_once()
+    sink.stop()
+
+
+@flow('upload: a time that a clock written ahead left behind is no reason to wait')
+def clock_ahead(environment):
+    sink = IngestSink()
+    sink.stop()
+    case = Case(environment, 'ahead', sink)
+    case.daemon.start()
+    case.wait_read()
+    case.wait('it is tried', lambda s: s['batches'] and s['batches'][0].get('answer'))
+    case.daemon.kill()
+    with contextlib.closing(sqlite3.connect(os.path.join(case.daemon.store, 'control.sqlite'))) as control:
+        control.execute(f'UPDATE outbox SET next = {int((time.time() + 365 * 86400) * 1000)}')
+        control.commit()
+    sink.start()
+    case.daemon.start()
+    case.wait_accepted()
     case.check_all_once()
     sink.stop()
 
