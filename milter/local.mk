@@ -3,9 +3,12 @@ libmilter_pw_a_SOURCES = \
 	milter/attributes.c milter/attributes.h \
 	milter/header_map.c milter/header_map.h \
 	milter/listener.c milter/listener.h \
+	milter/packet.c milter/packet.h \
 	milter/passing.c milter/passing.h \
+	milter/peer.c milter/peer.h \
 	milter/session.c milter/session.h \
-	milter/socket.c milter/socket.h
+	milter/socket.c milter/socket.h \
+	milter/waiters.c milter/waiters.h
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_session tests/unit/test_header_map tests/unit/test_listener \

@@ -1,9 +1,9 @@
-/* The listener over a real socket, driven by tests/support/milter_driver.c. libmilter serves once a
- * process, so each test needs a process of its own: CK_FORK=no is not for this program. */
+/* The listener over a real socket, driven by tests/support/milter_driver.c. (For the thread
+ * sanitizer run this with G_SLICE=always-malloc: GLib's slices go from thread to thread in ways
+ * that it cannot see.) */
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,6 +22,7 @@ static unsigned envelopes, rejects;
 static gint answer;  /* of the hook */
 static gint hold_ms; /* how long it takes */
 static char *folder, *path;
+static struct milter *milter;
 static GThread *server;
 
 static int observed(void *ctx, const struct observation *seen, bool wait)
@@ -81,19 +82,10 @@ static const struct milter_hooks hooks = {
         .each_address = mime_each_address,
 };
 
-/* libmilter destroys its lock at exit while its threads live. (For the thread sanitizer run this
- * with G_SLICE=always-malloc too: GLib's slices go from thread to thread in ways that it cannot
- * see.) */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-	return "race:mi_control_startup\n";
-}
-
 static gpointer serve(gpointer data)
 {
-	(void)data;
-	return GINT_TO_POINTER(milter_serve());
+	milter_serve(data);
+	return NULL;
 }
 
 static void make_folder(void)
@@ -113,16 +105,22 @@ static void begin(struct milter_config config)
 	make_folder();
 	spec = g_strconcat("unix:", path, NULL);
 	config.socket = spec;
-	ck_assert_msg(milter_listen(&config, &hooks, &err) == 0, "%s", err.text);
-	server = g_thread_new("serve", serve, NULL);
+	milter = milter_listen(&config, &hooks, &err);
+	ck_assert_msg(milter != NULL, "%s", err.text);
+	server = g_thread_new("serve", serve, milter);
+}
+
+static void stop(void)
+{
+	milter_stop(milter);
+	g_thread_join(g_steal_pointer(&server));
 }
 
 static void end(void)
 {
-	if (server != NULL) {
-		milter_stop();
-		ck_assert_int_eq(GPOINTER_TO_INT(g_thread_join(server)), 0);
-	}
+	if (server != NULL)
+		stop();
+	milter_free(&milter);
 	ck_assert_int_ne(access(path, F_OK), 0);
 	rmdir(folder);
 	g_string_free(record, TRUE);
@@ -181,7 +179,7 @@ START_TEST(refused_recipients_and_header_changes_are_negotiated_when_asked)
 	driver_macros(driver, 'R', "{rcpt_mailer}", "error", "{rcpt_host}", "5.7.1", "{rcpt_addr}",
 	        "policy", NULL);
 	driver_rcpt(driver, "<rej@example.net>");
-	/* Macros stay in libmilter until they come anew; the end must not take them for its own. */
+	/* Macros count until they come anew; the end must not take them for its own. */
 	driver_macros(driver, 'R', "{rcpt_mailer}", "smtp", "i", "Q1", NULL);
 	driver_rcpt(driver, "<ok@example.net>");
 	driver_macros(driver, 'E', "i", "Q1", NULL);
@@ -339,9 +337,7 @@ START_TEST(stop_returns_soon_although_sessions_are_idle)
 	driver_mail(idle[0], "<half@example.com>");
 	g_usleep(200000);
 	gint64 began = g_get_monotonic_time();
-	milter_stop();
-	ck_assert_int_eq(GPOINTER_TO_INT(g_thread_join(server)), 0);
-	server = NULL;
+	stop();
 	gint64 took = g_get_monotonic_time() - began;
 	ck_assert_msg(took < 1500000, "%ld ms", (long)took / 1000);
 	/* What comes now calls no hook. */
@@ -363,41 +359,11 @@ START_TEST(stop_waits_for_a_commit_under_way)
 	g_atomic_int_set(&hold_ms, 600);
 	driver_send(driver, 'E', "", 0);
 	g_usleep(200000);
-	milter_stop();
-	ck_assert_int_eq(GPOINTER_TO_INT(g_thread_join(server)), 0);
-	server = NULL;
+	stop();
 	ck_assert_uint_eq(envelopes, 1);
 	ck_assert(driver_wait(driver, 2000));
 	ck_assert_int_eq(driver->reply, 'c');
 	driver_close(&driver);
-	end();
-}
-END_TEST
-
-START_TEST(signals_are_left_to_the_main_thread)
-{
-	sigset_t set, pending;
-	int number = 0;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	begin((struct milter_config){0});
-	struct milter_driver *driver = open_driver(DRIVER_STEPS);
-	driver_close(&driver);
-	kill(getpid(), SIGHUP);
-	kill(getpid(), SIGTERM);
-	/* Time for libmilter to take them. */
-	g_usleep(300000);
-	driver = open_driver(DRIVER_STEPS);
-	driver_close(&driver);
-	ck_assert_int_eq(sigpending(&pending), 0);
-	ck_assert(sigismember(&pending, SIGHUP) && sigismember(&pending, SIGTERM));
-	ck_assert_int_eq(sigwait(&set, &number), 0);
-	ck_assert_int_eq(number, SIGHUP);
-	ck_assert_int_eq(sigwait(&set, &number), 0);
-	ck_assert_int_eq(number, SIGTERM);
 	end();
 }
 END_TEST
@@ -410,9 +376,11 @@ START_TEST(stop_before_serve_serves_nothing)
 	make_folder();
 	spec = g_strconcat("unix:", path, NULL);
 	const struct milter_config config = {.socket = spec};
-	ck_assert_int_eq(milter_listen(&config, &hooks, &err), 0);
-	milter_stop();
-	ck_assert_int_eq(milter_serve(), 0);
+	milter = milter_listen(&config, &hooks, &err);
+	ck_assert_ptr_nonnull(milter);
+	milter_stop(milter);
+	milter_serve(milter);
+	ck_assert_int_ne(access(path, F_OK), 0);
 	end();
 }
 END_TEST
@@ -465,7 +433,7 @@ static void refused(const char *spec, const char *group, const char *why)
 	const struct milter_config config = {.socket = spec, .group = group};
 	struct error err = {0};
 
-	ck_assert_int_eq(milter_listen(&config, &hooks, &err), -1);
+	ck_assert_ptr_null(milter_listen(&config, &hooks, &err));
 	ck_assert_msg(strstr(err.text, why) != NULL, "%s", err.text);
 }
 
@@ -490,8 +458,9 @@ START_TEST(a_dead_socket_is_replaced)
 	close(other_process(false));
 	g_autofree char *spec = g_strconcat("local:", path, NULL);
 	const struct milter_config config = {.socket = spec};
-	ck_assert_msg(milter_listen(&config, &hooks, &err) == 0, "%s", err.text);
-	server = g_thread_new("serve", serve, NULL);
+	milter = milter_listen(&config, &hooks, &err);
+	ck_assert_msg(milter != NULL, "%s", err.text);
+	server = g_thread_new("serve", serve, milter);
 	struct milter_driver *driver = open_driver(DRIVER_STEPS);
 	driver_close(&driver);
 	end();
@@ -530,9 +499,7 @@ START_TEST(a_socket_file_of_somebody_else_is_not_removed_at_the_end)
 	g_autofree char *aside = g_strconcat(path, ".old", NULL);
 	ck_assert_int_eq(rename(path, aside), 0);
 	ck_assert(g_file_set_contents(path, "x", 1, NULL));
-	milter_stop();
-	g_thread_join(server);
-	server = NULL;
+	stop();
 	ck_assert_int_eq(access(path, F_OK), 0);
 	unlink(path);
 	unlink(aside);
@@ -630,9 +597,8 @@ UNIT_MAIN("listener", only_what_is_needed_is_negotiated,
         a_failed_commit_is_answered_with_451_under_tempfail_only,
         a_lost_envelope_does_not_stop_mail_under_accept,
         stop_returns_soon_although_sessions_are_idle, stop_waits_for_a_commit_under_way,
-        signals_are_left_to_the_main_thread, stop_before_serve_serves_nothing,
-        the_socket_has_its_mode_and_group_whatever_the_umask, the_mode_can_be_chosen,
-        a_live_socket_is_refused_and_left_alone, a_dead_socket_is_replaced,
+        stop_before_serve_serves_nothing, the_socket_has_its_mode_and_group_whatever_the_umask,
+        the_mode_can_be_chosen, a_live_socket_is_refused_and_left_alone, a_dead_socket_is_replaced,
         what_cannot_be_a_socket_is_refused_with_a_reason,
         a_socket_file_of_somebody_else_is_not_removed_at_the_end,
         eight_sessions_at_once_lose_nothing,
