@@ -2,6 +2,10 @@
 
 #include <glib.h>
 
+/* Items that nobody waits for are gathered so long: to wake a thread costs more than to feed one.
+ */
+#define GATHER (10 * G_TIME_SPAN_MILLISECOND)
+
 struct handover {
 	struct capture *capture;
 	GThread *thread;
@@ -9,7 +13,10 @@ struct handover {
 	GCond filled; /* an item came, or the end */
 	GCond fed;    /* an item with a waiter was fed */
 	GQueue items;
+	gint length; /* of items, to be read without the lock */
 	size_t most;
+	bool idle;  /* the thread waits for an item */
+	bool hurry; /* an item with a waiter came */
 	bool ending;
 	uint64_t dropped;
 };
@@ -79,8 +86,7 @@ static void handover_item_free(struct handover_item *item)
 
 static void handover_feed(struct handover *handover, struct handover_item *item)
 {
-	uint64_t ticket =
-	        capture_observe(capture_live(handover->capture), &item->seen, item->waited);
+	uint64_t ticket = capture_feed(handover->capture, &item->seen, item->waited);
 
 	if (!item->waited) {
 		handover_item_free(item);
@@ -96,24 +102,50 @@ static void handover_feed(struct handover *handover, struct handover_item *item)
 		handover_item_free(item);
 }
 
+static struct handover_item *handover_pop(struct handover *handover)
+{
+	g_mutex_lock(&handover->lock);
+	struct handover_item *item = g_queue_pop_head(&handover->items);
+	g_atomic_int_set(&handover->length, (gint)handover->items.length);
+	g_mutex_unlock(&handover->lock);
+	return item;
+}
+
+/* Called with the lock of capture held. */
+static void handover_pull(void *ctx)
+{
+	struct handover *handover = ctx;
+	struct handover_item *item;
+
+	while (g_atomic_int_get(&handover->length) > 0 && (item = handover_pop(handover)) != NULL)
+		handover_feed(handover, item);
+}
+
+/* Waits for items, then for more of them; false at the end. */
+static bool handover_gather(struct handover *handover)
+{
+	g_mutex_lock(&handover->lock);
+	handover->idle = true;
+	while (handover->items.length == 0 && !handover->ending)
+		g_cond_wait(&handover->filled, &handover->lock);
+	handover->idle = false;
+	gint64 end = g_get_monotonic_time() + GATHER;
+	while (!handover->hurry && !handover->ending)
+		if (!g_cond_wait_until(&handover->filled, &handover->lock, end))
+			break;
+	handover->hurry = false;
+	bool go_on = !handover->ending;
+	g_mutex_unlock(&handover->lock);
+	return go_on;
+}
+
 static gpointer handover_run(gpointer data)
 {
 	struct handover *handover = data;
 
-	g_mutex_lock(&handover->lock);
-	for (;;) {
-		struct handover_item *item = g_queue_pop_head(&handover->items);
-		if (item != NULL) {
-			g_mutex_unlock(&handover->lock);
-			handover_feed(handover, item);
-			g_mutex_lock(&handover->lock);
-		} else if (handover->ending) {
-			break;
-		} else {
-			g_cond_wait(&handover->filled, &handover->lock);
-		}
-	}
-	g_mutex_unlock(&handover->lock);
+	while (handover_gather(handover))
+		if (g_atomic_int_get(&handover->length) > 0)
+			capture_pull(handover->capture);
 	return NULL;
 }
 
@@ -127,6 +159,7 @@ struct handover *handover_new(struct capture *capture, size_t most)
 	g_cond_init(&handover->filled);
 	g_cond_init(&handover->fed);
 	g_queue_init(&handover->items);
+	capture_pull_from(capture, handover_pull, handover);
 	handover->thread = g_thread_new("handover", handover_run, handover);
 	return handover;
 }
@@ -142,6 +175,7 @@ void handover_free(struct handover **handover)
 	g_cond_signal(&h->filled);
 	g_mutex_unlock(&h->lock);
 	g_thread_join(h->thread);
+	capture_pull_from(h->capture, NULL, NULL);
 	g_cond_clear(&h->filled);
 	g_cond_clear(&h->fed);
 	g_mutex_clear(&h->lock);
@@ -156,7 +190,10 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 		return false;
 	}
 	g_queue_push_tail(&handover->items, item);
-	g_cond_signal(&handover->filled);
+	g_atomic_int_set(&handover->length, (gint)handover->items.length);
+	handover->hurry |= item->waited;
+	if (handover->idle || item->waited)
+		g_cond_signal(&handover->filled);
 	return true;
 }
 
@@ -170,9 +207,10 @@ static bool handover_await(struct handover *handover, struct handover_item *item
 			break;
 	if (item->ready)
 		return true;
-	if (g_queue_remove(&handover->items, item))
+	if (g_queue_remove(&handover->items, item)) {
+		g_atomic_int_set(&handover->length, (gint)handover->items.length);
 		handover_item_free(item);
-	else
+	} else
 		item->abandoned = true;
 	return false;
 }

@@ -13,7 +13,6 @@
 #include "milter/waiters.h"
 
 #define EVENTS_MAX 64
-#define ACCEPTS_MAX 64      /* at one time, so that those that are served get their turn */
 #define READ_BYTES 65536    /* at one time; a mail without its body mostly fits */
 #define WAITERS_MAX 200     /* mails that may wait for a commit at one time; others wait for them */
 #define REST_MS 200         /* when no connection can be taken */
@@ -228,24 +227,21 @@ static void rest(struct milter *milter)
 	watch_listener(milter, 0);
 }
 
-static void take_connections(struct milter *milter)
+/* One at a time: to find out that there is no other costs more than to be told again. */
+static void take_connection(struct milter *milter)
 {
-	for (int i = 0; i < ACCEPTS_MAX; i++) {
-		if (milter->idle.length + milter->waiting.length >= milter->most) {
-			rest(milter);
-			return;
-		}
-		int fd = accept4(milter->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			milter->full = false;
-			connection_new(milter, fd);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			rest(milter);
-		/* Otherwise there is none, or it is gone again. */
+	if (milter->idle.length + milter->waiting.length >= milter->most) {
+		rest(milter);
 		return;
 	}
+	int fd = accept4(milter->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		milter->full = false;
+		connection_new(milter, fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		rest(milter);
+	}
+	/* Otherwise who came is gone again. */
 }
 
 /* ---- the loop ---- */
@@ -280,7 +276,7 @@ static void dispatch(struct milter *milter, const struct epoll_event *event)
 	eventfd_t n;
 
 	if (event->data.ptr == milter)
-		take_connections(milter);
+		take_connection(milter);
 	else if (event->data.ptr == &milter->wake)
 		eventfd_read(milter->wake, &n);
 	else
