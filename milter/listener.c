@@ -157,7 +157,7 @@ static void go_on(struct connection *connection, enum peer_need need)
 static void read_bytes(struct connection *connection)
 {
 	struct milter *milter = connection->milter;
-	ssize_t n = recv(connection->fd, milter->bytes, sizeof(milter->bytes), 0);
+	ssize_t n = read(connection->fd, milter->bytes, sizeof(milter->bytes));
 
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;

@@ -210,7 +210,7 @@ static enum answer on_connect(struct peer *peer, struct slice data, GString *out
 		milter_session_connect(peer->session, host, NULL, 0);
 		return CONTINUE;
 	}
-	if (data.n < 4 || data.p[data.n - 1] != '\0' || strchr("46L", family) == NULL)
+	if (data.n < 4 || data.p[data.n - 1] != '\0' || memchr("46L", family, 3) == NULL)
 		return BAD;
 	port = (unsigned)(guchar)data.p[1] << 8 | (guchar)data.p[2];
 	if (family != 'L' && !client_address(family, data.p + 3, ip))
