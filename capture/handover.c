@@ -1,6 +1,8 @@
 #include "capture/handover.h"
 
 #include <glib.h>
+#include <pthread.h>
+#include <time.h>
 
 /* Items that nobody waits for are gathered so long: to wake a thread costs more than to feed one.
  */
@@ -9,9 +11,9 @@
 struct handover {
 	struct capture *capture;
 	GThread *thread;
-	GMutex lock;
-	GCond filled; /* an item came, or the end */
-	GCond fed;    /* an item with a waiter was fed */
+	pthread_mutex_t lock;  /* not GMutex, which the thread sanitizer cannot see */
+	pthread_cond_t filled; /* an item came, or the end */
+	pthread_cond_t fed;    /* an item with a waiter was fed */
 	GQueue items;
 	gint length; /* of items, to be read without the lock */
 	size_t most;
@@ -33,6 +35,15 @@ struct handover_item {
 	bool ready;
 	uint64_t ticket;
 };
+
+/* False when it is `end` (monotonic us). */
+static bool handover_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gint64 end)
+{
+	const struct timespec until = {
+	        .tv_sec = end / G_USEC_PER_SEC, .tv_nsec = end % G_USEC_PER_SEC * 1000};
+
+	return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &until) == 0;
+}
 
 static void handover_copy_slice(GStringChunk *bytes, struct slice *slice)
 {
@@ -92,22 +103,22 @@ static void handover_feed(struct handover *handover, struct handover_item *item)
 		handover_item_free(item);
 		return;
 	}
-	g_mutex_lock(&handover->lock);
+	pthread_mutex_lock(&handover->lock);
 	item->ticket = ticket;
 	item->ready = true;
 	bool abandoned = item->abandoned;
-	g_cond_broadcast(&handover->fed);
-	g_mutex_unlock(&handover->lock);
+	pthread_cond_broadcast(&handover->fed);
+	pthread_mutex_unlock(&handover->lock);
 	if (abandoned)
 		handover_item_free(item);
 }
 
 static struct handover_item *handover_pop(struct handover *handover)
 {
-	g_mutex_lock(&handover->lock);
+	pthread_mutex_lock(&handover->lock);
 	struct handover_item *item = g_queue_pop_head(&handover->items);
 	g_atomic_int_set(&handover->length, (gint)handover->items.length);
-	g_mutex_unlock(&handover->lock);
+	pthread_mutex_unlock(&handover->lock);
 	return item;
 }
 
@@ -124,18 +135,18 @@ static void handover_pull(void *ctx)
 /* Waits for items, then for more of them; false at the end. */
 static bool handover_gather(struct handover *handover)
 {
-	g_mutex_lock(&handover->lock);
+	pthread_mutex_lock(&handover->lock);
 	handover->idle = true;
 	while (handover->items.length == 0 && !handover->ending)
-		g_cond_wait(&handover->filled, &handover->lock);
+		pthread_cond_wait(&handover->filled, &handover->lock);
 	handover->idle = false;
 	gint64 end = g_get_monotonic_time() + GATHER;
 	while (!handover->hurry && !handover->ending)
-		if (!g_cond_wait_until(&handover->filled, &handover->lock, end))
+		if (!handover_wait_until(&handover->filled, &handover->lock, end))
 			break;
 	handover->hurry = false;
 	bool go_on = !handover->ending;
-	g_mutex_unlock(&handover->lock);
+	pthread_mutex_unlock(&handover->lock);
 	return go_on;
 }
 
@@ -155,9 +166,9 @@ struct handover *handover_new(struct capture *capture, size_t most)
 
 	handover->capture = capture;
 	handover->most = most > 0 ? most : 10000;
-	g_mutex_init(&handover->lock);
-	g_cond_init(&handover->filled);
-	g_cond_init(&handover->fed);
+	pthread_mutex_init(&handover->lock, NULL);
+	pthread_cond_init(&handover->filled, NULL);
+	pthread_cond_init(&handover->fed, NULL);
 	g_queue_init(&handover->items);
 	capture_pull_from(capture, handover_pull, handover);
 	handover->thread = g_thread_new("handover", handover_run, handover);
@@ -170,15 +181,15 @@ void handover_free(struct handover **handover)
 
 	if (h == NULL)
 		return;
-	g_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->lock);
 	h->ending = true;
-	g_cond_signal(&h->filled);
-	g_mutex_unlock(&h->lock);
+	pthread_cond_signal(&h->filled);
+	pthread_mutex_unlock(&h->lock);
 	g_thread_join(h->thread);
 	capture_pull_from(h->capture, NULL, NULL);
-	g_cond_clear(&h->filled);
-	g_cond_clear(&h->fed);
-	g_mutex_clear(&h->lock);
+	pthread_cond_destroy(&h->filled);
+	pthread_cond_destroy(&h->fed);
+	pthread_mutex_destroy(&h->lock);
 	g_clear_pointer(handover, g_free);
 }
 
@@ -193,7 +204,7 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 	g_atomic_int_set(&handover->length, (gint)handover->items.length);
 	handover->hurry |= item->waited;
 	if (handover->idle || item->waited)
-		g_cond_signal(&handover->filled);
+		pthread_cond_signal(&handover->filled);
 	return true;
 }
 
@@ -203,7 +214,7 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 static bool handover_await(struct handover *handover, struct handover_item *item, gint64 end)
 {
 	while (!item->ready)
-		if (!g_cond_wait_until(&handover->fed, &handover->lock, end))
+		if (!handover_wait_until(&handover->fed, &handover->lock, end))
 			break;
 	if (item->ready)
 		return true;
@@ -222,10 +233,10 @@ int handover_give(struct handover *handover, const struct observation *seen, int
 
 	item->waited = wait_ms > 0;
 	bool waited = item->waited;
-	g_mutex_lock(&handover->lock);
+	pthread_mutex_lock(&handover->lock);
 	bool pushed = handover_push(handover, item);
 	bool fed = pushed && waited && handover_await(handover, item, end);
-	g_mutex_unlock(&handover->lock);
+	pthread_mutex_unlock(&handover->lock);
 	if (!pushed) {
 		handover_item_free(item);
 		return -1;
@@ -242,8 +253,8 @@ int handover_give(struct handover *handover, const struct observation *seen, int
 
 uint64_t handover_dropped(struct handover *handover)
 {
-	g_mutex_lock(&handover->lock);
+	pthread_mutex_lock(&handover->lock);
 	uint64_t dropped = handover->dropped;
-	g_mutex_unlock(&handover->lock);
+	pthread_mutex_unlock(&handover->lock);
 	return dropped;
 }
