@@ -90,20 +90,6 @@ static void connection_close(struct connection *connection)
 	connection_free(connection);
 }
 
-static void connection_new(struct milter *milter, int fd)
-{
-	struct connection *connection = g_new0(struct connection, 1);
-
-	connection->link.data = connection;
-	connection->milter = milter;
-	connection->fd = fd;
-	connection->peer = peer_new(&milter->plan);
-	connection->out = g_string_sized_new(64);
-	move(connection, NULL, &milter->idle);
-	if (!watch(connection, EPOLLIN))
-		connection_close(connection);
-}
-
 /* Sends what can be sent now. */
 static void send_replies(struct connection *connection)
 {
@@ -168,6 +154,22 @@ static void read_bytes(struct connection *connection)
 	move(connection, &milter->idle, &milter->idle);
 	go_on(connection,
 	        peer_feed(connection->peer, slice_make(milter->bytes, (size_t)n), connection->out));
+}
+
+static void connection_new(struct milter *milter, int fd)
+{
+	struct connection *connection = g_new0(struct connection, 1);
+
+	connection->link.data = connection;
+	connection->milter = milter;
+	connection->fd = fd;
+	connection->peer = peer_new(&milter->plan);
+	connection->out = g_string_sized_new(64);
+	move(connection, NULL, &milter->idle);
+	if (!watch(connection, EPOLLIN))
+		connection_close(connection);
+	else /* The negotiation mostly is there already. */
+		read_bytes(connection);
 }
 
 static void on_event(struct connection *connection)
