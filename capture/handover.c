@@ -2,6 +2,7 @@
 
 #include <glib.h>
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
 /* Items that nobody waits for are gathered so long: to wake a thread costs more than to feed one.
@@ -23,17 +24,15 @@ struct handover {
 	uint64_t dropped;
 };
 
-/* A deep copy of an observation. */
+/* A deep copy of an observation; one block of memory, since another thread frees it. */
 struct handover_item {
 	struct observation seen;
 	struct envelope envelope;
-	char *texts;         /* bytes of the observation */
-	GStringChunk *bytes; /* of the envelope */
-	GArray *recipients;
 	bool waited;    /* somebody waits for `ticket` and frees the item */
 	bool abandoned; /* but gave up while it was being fed: the feeding thread frees it */
 	bool ready;
 	uint64_t ticket;
+	struct envelope_recipient recipient[]; /* and the bytes of all texts */
 };
 
 /* False when it is `end` (monotonic us). */
@@ -45,54 +44,64 @@ static bool handover_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gin
 	return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &until) == 0;
 }
 
-static void handover_copy_slice(GStringChunk *bytes, struct slice *slice)
+/* Recipients are texts and nothing else. */
+#define RECIPIENT_TEXTS (sizeof(struct envelope_recipient) / sizeof(struct slice))
+
+static size_t handover_bytes(const struct slice *texts, size_t n)
 {
-	if (slice->p == NULL)
-		return;
-	/* g_string_chunk_insert_len stops at no NUL, but cannot be told "nothing". */
-	slice->p = slice->n > 0 ? g_string_chunk_insert_len(bytes, slice->p, (gssize)slice->n) : "";
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += texts[i].n;
+	return bytes;
 }
 
-static void handover_copy_envelope(struct handover_item *item, const struct envelope *from)
+/* Copies texts to `bytes`; what is behind them there. */
+static char *handover_move(struct slice *texts, size_t n, char *bytes)
 {
-	item->bytes = g_string_chunk_new(1024);
-	item->envelope = *from;
-	for (int i = 0; i < FIELDS; i++)
-		handover_copy_slice(item->bytes, &item->envelope.field[i]);
-	item->recipients = g_array_sized_new(
-	        FALSE, FALSE, sizeof(struct envelope_recipient), (guint)from->recipients);
-	g_array_append_vals(item->recipients, from->recipient, (guint)from->recipients);
-	for (size_t i = 0; i < from->recipients; i++) {
-		struct envelope_recipient *one =
-		        &g_array_index(item->recipients, struct envelope_recipient, i);
-		handover_copy_slice(item->bytes, &one->address);
-		handover_copy_slice(item->bytes, &one->type);
-		handover_copy_slice(item->bytes, &one->meta);
-		handover_copy_slice(item->bytes, &one->tags);
-		handover_copy_slice(item->bytes, &one->subs);
+	for (size_t i = 0; i < n; i++) {
+		if (texts[i].p == NULL)
+			continue;
+		texts[i].p = memcpy(bytes, texts[i].p, texts[i].n);
+		bytes += texts[i].n;
 	}
-	item->envelope.recipient = (const void *)item->recipients->data;
+	return bytes;
+}
+
+static void handover_copy_envelope(
+        struct handover_item *item, const struct envelope *from, char *bytes)
+{
+	struct slice *recipients = (struct slice *)item->recipient;
+
+	item->envelope = *from;
+	item->envelope.recipient = item->recipient;
 	item->seen.envelope = &item->envelope;
+	if (from->recipients > 0)
+		memcpy(item->recipient, from->recipient,
+		        from->recipients * sizeof(item->recipient[0]));
+	bytes = handover_move(item->envelope.field, FIELDS, bytes);
+	handover_move(recipients, from->recipients * RECIPIENT_TEXTS, bytes);
 }
 
 static struct handover_item *handover_copy(const struct observation *from)
 {
-	struct handover_item *item = g_new0(struct handover_item, 1);
+	const struct envelope *envelope = from->envelope;
+	const size_t recipients = envelope != NULL ? envelope->recipients : 0;
+	const size_t texts = observation_bytes(from);
+	size_t size = sizeof(struct handover_item) +
+	              recipients * sizeof(struct envelope_recipient) + texts;
 
-	item->texts = g_malloc(observation_bytes(from) + 1);
-	observation_copy(&item->seen, from, item->texts);
-	if (from->envelope != NULL)
-		handover_copy_envelope(item, from->envelope);
+	if (envelope != NULL)
+		size += handover_bytes(envelope->field, FIELDS) +
+		        handover_bytes((const struct slice *)envelope->recipient,
+		                recipients * RECIPIENT_TEXTS);
+	struct handover_item *item = g_malloc(size);
+	*item = (struct handover_item){0};
+	char *bytes = (char *)(item->recipient + recipients);
+	observation_copy(&item->seen, from, bytes);
+	if (envelope != NULL)
+		handover_copy_envelope(item, envelope, bytes + texts);
 	return item;
-}
-
-static void handover_item_free(struct handover_item *item)
-{
-	if (item->recipients != NULL)
-		g_array_free(item->recipients, TRUE);
-	g_clear_pointer(&item->bytes, g_string_chunk_free);
-	g_free(item->texts);
-	g_free(item);
 }
 
 static void handover_feed(struct handover *handover, struct handover_item *item)
@@ -100,7 +109,7 @@ static void handover_feed(struct handover *handover, struct handover_item *item)
 	uint64_t ticket = capture_feed(handover->capture, &item->seen, item->waited);
 
 	if (!item->waited) {
-		handover_item_free(item);
+		g_free(item);
 		return;
 	}
 	pthread_mutex_lock(&handover->lock);
@@ -110,7 +119,7 @@ static void handover_feed(struct handover *handover, struct handover_item *item)
 	pthread_cond_broadcast(&handover->fed);
 	pthread_mutex_unlock(&handover->lock);
 	if (abandoned)
-		handover_item_free(item);
+		g_free(item);
 }
 
 static struct handover_item *handover_pop(struct handover *handover)
@@ -220,7 +229,7 @@ static bool handover_await(struct handover *handover, struct handover_item *item
 		return true;
 	if (g_queue_remove(&handover->items, item)) {
 		g_atomic_int_set(&handover->length, (gint)handover->items.length);
-		handover_item_free(item);
+		g_free(item);
 	} else
 		item->abandoned = true;
 	return false;
@@ -238,7 +247,7 @@ int handover_give(struct handover *handover, const struct observation *seen, int
 	bool fed = pushed && waited && handover_await(handover, item, end);
 	pthread_mutex_unlock(&handover->lock);
 	if (!pushed) {
-		handover_item_free(item);
+		g_free(item);
 		return -1;
 	}
 	if (!waited)
@@ -246,7 +255,7 @@ int handover_give(struct handover *handover, const struct observation *seen, int
 	if (!fed)
 		return -1;
 	uint64_t ticket = item->ticket;
-	handover_item_free(item);
+	g_free(item);
 	gint64 left = (end - g_get_monotonic_time()) / 1000;
 	return capture_wait(handover->capture, ticket, left > 0 ? (int)left : 0) == 1 ? 0 : -1;
 }
