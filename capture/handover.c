@@ -5,8 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Items that nobody waits for are gathered so long: to wake a thread costs more than to feed one.
- */
+/* Items that nobody waits for are gathered so long: waking up costs more than feeding one. */
 #define GATHER (10 * G_TIME_SPAN_MILLISECOND)
 
 struct handover {

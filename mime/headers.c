@@ -120,7 +120,8 @@ static bool is_plain_address(struct slice text)
 		if (c == '@' && domain)
 			return false;
 		domain = domain || c == '@';
-		if (!g_ascii_isalnum(c) && strchr(domain ? ".-@" : "._-+=@", c) == NULL)
+		if (!g_ascii_isalnum(c) &&
+		        slice_chr(domain ? SLICE(".-@") : SLICE("._-+=@"), c) < 0)
 			return false;
 		before = c;
 	}
@@ -142,7 +143,7 @@ static bool is_plain_name(struct slice text)
  * that takes GMime half the time that a mail takes the milter. False: it is not so plain. */
 static bool plain_mailbox(struct slice value, struct slice *name_r, struct slice *address_r)
 {
-	*address_r = slice_trim(value);
+	*address_r = slice_trim(slice_head(value, VALUE_MAX));
 	*name_r = SLICE_NONE;
 	if (slice_ends(*address_r, SLICE(">"))) {
 		*name_r = slice_trim(slice_cut(address_r, '<'));

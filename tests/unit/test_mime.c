@@ -266,6 +266,8 @@ START_TEST(plain_mailboxes_are_read_as_gmime_reads_them)
 		g_autofree char *other = read_mailbox(value->str);
 		ck_assert_msg(strcmp(plain, other) == 0, "%s %s, not %s", value->str, plain, other);
 	}
+	g_autofree char *nul = mime_first_address(SLICE("a\0@b.c"));
+	ck_assert_str_ne(nul, "a");
 }
 END_TEST
 
