@@ -69,6 +69,9 @@ int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms);
 /* True while commits fail, with the last failure in *err (which must be clear). */
 bool capture_trouble(struct capture *capture, struct error *err);
 
+/* How long commits take: store_writer_pace. */
+void capture_pace(struct capture *capture, struct store_pace *pace_r);
+
 /* What is no line (the milter's) is kept by its owner until capture pulls it: whenever the lock is
  * taken, and before each line of the live stream, so that what was there before a line was written
  * is also fed before it. `pull` is called with the lock held and calls capture_feed; NULL = none.
