@@ -21,6 +21,8 @@ REPORTS = ('out_of_band', 'spam_complaint', 'list_unsubscribe')
 UNSET = {'sending_ip', 'ip_pool', 'report_mime'}
 # What v1 writes for events that have none.
 EMPTY = {'rcpt_meta': {}, 'rcpt_tags': []}
+# No field of an event, but of an answer of v1: postwake-query(7).
+ANSWER = {'tdate'}
 
 
 def table():
@@ -38,7 +40,7 @@ def table():
 def fields_of(events):
     seen = collections.defaultdict(set)
     for event in events:
-        seen[event['type']] |= {f for f, value in event.items() if EMPTY.get(f) != value}
+        seen[event['type']] |= {f for f, value in event.items() if EMPTY.get(f) != value} - ANSWER
     return seen
 
 
