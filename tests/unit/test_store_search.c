@@ -586,8 +586,8 @@ START_TEST(a_pattern_that_matches_too_many_strings_scans_and_stops_in_time)
 
 	for (uint64_t i = 1; i <= MANY; i++) {
 		g_autofree char *text = g_strdup_printf("550 number %d", (int)i);
-		struct event event = make_event(i % 2 ? EVENT_BOUNCE : EVENT_DELAY,
-		        DAY1 + (int64_t)i * 500, i, "m", "a@b");
+		struct event event = make_event(
+		        i % 2 ? EVENT_BOUNCE : EVENT_DELAY, DAY1 + (int64_t)i * 500, i, "m", "a@b");
 		set_field(&event, FIELD_REASON, text);
 		store_batch_event(batch, &event);
 	}
