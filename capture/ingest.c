@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/gunzip.h"
 #include "capture/ingest_line.h"
+#include "store/erase.h"
+#include "store/erase_line.h"
 #include "store/spool.h"
 
 #define STEP 500                     /* events */
@@ -52,6 +54,8 @@ struct validation {
 	uint64_t resumed;     /* lines that an earlier run has dealt with */
 	uint64_t handed_over; /* the line that the last step ended with */
 	uint64_t failed, repeated, unknown;
+	struct tombstones *stones; /* NULL: nobody was erased */
+	bool named;                /* a line names somebody who was */
 };
 
 static bool stopping(struct ingest *ingest)
@@ -256,14 +260,32 @@ static int end_step(struct validation *v, struct error *err)
 
 /* ---- second pass: the events ---- */
 
+/* Lines that are kept as they came must not bring back who was erased. */
+static bool names_erased(struct validation *v, struct slice text)
+{
+	if (v->stones == NULL || erase_line(v->stones, text, v->scratch) == LINE_KEPT)
+		return false;
+	v->named = true;
+	return true;
+}
+
 static int refuse_line(struct validation *v, struct slice text, bool is_json,
         const struct error *why, struct error *err)
 {
+	/* The cause may quote the line. */
+	static const struct error unnamed = {
+	        .set = true, .text = "The line names somebody who was erased"};
+
 	v->failed++;
 	if (v->refused == NULL)
 		v->refused = spool_failures_begin(v->ingest->spool, v->id, err);
 	if (v->refused == NULL)
 		return -1;
+	if (names_erased(v, text)) {
+		text = SLICE(TOMBSTONE_MARK);
+		is_json = false;
+		why = &unnamed;
+	}
 	g_string_truncate(v->scratch, 0);
 	ingest_line_refused(v->scratch, text, v->lines, is_json, why);
 	return spool_failures_add(v->refused, slice_make(v->scratch->str, v->scratch->len), err);
@@ -275,6 +297,7 @@ static int take_line(struct validation *v, struct slice text, struct error *err)
 	struct error why = {0};
 	int result = 0;
 
+	v->named = v->named || names_erased(v, text);
 	if (ingest_line_take(&v->rules, text, &line, &why) < 0) {
 		result = refuse_line(v, text, line.json != NULL, &why, err);
 		ingest_line_clear(&line);
@@ -362,6 +385,15 @@ static int resume(struct validation *v, struct error *err)
 	return found;
 }
 
+/* The files of a batch that names somebody erased, before it is said to be done: the commits keep
+ * their events out themselves. */
+static int clean_files(struct validation *v, struct error *err)
+{
+	return v->stones == NULL
+	               ? 0
+	               : MIN(spool_clean(v->ingest->store, v->id, v->stones, true, err), 0);
+}
+
 static int validate_lines(struct validation *v, struct error *err)
 {
 	unsigned char digest[INGEST_DIGEST_SIZE];
@@ -372,7 +404,7 @@ static int validate_lines(struct validation *v, struct error *err)
 	_Static_assert(INGEST_DIGEST_SIZE == crypto_hash_sha256_BYTES, "SHA-256");
 	if (measure(v, &why) < 0) {
 		tell(v->ingest, false, v->id, why.text);
-		return finish(v, "decompress", 0, SLICE_NONE, err);
+		return finish(v, "decompress", 0, SLICE_NONE, err) < 0 ? -1 : clean_files(v, err);
 	}
 	if (v->events == 0)
 		return finish(v, "empty_batch", 0, SLICE_NONE, err);
@@ -384,8 +416,10 @@ static int validate_lines(struct validation *v, struct error *err)
 	if (seen < 0)
 		return -1;
 	if (resumed == 0 && seen == 1)
-		return finish(v, "duplicate_batch", duplicates, digested, err);
-	if (take_all(v, err) < 0)
+		return clean_files(v, err) < 0
+		               ? -1
+		               : finish(v, "duplicate_batch", duplicates, digested, err);
+	if (take_all(v, err) < 0 || (v->named && clean_files(v, err) < 0))
 		return -1;
 	return finish(v, NULL, v->repeated, digested, err);
 }
@@ -418,10 +452,19 @@ static void validation_clear(struct validation *v)
 	spool_failures_end(&v->refused, false, NULL);
 	ingest_scope_clear(&v->rules.scope);
 	spool_batch_clear(&v->batch);
+	tombstones_free(&v->stones);
 	g_array_unref(v->step);
 	g_hash_table_unref(v->ids);
 	g_string_free(v->rest, TRUE);
 	g_string_free(v->scratch, TRUE);
+}
+
+static int load_stones(struct validation *v, struct error *err)
+{
+	struct error cause = {0};
+
+	v->stones = store_erase_all_stones(v->ingest->store, &cause);
+	return cause.set ? error_set(err, "%s", cause.text) : 0;
 }
 
 /* One run. `give_up`: what keeps it from coming to an end becomes its outcome. */
@@ -430,7 +473,9 @@ static int validate(struct ingest *ingest, const char *id, bool give_up, struct 
 	struct validation v;
 
 	validation_init(&v, ingest, id);
-	int result = spool_read(ingest->store, id, &v.batch, err);
+	int result = load_stones(&v, err);
+	if (result == 0)
+		result = spool_read(ingest->store, id, &v.batch, err);
 	if (result == 1) {
 		v.rules = (struct ingest_rules){
 		        .config = &ingest->config, .received = v.batch.received};
@@ -473,7 +518,10 @@ static void validate_to_the_end(struct ingest *ingest, const char *id)
 {
 	for (int try = 1; wait_for_steps(ingest) && !stopping(ingest); try++) {
 		struct error err = {0};
-		if (validate(ingest, id, try >= TRIES, &err) >= 0 || err.number == ECANCELED)
+		spool_hold(ingest->store);
+		int result = validate(ingest, id, try >= TRIES, &err);
+		spool_release(ingest->store);
+		if (result >= 0 || err.number == ECANCELED)
 			return;
 		tell(ingest, true, id, err.text);
 		rest_a_while(ingest);
@@ -483,8 +531,10 @@ static void validate_to_the_end(struct ingest *ingest, const char *id)
 static void expire(struct ingest *ingest)
 {
 	struct error err = {0};
-	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, clock_now(), &err);
 
+	spool_hold(ingest->store);
+	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, clock_now(), &err);
+	spool_release(ingest->store);
 	if (ids == NULL)
 		tell(ingest, true, NULL, err.text);
 	else if (ids->len > 0)

@@ -224,8 +224,8 @@ static int daemon_close(struct daemon *d, struct error *err)
 	access_close(&d->access);
 	uploads_stop(&d->uploads);
 	report_close(&d->report);
-	ingest_stop(&d->ingest);
 	erase_close(&d->erase);
+	ingest_stop(&d->ingest);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);

@@ -150,6 +150,18 @@ struct tombstones *store_erase_stones(struct store *store, const struct erasure 
 	return stones;
 }
 
+struct tombstones *store_erase_all_stones(struct store *store, struct error *err)
+{
+	g_autoptr(GArray) erasures = store_erasures(store, err);
+
+	if (erasures == NULL || erasures->len == 0)
+		return NULL;
+	struct tombstones *stones = tombstones_new(store->erase.key);
+	for (guint i = 0; i < erasures->len; i++)
+		tombstones_add(stones, &g_array_index(erasures, struct erasure, i).stone);
+	return stones;
+}
+
 int store_erase_begin(struct store *store, enum tombstone_kind kind, struct slice name, int64_t now,
         int64_t *id, struct error *err)
 {

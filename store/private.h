@@ -36,6 +36,11 @@ struct store {
 	struct control control;
 	struct helper *helper; /* writers only */
 
+	/* Held while files are made of events that an erasure may be taking away. No lock is taken
+	 * the other way round: not by the committing thread. */
+	pthread_mutex_t outbox_lock, spool_lock;
+	_Atomic uint64_t spool_freed; /* bytes of the spool that erasures removed */
+
 	/* Of the committing thread: what was set aside. */
 	void (*notice)(void *ctx, const char *text);
 	void *notice_ctx;

@@ -8,6 +8,7 @@
 #define SPOOL_DIRECTORY "ingest" /* in that of the store */
 
 #include "store/ingest.h"
+#include "store/tombstone.h"
 
 struct spool;
 
@@ -53,6 +54,21 @@ void spool_batch_clear(struct spool_batch *batch);
 
 /* The refused lines of a batch, appended as gzip: as spool_read. */
 int spool_read_failures(struct store *store, const char *id, GString *bytes, struct error *err);
+
+/* Who validates a batch holds this: an erasure waits until the files are made that come of bytes
+ * which were read before it. spool_try_hold: false, and nothing is held, where somebody does. */
+void spool_hold(struct store *store);
+bool spool_try_hold(struct store *store);
+void spool_release(struct store *store);
+
+/* Takes who was erased out of the files of a batch, whose lines keep their numbers: an event of
+ * theirs leaves a blank line, what was refused leaves none. Bytes of which nothing can be read go
+ * where `validated`. 1 changed, 0, -1 with *err. Held. */
+int spool_clean(struct store *store, const char *id, const struct tombstones *stones,
+        bool validated, struct error *err);
+
+/* The ids of all batches that have files, as an array of g_free'd strings. NULL with *err. */
+GPtrArray *spool_ids(struct store *store, struct error *err);
 
 /* Whether a text is a batch id as we write it (no path can hide in it). */
 bool spool_is_id(struct slice text);

@@ -227,6 +227,8 @@ static struct store *new_store(
 	store->reader_cache_kb = MAX(cache_kb / 2 / READERS_A_DAY / (int)store->open_days, 128);
 	store->lock = -1;
 	pthread_mutex_init(&store->days_lock, NULL);
+	pthread_mutex_init(&store->outbox_lock, NULL);
+	pthread_mutex_init(&store->spool_lock, NULL);
 	store->days = g_hash_table_new(g_int64_hash, g_int64_equal);
 	store->day_mark = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	store->uncounted = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -293,6 +295,8 @@ void store_close(struct store **store_r)
 	g_hash_table_unref(store->day_mark);
 	g_hash_table_unref(store->uncounted);
 	pthread_mutex_destroy(&store->days_lock);
+	pthread_mutex_destroy(&store->outbox_lock);
+	pthread_mutex_destroy(&store->spool_lock);
 	g_free(store->dir);
 	g_clear_pointer(store_r, g_free);
 }

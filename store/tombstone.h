@@ -36,6 +36,9 @@ struct tombstones *tombstones_new(const uint8_t key[TOMBSTONE_KEY_BYTES]);
 void tombstones_free(struct tombstones **stones);
 void tombstones_add(struct tombstones *stones, const struct tombstone *stone);
 
+/* Whether there is any of a kind. */
+bool tombstones_have(const struct tombstones *stones, enum tombstone_kind kind);
+
 /* Whether any was set after `time`: where not, nothing of that time is found. */
 bool tombstones_after(const struct tombstones *stones, int64_t time);
 

@@ -182,19 +182,26 @@ static int erase_day(struct store *store, struct erasure *erasure, int64_t day, 
 	int result = store_erase_day(store, erasure, day, NULL, NULL, &made, err);
 
 	if (result == 1)
-		result = store_erase_switch(store, erasure, &made, err) < 0
-		                 ? -1
-		                 : store_erase_note(store, erasure, err);
+		result = store_erase_switch(store, erasure, &made, err);
 	return result;
+}
+
+static int run_here(void *ctx, store_job *job, void *job_ctx, struct error *err)
+{
+	(void)ctx;
+	return job(job_ctx, err);
 }
 
 static int erase_one(struct store *store, struct erasure *erasure, struct error *err)
 {
+	const struct erase_how how = {.run = run_here};
 	g_autoptr(GArray) days = store_erase_days(store, err);
 	int result = 0;
 
 	for (guint i = 0; i < days->len && result == 0; i++)
 		result = erase_day(store, erasure, g_array_index(days, gint64, i), err);
+	if (result == 0)
+		result = store_erase_files(store, erasure, &how, err);
 	return result == 0 ? store_erase_end(store, erasure, ASKED, err) : -1;
 }
 
