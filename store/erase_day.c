@@ -230,7 +230,8 @@ static int open_new(struct store *store, struct erased_day *to, struct error *er
 		return -1;
 	}
 	return file_use_no_wal(&to->writer->sql, err) < 0 ||
-	                       sql_exec(&to->writer->sql, "PRAGMA synchronous = OFF", err) < 0
+	                       sql_exec(&to->writer->sql, "PRAGMA synchronous = OFF", err) < 0 ||
+	                       sql_exec(&to->writer->sql, DAY_SET_ERASED, err) < 0
 	               ? -1
 	               : 0;
 }

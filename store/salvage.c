@@ -191,9 +191,10 @@ static int open_copy(struct salvaging *s, const char *path)
 /* How many events the file says that it has; 0: unknown. */
 static uint64_t expected(struct salvaging *s)
 {
-	int64_t commits = 0, rollup = 0;
+	int64_t commits = 0, rollup = 0, erased = 0;
 
-	sql_number(&s->sql, "SELECT sum(last - first + 1) FROM commits", 0, &commits, NULL);
+	if (sql_number(&s->sql, DAY_IS_ERASED, 0, &erased, NULL) == 0 && erased == 0)
+		sql_number(&s->sql, "SELECT sum(last - first + 1) FROM commits", 0, &commits, NULL);
 	sql_number(&s->sql, "SELECT sum(count) FROM rollup", 0, &rollup, NULL);
 	return (uint64_t)MAX(MAX(commits, rollup), 0);
 }

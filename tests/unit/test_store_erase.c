@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "store/check.h"
 #include "store/erase.h"
 #include "store/pack.h"
 #include "store/private.h"
@@ -322,6 +323,9 @@ START_TEST(one_of_thousands_goes_and_all_others_stay)
 	ck_assert_uint_eq(count_key(store, SEARCH_RECIPIENT, "user1@example.com"), user);
 	ck_assert_uint_eq(store_mark(store), mark);
 	store_close(&store);
+	/* Numbers that are missing are no damage. */
+	ck_assert_int_eq(store_check(dir, NULL, NULL, &user, NULL), 0);
+	ck_assert_uint_eq(user, 0);
 	g_hash_table_unref(before);
 	g_hash_table_unref(after);
 	g_string_chunk_free(text);
