@@ -269,23 +269,39 @@ static bool names_erased(struct validation *v, struct slice text)
 	return true;
 }
 
-static int refuse_line(struct validation *v, struct slice text, bool is_json,
-        const struct error *why, struct error *err)
+/* What of a refused line may be kept, and why it was refused, which may quote it. */
+static struct slice keep_of_refused(
+        struct validation *v, struct slice text, bool *is_json, struct error *why)
 {
-	/* The cause may quote the line. */
-	static const struct error unnamed = {
-	        .set = true, .text = "The line names somebody who was erased"};
+	bool plain = store_pseudonymised(v->ingest->store) == 0;
+	g_autoptr(GString) scratch = g_string_new(NULL);
 
+	if (names_erased(v, text)) {
+		error_clear(why);
+		error_set(why, "The line names somebody who was erased");
+		text = SLICE(TOMBSTONE_MARK);
+		*is_json = false;
+	} else if (!plain) {
+		struct slice said =
+		        store_plainless(v->ingest->store, slice_str(why->text), scratch);
+		g_autofree char *copy = slice_dup(said);
+		error_clear(why);
+		error_set(why, "%s", copy);
+		text = SLICE("not kept: pseudonymise = yes");
+		*is_json = false;
+	}
+	return text;
+}
+
+static int refuse_line(
+        struct validation *v, struct slice text, bool is_json, struct error *why, struct error *err)
+{
 	v->failed++;
 	if (v->refused == NULL)
 		v->refused = spool_failures_begin(v->ingest->spool, v->id, err);
 	if (v->refused == NULL)
 		return -1;
-	if (names_erased(v, text)) {
-		text = SLICE(TOMBSTONE_MARK);
-		is_json = false;
-		why = &unnamed;
-	}
+	text = keep_of_refused(v, text, &is_json, why);
 	g_string_truncate(v->scratch, 0);
 	ingest_line_refused(v->scratch, text, v->lines, is_json, why);
 	return spool_failures_add(v->refused, slice_make(v->scratch->str, v->scratch->len), err);
@@ -340,6 +356,13 @@ static int take_all(struct validation *v, struct error *err)
 
 /* ---- the end ---- */
 
+/* Where no addresses are kept, the bytes of a batch go when they are not needed any more. */
+static void end_bytes(struct validation *v)
+{
+	if (store_pseudonymised(v->ingest->store) != 0)
+		spool_drop_bytes(v->ingest->spool, v->id);
+}
+
 static void tell_end(struct validation *v, const char *error)
 {
 	g_autofree char *text =
@@ -369,6 +392,7 @@ static int finish(struct validation *v, const char *error, uint64_t duplicates, 
 	step.expires = (clock_day_of(now) + DAYS_KEPT + 1) * CLOCK_DAY;
 	if (hand_over(v, NULL, 0, &step) == 0 || !wait_for_steps(v->ingest))
 		return stopped(err);
+	end_bytes(v);
 	tell_end(v, error);
 	return 0;
 }

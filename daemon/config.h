@@ -57,6 +57,7 @@ struct config {
 	char *store;
 	int keep_days;
 	int max_size; /* MB; 0 = no limit */
+	bool pseudonymise;
 	char *node;   /* NULL = host name without domain, lower case */
 	char *customer_id;
 	char *subaccount_id;

@@ -105,7 +105,9 @@ static int daemon_open_store(struct daemon *d, struct error *err)
 	if (g_mkdir_with_parents(d->config->store, 0750) < 0)
 		return error_errno(
 		        err, errno, "cannot make the store directory %s", d->config->store);
-	const struct store_options options = {.notice = daemon_notice};
+	const struct store_options options = {
+	        .pseudonymise = d->config->pseudonymise ? STORE_PSEUDONYMISE : STORE_PLAIN,
+	        .notice = daemon_notice};
 	return store_open(&d->store, d->config->store, STORE_WRITE, &options, err);
 }
 

@@ -9,6 +9,7 @@
 #include "store/file.h"
 #include "store/ingest-private.h"
 #include "store/private.h"
+#include "store/pseudonym.h"
 
 static const char schema[] =
 #include "schema/control_sql.inc"
@@ -215,7 +216,8 @@ struct run {
 /* A text without who was erased: lines of a log that is read again come back here. */
 static struct slice clean_text(struct run *run, struct batch_text text)
 {
-	struct slice value = batch_slice(run->batch, text);
+	struct slice value =
+	        store_plainless(run->store, batch_slice(run->batch, text), run->store->plainless);
 	GString *clean = run->store->erase.text;
 
 	g_string_truncate(clean, 0);
@@ -230,7 +232,11 @@ static int run_texts(struct run *run, enum control_statement statement, struct b
 	sqlite3_stmt *stmt = run->sql->stmt[statement];
 
 	sql_bind_slice(stmt, 1, batch_slice(run->batch, key));
-	if (!value.none)
+	if (!value.none && statement == PUT_STATE)
+		sql_bind_slice(stmt, 2,
+		        pseudonym_seal(
+		                run->store, batch_slice(run->batch, value), run->store->sealed));
+	else if (!value.none)
 		sql_bind_slice(stmt, 2, batch_slice(run->batch, value));
 	return sql_run(run->sql, stmt, run->err);
 }
@@ -432,10 +438,10 @@ static int run_op(struct run *run, const struct batch_op *op)
 	for (guint at = 1; at <= op->n; at++) {
 		const struct batch_param *param =
 		        &g_array_index(run->batch->params, struct batch_param, op->first + at - 1);
-		struct slice text = batch_slice(run->batch, param->text), clean = text;
+		struct slice clean = batch_slice(run->batch, param->text);
 		if (at == may->at || at == may->too)
 			clean = clean_text(run, param->text);
-		if (may->whole && clean.p != text.p)
+		if (may->whole && clean.p == run->store->erase.text->str)
 			return 0;
 		bind_param(stmt, (int)at, param, clean);
 	}

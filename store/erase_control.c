@@ -3,6 +3,7 @@
 
 #include "store/backup.h"
 #include "store/erase-private.h"
+#include "store/pseudonym.h"
 #include "store/spool.h"
 
 /* Texts that may name somebody. Tables that are not there yet are left out. */
@@ -155,7 +156,7 @@ int erase_name_batches(
 static bool is_ours(const char *name)
 {
 	static const char *const names[] = {CONTROL_NAME, CONTROL_NAME "-wal", CONTROL_NAME "-shm",
-	        "lock", OUTBOX_DIR, SPOOL_DIRECTORY, BACKUPS_NAME};
+	        "lock", OUTBOX_DIR, SPOOL_DIRECTORY, BACKUPS_NAME, PSEUDONYM_KEY_NAME};
 	static const char *const beside[] = {"-wal", "-shm"};
 	g_autofree char *base = g_strdup(name);
 	gint64 day;

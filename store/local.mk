@@ -31,6 +31,7 @@ libstore_a_SOURCES = \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
+	store/pseudonym.c store/pseudonym.h \
 	store/put.c store/put.h \
 	store/rebuild.c \
 	store/renew.c store/renew.h \
@@ -81,6 +82,7 @@ store_tests = \
 	tests/unit/test_store_crash \
 	tests/unit/test_store_erase \
 	tests/unit/test_store_power \
+	tests/unit/test_store_pseudonym \
 	tests/unit/test_store_renew \
 	tests/unit/test_store_search \
 	tests/unit/test_store_writer \
@@ -103,6 +105,8 @@ tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test
 tests_unit_test_store_check_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_pseudonym_SOURCES = tests/unit/test_store_pseudonym.c $(store_test_support)
+tests_unit_test_store_pseudonym_LDADD = $(store_test_libs)
 tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c tests/support/power_vfs.c \
 	tests/support/power_vfs.h $(store_test_support)
 tests_unit_test_store_power_LDADD = $(store_test_libs)

@@ -55,6 +55,10 @@ struct store {
 		uint8_t key[TOMBSTONE_KEY_BYTES];
 		GString *text; /* what is left of one */
 	} erase;
+	struct pseudonyms *pseudonyms; /* NULL: no key */
+	int64_t pseudonymise_since;    /* ms; 0: addresses are written as they are */
+	uint8_t seal_key[32];          /* of the state of open mails */
+	GString *plainless, *sealed;   /* of the committing thread */
 	store_fault *fault;
 	void *fault_ctx;
 };

@@ -415,6 +415,13 @@ void spool_drop(struct spool *spool, const char *id)
 	add_used(spool, 0, remove_file(batch) + remove_file(failures));
 }
 
+void spool_drop_bytes(struct spool *spool, const char *id)
+{
+	g_autofree char *batch = path_of(spool->dir, id, BATCH);
+
+	add_used(spool, 0, remove_file(batch));
+}
+
 struct expiring {
 	GPtrArray *ids;
 	int64_t now;

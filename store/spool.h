@@ -34,8 +34,9 @@ int spool_failures_add(struct spool_failures *failures, struct slice bytes, stru
 /* Frees it in any case; `keep`: false removes the file. */
 int spool_failures_end(struct spool_failures **failures, bool keep, struct error *err);
 
-/* Removes the files of a batch. */
+/* Removes the files of a batch; only the batch itself, whose refused lines stay. */
 void spool_drop(struct spool *spool, const char *id);
+void spool_drop_bytes(struct spool *spool, const char *id);
 
 /* Status records that expired by `now` (ms) or are too many: their files are removed, their ids are
  * the array's. NULL with *err. */

@@ -158,6 +158,10 @@ void tombstones_add(struct tombstones *stones, const struct tombstone *stone)
 {
 	note(stones, stone->hash, stone->time);
 	note(stones, stone->local, stone->time);
+	note(stones, stone->alias, stone->time);
+	note(stones, stone->alias_local, stone->time);
+	if (stone->alias_local != 0)
+		note(stones, ~stone->alias_local, stone->time);
 	/* Hashes are below 2^63: this is another one. */
 	if (stone->telling && stone->local != 0)
 		note(stones, ~stone->local, stone->time);

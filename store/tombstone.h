@@ -22,8 +22,10 @@ struct tombstone {
 	enum tombstone_kind kind;
 	uint64_t hash;
 	uint64_t local; /* hash of the local part of an address; 0: none */
-	bool telling;   /* the local part alone tells who is meant: "john.doe", not "info" */
-	int64_t time;   /* ms: what happened before is not to be kept */
+	uint64_t alias,
+	        alias_local; /* the same of what stands for it (event/pseudonym.h); 0: none */
+	bool telling;        /* the local part alone tells who is meant: "john.doe", not "info" */
+	int64_t time;        /* ms: what happened before is not to be kept */
 };
 
 /* Of a name as somebody wrote it (upper and lower case are one). -1 with *err: it is none. */
