@@ -58,7 +58,7 @@ struct config {
 	int keep_days;
 	int max_size; /* MB; 0 = no limit */
 	bool pseudonymise;
-	char *node;   /* NULL = host name without domain, lower case */
+	char *node; /* NULL = host name without domain, lower case */
 	char *customer_id;
 	char *subaccount_id;
 	char *internal_relays;
