@@ -253,10 +253,12 @@ static void take_address(struct text *t, size_t at, size_t right, bool (*is)(cha
 		end++;
 	while (end > right && (t->text.p[end - 1] == '.' || t->text.p[end - 1] == '-'))
 		end--;
+	struct slice domain = part(t->text, right, end);
+	if (domain.n == 0 || take_quoted(t, at, domain))
+		return;
 	while (run > t->done && is(t->text.p[run - 1]))
 		run--;
-	struct slice domain = part(t->text, right, end);
-	if (domain.n == 0 || take_quoted(t, at, domain) || run == at)
+	if (run == at)
 		return;
 	ptrdiff_t known = known_begin(t, run, at, domain);
 	size_t begin = known >= 0 ? (size_t)known : run;
