@@ -622,6 +622,18 @@ static void init_lock(struct ingest *ingest)
 	clock_cond_init(&ingest->changed);
 }
 
+/* Bytes of batches that are validated: from before addresses were no longer kept, or of a run that
+ * was cut off. */
+static int drop_plain(struct ingest *ingest, GPtrArray *pending, struct error *err)
+{
+	g_autoptr(GPtrArray) ids = spool_ids(ingest->store, err);
+
+	for (guint i = 0; ids != NULL && i < ids->len; i++)
+		if (!g_ptr_array_find_with_equal_func(pending, ids->pdata[i], g_str_equal, NULL))
+			spool_drop_bytes(ingest->spool, ids->pdata[i]);
+	return ids != NULL ? 0 : -1;
+}
+
 /* What an earlier run left goes first. */
 static int queue_pending(struct ingest *ingest, struct error *err)
 {
@@ -631,7 +643,7 @@ static int queue_pending(struct ingest *ingest, struct error *err)
 		return -1;
 	for (guint i = 0; i < ids->len; i++)
 		g_queue_push_tail(&ingest->waiting, g_strdup(ids->pdata[i]));
-	return 0;
+	return store_pseudonymised(ingest->store) != 0 ? drop_plain(ingest, ids, err) : 0;
 }
 
 int ingest_open(struct ingest **ingest_r, struct capture *capture, struct store *store,

@@ -171,8 +171,13 @@ static int clean_outgoing(struct filing *f, const char *path, const char *id)
 	g_autofree char *bytes = NULL;
 	gsize n;
 
-	/* One that has ended meanwhile. */
-	if (!g_file_get_contents(path, &bytes, &n, NULL) || !holds(f, slice_make(bytes, n)))
+	if (!g_file_get_contents(path, &bytes, &n, NULL)) {
+		/* One that has ended meanwhile is gone. */
+		if (access(path, F_OK) == 0)
+			erasure_name_rest(f->erasure, "%s cannot be read: move it away", path);
+		return 0;
+	}
+	if (!holds(f, slice_make(bytes, n)))
 		return 0;
 	store_outbox_hold(f->store);
 	int result = drop_bytes(f, id, slice_make(bytes, n));

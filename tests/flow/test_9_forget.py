@@ -92,7 +92,7 @@ def reach(environment):
         for end in ('damaged-1', '.gz', '.batch', '.failures'):
             expect_in('where it is before', end, held)
 
-        others = {e['event_id'] for e in daemon.events() if e['rcpt_to'] != PERSON.lower()}
+        others = {e['event_id'] for e in daemon.events() if e.get('rcpt_to') != PERSON.lower()}
         receipt = erase(daemon)
         left = ' '.join(receipt['left'])
         expect('grep', [], grep(daemon.store))
