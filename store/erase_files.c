@@ -2,10 +2,10 @@
  * go out, batches that came in. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "store/aside.h"
 #include "store/check-private.h"
 #include "store/erase-private.h"
@@ -153,7 +153,7 @@ static int drop_bytes(struct filing *f, const char *id, struct slice bytes)
 
 	if (found < 0)
 		return -1;
-	crypto_hash_sha256(hash, (const unsigned char *)bytes.p, bytes.n);
+	digest_of(bytes, hash);
 	bool same = found == 1 && memcmp(hash, batch->hash, sizeof(hash)) == 0;
 	if (same)
 		erase_name_batch(f->erasure, batch);
