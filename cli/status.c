@@ -134,11 +134,23 @@ static void status_damage(const json_t *results)
 	}
 }
 
+/* What was recorded before stays as it was. */
+static void status_pseudonyms(const char *since)
+{
+	g_autofree char *text = g_strdup_printf(
+	        "only keyed hashes since %s; what was recorded before holds them as they are",
+	        since);
+
+	if (*since != '\0')
+		status_text("addresses", text);
+}
+
 static void status_print(const json_t *results)
 {
 	status_text("version", client_text(results, "version"));
 	status_text("store", client_text(results, "store"));
 	status_text("started", client_text(results, "started"));
+	status_pseudonyms(client_text(results, "pseudonymised_since"));
 	status_days(results);
 	status_commits(results);
 	status_troubles(results);

@@ -57,7 +57,8 @@ struct config {
 	char *store;
 	int keep_days;
 	int max_size; /* MB; 0 = no limit */
-	char *node;   /* NULL = host name without domain, lower case */
+	bool pseudonymise;
+	char *node; /* NULL = host name without domain, lower case */
 	char *customer_id;
 	char *subaccount_id;
 	char *internal_relays;

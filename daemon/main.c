@@ -125,7 +125,9 @@ static int daemon_open_store(struct daemon *d, struct error *err)
 	if (g_mkdir_with_parents(d->config->store, 0750) < 0)
 		return error_errno(
 		        err, errno, "cannot make the store directory %s", d->config->store);
-	const struct store_options options = {.notice = daemon_notice};
+	const struct store_options options = {
+	        .pseudonymise = d->config->pseudonymise ? STORE_PSEUDONYMISE : STORE_PLAIN,
+	        .notice = daemon_notice};
 	return store_open(&d->store, d->config->store, STORE_WRITE, &options, err);
 }
 
@@ -242,8 +244,8 @@ static int daemon_close(struct daemon *d, struct error *err)
 	access_close(&d->access);
 	uploads_stop(&d->uploads);
 	report_close(&d->report);
-	ingest_stop(&d->ingest);
 	erase_close(&d->erase);
+	ingest_stop(&d->ingest);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);
