@@ -35,9 +35,11 @@ void query_budget_give(struct query_budget *budget, size_t n)
 
 bool query_answer_charge(struct query_answer *answer)
 {
-	if (answer->budget == NULL || answer->body->len <= answer->charged)
+	size_t held = answer->body->allocated_len; /* up to twice as much as is in it */
+
+	if (answer->budget == NULL || held <= answer->charged)
 		return true;
-	size_t step = answer->body->len - answer->charged + CHARGE_STEP;
+	size_t step = held - answer->charged + CHARGE_STEP;
 	if (query_budget_take(answer->budget, step)) {
 		answer->charged += step;
 		return true;

@@ -17,11 +17,12 @@
 /* When to try again where the server is busy, in seconds. */
 #define SERVER_RETRY_S 5
 
-/* A socket and the thread that moves the bytes of its connections. */
+/* A socket, its connections, and the thread that moves their bytes. */
 struct listener {
 	struct query_server *server;
 	int fd; /* -1 = none */
 	struct MHD_Daemon *http;
+	struct connections *connections;
 };
 
 enum { LISTENER_UNIX, LISTENER_TCP, SERVER_LISTENERS };
@@ -34,7 +35,6 @@ struct query_server {
 	struct unix_socket socket;
 	struct listener listeners[SERVER_LISTENERS];
 	struct tls *tls; /* NULL = TCP without it */
-	struct connections *connections;
 	struct workers *queries;
 	struct workers *imports;
 	struct streams *streams;
@@ -52,7 +52,7 @@ enum exchange_step {
  * connection is suspended meanwhile. */
 struct exchange {
 	struct query_server *server;
-	bool tcp;
+	struct listener *listener;
 	struct MHD_Connection *http;
 	struct connection *connection;
 	char *target;      /* raw; cut off beyond QUERY_LINK_MAX + 1 */
@@ -88,6 +88,19 @@ struct exchange {
 };
 
 void exchange_free(struct exchange *exchange);
+
+/* What its connection does from now on. */
+void exchange_enter(struct exchange *exchange, enum connection_phase phase);
+
+/* Whether it came by TCP. */
+bool exchange_is_tcp(const struct exchange *exchange);
+
+/* Whose turn it takes at the workers: its key's, or its peer's. */
+uint64_t exchange_owner(const struct exchange *exchange);
+
+/* NULL, or why the bytes of the request may not mean to others what they mean here
+ * (server_framing.c). */
+const char *exchange_misframed(const struct exchange *exchange, const char *version);
 
 /* A header of the request, or NULL. */
 const char *exchange_header(const struct exchange *exchange, const char *name);

@@ -5,7 +5,7 @@
 
 static void stream_resume(struct exchange *exchange)
 {
-	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_STREAM);
+	exchange_enter(exchange, CONNECTION_SENDING);
 	MHD_resume_connection(exchange->http);
 }
 
@@ -21,7 +21,7 @@ void server_wake_stream(void *ctx, void *job, bool stopping)
 	struct query_server *server = ctx;
 	struct exchange *exchange = job;
 
-	if (!stopping && workers_push(server->queries, exchange))
+	if (!stopping && workers_push(server->queries, exchange_owner(exchange), exchange))
 		return;
 	exchange->stream_over = true;
 	stream_resume(exchange);
