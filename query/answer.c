@@ -19,20 +19,6 @@ void query_answer_method(struct query_answer *answer_r, const char *allow)
 	answer_r->allow = allow;
 }
 
-bool query_budget_take(struct query_budget *budget, size_t n)
-{
-	if (budget == NULL || atomic_fetch_add(&budget->used, n) + n <= budget->limit)
-		return true;
-	atomic_fetch_sub(&budget->used, n);
-	return false;
-}
-
-void query_budget_give(struct query_budget *budget, size_t n)
-{
-	if (budget != NULL)
-		atomic_fetch_sub(&budget->used, n);
-}
-
 bool query_answer_charge(struct query_answer *answer)
 {
 	size_t held = answer->body->allocated_len; /* up to twice as much as is in it */

@@ -31,7 +31,7 @@ struct query_server {
 	struct store *store;
 	struct query_server_config config;
 	char *path;
-	struct query_budget budget;
+	struct shares *shares;
 	struct unix_socket socket;
 	struct listener listeners[SERVER_LISTENERS];
 	struct tls *tls; /* NULL = TCP without it */
@@ -67,8 +67,9 @@ struct exchange {
 	int64_t asked; /* connections_clock when it was queued */
 	struct query_answer answer;
 
-	size_t body_most; /* 0 = the body is dropped */
-	GString *body;    /* as far as it has come; NULL = none */
+	struct query_budget *share; /* of its owner, once it may hold anything; NULL before */
+	size_t body_most;           /* 0 = the body is dropped */
+	GString *body;              /* as far as it has come; NULL = none */
 	size_t body_charged;
 	bool report; /* the body is a mail, for the report hooks */
 

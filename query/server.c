@@ -45,9 +45,8 @@ static void server_defaults(
 	config->idle_ms = config->idle_ms > 0 ? config->idle_ms : 60 * 1000;
 	config->streams = config->streams != 0 ? config->streams : 64;
 	config->beat_ms = config->beat_ms > 0 ? config->beat_ms : 15 * 1000;
-	server->budget.limit =
-	        config->answer_budget != 0 ? config->answer_budget : (size_t)256 * 1024 * 1024;
-	config->query.budget = &server->budget;
+	server->shares = shares_new(
+	        config->answer_budget != 0 ? config->answer_budget : (size_t)256 * 1024 * 1024);
 	/* Half of the deadline may go by in the queue; the rest is for the answer's way out. */
 	if (config->query.scan_ms == 0)
 		config->query.scan_ms = MIN(10 * 1000, config->deadline_ms / 3);
@@ -198,6 +197,7 @@ void query_server_free(struct query_server **server)
 	streams_free(&s->streams);
 	workers_free(&s->queries);
 	workers_free(&s->imports);
+	shares_free(&s->shares);
 	g_free(s->path);
 	g_clear_pointer(server, g_free);
 }

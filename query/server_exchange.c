@@ -11,7 +11,9 @@ void exchange_free(struct exchange *exchange)
 	query_answer_clear(&exchange->answer);
 	access_free(exchange->narrowed);
 	key_unref(exchange->key);
-	query_budget_give(&exchange->server->budget, exchange->body_charged);
+	query_budget_give(exchange->share, exchange->body_charged);
+	if (exchange->share != NULL)
+		shares_leave(exchange->server->shares, exchange->share);
 	query_import_target_clear(&exchange->import_target);
 	g_free(exchange->chunk);
 	if (exchange->body != NULL)
@@ -245,6 +247,7 @@ static enum MHD_Result exchange_begin_import(struct exchange *exchange)
 static enum MHD_Result exchange_begin_body(struct exchange *exchange)
 {
 	exchange->step = EXCHANGE_BODY;
+	exchange->share = shares_enter(exchange->server->shares, exchange_owner(exchange));
 	if (exchange_is_too_large(exchange))
 		return exchange_refuse(exchange, 413, "The body is too large");
 	return MHD_YES;
@@ -316,7 +319,7 @@ static bool exchange_charge_body(struct exchange *exchange)
 	if (wanted <= exchange->body_charged)
 		return true;
 	size_t step = wanted - exchange->body_charged + BODY_STEP;
-	if (!query_budget_take(&exchange->server->budget, step))
+	if (!query_budget_take(exchange->share, step))
 		return false;
 	exchange->body_charged += step;
 	exchange_enter(exchange, CONNECTION_ARRIVING);

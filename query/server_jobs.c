@@ -83,6 +83,7 @@ static void run_query(struct exchange *exchange)
 	};
 
 	config.escape_colons = exchange->escape_colons;
+	config.budget = exchange->share;
 	query_answer_input(server->store, &config, &input, &exchange->answer);
 	if (exchange->answer.stream != NULL)
 		begin_stream(exchange);
