@@ -70,6 +70,7 @@ struct exchange {
 	struct query_budget *share; /* of its owner, once it may hold anything; NULL before */
 	size_t body_most;           /* 0 = the body is dropped */
 	GString *body;              /* as far as it has come; NULL = none */
+	size_t dropped;             /* bytes of a body that nobody wants */
 	size_t body_charged;
 	bool report; /* the body is a mail, for the report hooks */
 

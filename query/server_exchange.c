@@ -3,6 +3,9 @@
 
 /* Steps in which a body is charged, and in which its deadline moves on. */
 #define BODY_STEP ((size_t)64 * 1024)
+/* Of a body that nobody wants so much is read and dropped, for the sake of clients that read their
+ * answer only when they have sent all; then the connection is closed. */
+#define BODY_DROP ((size_t)8 * 1024 * 1024)
 
 void exchange_free(struct exchange *exchange)
 {
@@ -184,8 +187,9 @@ static bool exchange_is_too_large(const struct exchange *exchange)
 {
 	const char *length = exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-	return exchange->body_most > 0 && length != NULL &&
-	       g_ascii_strtoull(length, NULL, 10) > exchange->body_most;
+	return length != NULL &&
+	       g_ascii_strtoull(length, NULL, 10) >
+	               (exchange->body_most > 0 ? exchange->body_most : BODY_DROP);
 }
 
 enum verdict {
@@ -329,8 +333,10 @@ static bool exchange_charge_body(struct exchange *exchange)
 /* Bytes of a body; one that nobody wants is dropped. */
 static void exchange_collect(struct exchange *exchange, const char *bytes, size_t n)
 {
-	if (exchange->body_most == 0)
+	if (exchange->body_most == 0) {
+		exchange->dropped += n;
 		return;
+	}
 	if (exchange->body == NULL)
 		exchange->body = g_string_new(NULL);
 	if (exchange->body->len + n > exchange->body_most) {
@@ -376,7 +382,7 @@ static enum MHD_Result exchange_body(struct exchange *exchange, const char *byte
 	else
 		exchange_begin_work(exchange);
 	*n = 0;
-	return MHD_YES;
+	return exchange->dropped > BODY_DROP ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result exchange_import(struct exchange *exchange, const char *bytes, size_t *n)
@@ -417,8 +423,9 @@ enum MHD_Result server_access(void *cls, struct MHD_Connection *http, const char
 	}
 	if (*n == 0)
 		return exchange_send(exchange);
+	exchange->dropped += *n;
 	*n = 0; /* an answer must wait for the end of the upload */
-	return MHD_YES;
+	return exchange->dropped > BODY_DROP ? MHD_NO : MHD_YES;
 }
 
 /* The only place where the target is still as it was sent. */
