@@ -1,5 +1,5 @@
-/* Bytes that requests and answers in flight may hold, all together and those of one client: nobody
- * spends what the others need, and the memory of the process is bounded. */
+/* What requests and answers in flight may hold, all together and those of one client, such as
+ * bytes: nobody spends what the others need, and the memory of the process is bounded. */
 #ifndef PW_QUERY_BUDGET_H
 #define PW_QUERY_BUDGET_H
 
@@ -14,7 +14,7 @@ struct query_budget {
 	struct query_budget *whole; /* that this is a share of; NULL = of none */
 };
 
-/* Takes bytes (NULL = no limit), or not: false when it is spent. And gives back. */
+/* Takes n of it (NULL = no limit), or not: false when it is spent. And gives back. */
 bool query_budget_take(struct query_budget *budget, size_t n);
 void query_budget_give(struct query_budget *budget, size_t n);
 

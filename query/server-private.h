@@ -31,7 +31,8 @@ struct query_server {
 	struct store *store;
 	struct query_server_config config;
 	char *path;
-	struct shares *shares;
+	struct shares *shares;        /* of bytes */
+	struct shares *stream_shares; /* of streams */
 	struct unix_socket socket;
 	struct listener listeners[SERVER_LISTENERS];
 	struct tls *tls; /* NULL = TCP without it */
@@ -67,7 +68,7 @@ struct exchange {
 	int64_t asked; /* connections_clock when it was queued */
 	struct query_answer answer;
 
-	struct query_budget *share; /* of its owner, once it may hold anything; NULL before */
+	struct query_budget *share; /* of its owner's bytes, once it may hold any; NULL before */
 	size_t body_most;           /* 0 = the body is dropped */
 	GString *body;              /* as far as it has come; NULL = none */
 	size_t dropped;             /* bytes of a body that nobody wants */
@@ -82,10 +83,10 @@ struct exchange {
 	char *chunk;      /* bytes that a worker feeds … */
 	size_t chunk_len; /* … and that the HTTP thread still shows to us: not yet consumed */
 
-	GString *stream;   /* what of a stream is being sent … */
-	size_t streamed;   /* … and how much of it has been */
-	int64_t stream_at; /* connections_clock when something was last sent */
-	bool streaming;    /* counts among the server's streams */
+	GString *stream;                   /* what of a stream is being sent … */
+	size_t streamed;                   /* … and how much of it has been */
+	int64_t stream_at;                 /* connections_clock when something was last sent */
+	struct query_budget *stream_share; /* that it has one of; NULL = none */
 	bool stream_over;
 };
 

@@ -45,6 +45,7 @@ static void server_defaults(
 	config->idle_ms = config->idle_ms > 0 ? config->idle_ms : 60 * 1000;
 	config->streams = config->streams != 0 ? config->streams : 64;
 	config->beat_ms = config->beat_ms > 0 ? config->beat_ms : 15 * 1000;
+	server->stream_shares = shares_new(config->streams);
 	server->shares = shares_new(
 	        config->answer_budget != 0 ? config->answer_budget : (size_t)256 * 1024 * 1024);
 	/* Half of the deadline may go by in the queue; the rest is for the answer's way out. */
@@ -140,7 +141,6 @@ struct query_server *query_server_new(
 
 	server_defaults(server, store, config);
 	const struct streams_config streams = {
-	        .most = server->config.streams,
 	        .beat_ms = server->config.beat_ms,
 	        .mark = server_mark,
 	        .wake = server_wake_stream,
@@ -198,6 +198,7 @@ void query_server_free(struct query_server **server)
 	workers_free(&s->queries);
 	workers_free(&s->imports);
 	shares_free(&s->shares);
+	shares_free(&s->stream_shares);
 	g_free(s->path);
 	g_clear_pointer(server, g_free);
 }

@@ -9,8 +9,10 @@
 
 void exchange_free(struct exchange *exchange)
 {
-	if (exchange->streaming)
-		streams_leave(exchange->server->streams);
+	if (exchange->stream_share != NULL) {
+		query_budget_give(exchange->stream_share, 1);
+		shares_leave(exchange->server->stream_shares, exchange->stream_share);
+	}
 	query_answer_clear(&exchange->answer);
 	access_free(exchange->narrowed);
 	key_unref(exchange->key);
@@ -86,7 +88,11 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buffer, size_t most)
 	if (exchange->stream_over)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	exchange_enter(exchange, CONNECTION_WAITING);
-	g_string_truncate(stream, 0);
+	if (stream->allocated_len > BODY_STEP) { /* it may wait for long */
+		g_string_free(stream, TRUE);
+		exchange->stream = g_string_new(NULL);
+	}
+	g_string_truncate(exchange->stream, 0);
 	exchange->streamed = 0;
 	MHD_suspend_connection(exchange->http);
 	if (workers_push(exchange->server->queries, exchange_owner(exchange), exchange))

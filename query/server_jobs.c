@@ -49,12 +49,30 @@ static void run_stream(struct exchange *exchange)
 	stream_resume(exchange);
 }
 
+/* About what a stream holds while it has much to tell. */
+#define STREAM_BYTES ((size_t)1024 * 1024)
+
+static bool take_stream(struct exchange *exchange)
+{
+	struct shares *shares = exchange->server->stream_shares;
+	struct query_budget *share = shares_enter(shares, exchange_owner(exchange));
+
+	if (!query_budget_take(share, 1)) {
+		shares_leave(shares, share);
+		return false;
+	}
+	exchange->stream_share = share; /* given back with the exchange */
+	if (!query_budget_take(exchange->share, STREAM_BYTES))
+		return false;
+	exchange->body_charged += STREAM_BYTES;
+	return true;
+}
+
 /* The answer is a stream: there is a limit to them, since each holds a connection. */
 static void begin_stream(struct exchange *exchange)
 {
-	exchange->streaming = streams_enter(exchange->server->streams);
 	exchange->stream_at = connections_clock();
-	if (exchange->streaming)
+	if (take_stream(exchange))
 		return;
 	query_answer_clear(&exchange->answer);
 	query_answer_error(&exchange->answer, 503, "Too many streams are being read: try again");

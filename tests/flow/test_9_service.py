@@ -186,7 +186,6 @@ def works(environment):
         expect('a delivery', 'delivery', service.send('anna@deliver.example', 'Before')['type'])
         bounce = service.send('ben@bounce.example', 'No such user')
         expect('a bounce and its class', ('bounce', '10'), (bounce['type'], str(bounce['bounce_class'])))
-        expect('the milter decided nothing alone', [], [c for c in ('milter_missed',) if service.daemon.status().get(c)])
         others = subprocess.run(['setpriv', f'--reuid={OTHER}', f'--regid={OTHER}', '--clear-groups', 'curl', '-sS',
                                  '--unix-socket', service.daemon.socket,
                                  'http://localhost/api/v1/message-events?from=2000-01-01T00:00&events=delivery,bounce'],
