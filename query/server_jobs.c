@@ -98,6 +98,8 @@ static void run_query(struct exchange *exchange)
 	        .content_type = exchange->content_type,
 	        .content_encoding = exchange->content_encoding,
 	        .last_event_id = exchange->last_event_id,
+	        .host = exchange->host,
+	        .tls = exchange_is_tcp(exchange) && server->tls != NULL,
 	};
 
 	config.escape_colons = exchange->escape_colons;
