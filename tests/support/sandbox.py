@@ -11,6 +11,7 @@ import ctypes
 import errno
 import functools
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -236,7 +237,7 @@ def filter_calls(unit):
 
 APPLIED = {'ProtectSystem', 'ReadWritePaths', 'ProtectHome', 'PrivateTmp', 'PrivateDevices', 'PrivateMounts', 'ProtectProc',
            'ProcSubset', 'ProtectKernelTunables', 'NoNewPrivileges', 'CapabilityBoundingSet', 'AmbientCapabilities', 'UMask',
-           'Nice', 'RestrictAddressFamilies', 'SystemCallFilter', *DENIED}
+           'Nice', 'LimitNOFILE', 'RestrictAddressFamilies', 'SystemCallFilter', *DENIED}
 NOT_APPLIED = {
     'Type': 'how it is started', 'ExecStart': 'the command line says', 'ExecReload': 'kill', 'Restart': 'not started by us',
     'RestartSec': 'not started by us', 'TimeoutStopSec': 'not stopped by us', 'User': '--uid', 'Group': '--gid',
@@ -292,6 +293,7 @@ def main():
     for name in ('@module', '@clock'):  # while systemd-analyze can be run
         members(name)
     allowed_calls(unit['SystemCallFilter'])
+    resource.setrlimit(resource.RLIMIT_NOFILE, [int(unit['LimitNOFILE'][0])] * 2)
     os.nice(int(unit['Nice'][0]))
     os.umask(0o022)
     set_up_files(unit, arguments.expose)
