@@ -43,6 +43,7 @@ static const struct config_kind {
 
 static const struct config_key config_keys[] = {
         {"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
+        {"postwake", "user", CONFIG_TEXT, IN(user), NULL, NULL},
         {"postwake", "keep_days", CONFIG_NUMBER, IN(keep_days), "10", "0 36500"},
         {"postwake", "max_size", CONFIG_NUMBER, IN(max_size), "0", "0 1000000000"},
         {"postwake", "pseudonymise", CONFIG_SWITCH, IN(pseudonymise), "no", NULL},

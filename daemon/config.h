@@ -55,6 +55,7 @@ struct config_upload {
 struct config {
 	char *path; /* of the file that was read; NULL = built-in defaults */
 	char *store;
+	char *user; /* that postwaked becomes; NULL = it stays who it is */
 	int keep_days;
 	int max_size; /* MB; 0 = no limit */
 	bool pseudonymise;

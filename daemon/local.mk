@@ -9,6 +9,7 @@ libdaemon_a_SOURCES = \
 	daemon/ingest.c daemon/ingest.h \
 	daemon/mail.c daemon/mail.h \
 	daemon/postconf.c daemon/postconf.h \
+	daemon/privileges.c daemon/privileges.h \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
 	daemon/sources.c daemon/sources.h \

@@ -22,6 +22,7 @@
 #include "daemon/inbound.h"
 #include "daemon/ingest.h"
 #include "daemon/mail.h"
+#include "daemon/privileges.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
@@ -122,7 +123,7 @@ static void daemon_status(void *ctx, GString *out)
 
 static int daemon_open_store(struct daemon *d, struct error *err)
 {
-	if (g_mkdir_with_parents(d->config->store, 0750) < 0)
+	if (g_mkdir_with_parents(d->config->store, 0700) < 0)
 		return error_errno(
 		        err, errno, "cannot make the store directory %s", d->config->store);
 	const struct store_options options = {
@@ -194,8 +195,25 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	return 0;
 }
 
+/* Other users' files and programs are out of reach from here on. */
+static int daemon_settle(const struct config *config, struct error *err)
+{
+	if (privileges_drop(config->user, err) < 0)
+		return -1;
+	if (geteuid() == 0)
+		log_warning(NULL, "running as root, which postwaked does not need: set user = in "
+		                  "[postwake]");
+	/* libcurl has copies of upload keys that we cannot lock, GnuTLS one of the certificate's.
+	 */
+	if ((config->uploads->len > 0 || config->listen_key != NULL) && !privileges_hide_memory())
+		log_warning(NULL, "core dumps cannot be switched off: they would hold keys");
+	return 0;
+}
+
 static int daemon_open(struct daemon *d, struct error *err)
 {
+	if (daemon_settle(d->config, err) < 0)
+		return -1;
 	d->classifier = classifier_new(d->config->bounce_rules, d->config->reason_rules, err);
 	if (d->classifier == NULL || daemon_open_inbound(d, err) < 0 ||
 	        daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0 ||
@@ -390,6 +408,7 @@ int main(int argc, char **argv)
 	g_autofree char *path = NULL;
 	sigset_t signals;
 
+	privileges_begin();
 	setlocale(LC_CTYPE, "");
 	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
 	mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);

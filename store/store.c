@@ -86,7 +86,7 @@ static int take_lock(struct store *store, struct error *err)
 {
 	g_autofree char *path = g_build_filename(store->dir, "lock", NULL);
 
-	if (mkdir(store->dir, 0750) < 0 && errno != EEXIST)
+	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
 		return error_errno(err, errno, "cannot create the store directory %s", store->dir);
 	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (store->lock < 0)

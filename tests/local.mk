@@ -27,7 +27,7 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/golden/check_sendmail.py \
 	tests/golden/golden.py \
 	tests/support/lab.py \
-	tests/support/sendmail.py \
+	tests/support/sandbox.py tests/support/sendmail.py \
 	tests/support/tally.py
 
 # Benchmarks: tests/bench/README.md. Not run by `make check`.

@@ -571,6 +571,7 @@ class Daemon:
         self.config, self.log = os.path.join(base, 'postwake.conf'), os.path.join(base, 'postwaked.log')
         self.process = None
         self.environment = {}  # on top of ours
+        self.wrapper = []  # words in front of the command
         self.identity = {}  # user, group and extra_groups of subprocess; empty: ours
         os.makedirs(self.store, exist_ok=True)
         settings = {
@@ -596,7 +597,7 @@ class Daemon:
 
     def start(self, ready=True, timeout=15):
         with open(self.log, 'ab') as log:
-            self.process = subprocess.Popen([os.path.join(self.build, 'postwaked'), '-c', self.config],
+            self.process = subprocess.Popen([*self.wrapper, os.path.join(self.build, 'postwaked'), '-c', self.config],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.environment}, **self.identity)
         if ready:
