@@ -141,7 +141,7 @@ class _SinkHandler(socketserver.StreamRequestHandler):
     """One SMTP or LMTP session; what it says is decided by self.server.sink."""
 
     def say(self, line):
-        self.wfile.write(line.encode() + b'\r\n')
+        self.wfile.write(line.encode('utf-8', 'surrogateescape') + b'\r\n')
 
     def handle(self):
         with contextlib.suppress(OSError, ssl.SSLError):
@@ -478,7 +478,8 @@ class Postfix:
     def command(self, *words, check=True):
         """Runs a tool of Postfix (postfix, postqueue, postsuper, …) on this instance."""
         done = subprocess.run([f'/usr/sbin/{words[0]}', '-c', self.etc, *words[1:]],
-                              env=clean_environment(), capture_output=True, text=True, check=False)
+                              env=clean_environment(), capture_output=True, check=False, encoding='utf-8',
+                              errors='surrogateescape')
         if check and done.returncode != 0:
             raise LabError(f"{' '.join(words)}: status {done.returncode}: {done.stderr.strip()}")
         return done
