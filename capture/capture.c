@@ -17,7 +17,9 @@ struct capture {
 	struct store_batch *batch; /* the current one, while somebody holds the lock */
 	struct trace_counts told;  /* counters that the store has been given */
 	int64_t newest;            /* time of the newest event, stored or on its way */
-	bool failing;              /* touched by the writer's thread only */
+	capture_earlier *earlier;
+	void *earlier_ctx;
+	bool failing; /* touched by the writer's thread only */
 };
 
 struct capture_stream {
@@ -300,18 +302,31 @@ static int64_t capture_classify(
 	return source->time;
 }
 
-int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again)
+static void capture_call_earlier(struct capture *capture)
 {
+	if (capture->earlier != NULL)
+		capture->earlier(capture->earlier_ctx);
+}
+
+/* Before a line: the MTA wrote it after the milter had answered. */
+static void capture_next(struct capture_source *source, bool again)
+{
+	if (source->stream == source->stream->capture->live)
+		capture_call_earlier(source->stream->capture);
 	source->class = LEDGER_IGNORED;
 	source->again = again;
+}
+
+int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again)
+{
+	capture_next(source, again);
 	line_reader_read(source->reader, line, capture_observed, source);
 	return capture_classify(source, line, offset, again);
 }
 
 int64_t capture_entry(struct capture_source *source, const struct syslog_line *entry, bool again)
 {
-	source->class = LEDGER_IGNORED;
-	source->again = again;
+	capture_next(source, again);
 	line_reader_entry(source->reader, entry, capture_observed, source);
 	return capture_classify(source, entry->text, -1, again);
 }
@@ -333,11 +348,31 @@ void capture_gap(
 uint64_t capture_observe(struct capture_stream *stream, const struct observation *seen, bool urgent)
 {
 	capture_lock(stream->capture);
+	capture_observe_held(stream, seen);
+	return store_writer_end(stream->capture->writer, urgent);
+}
+
+void capture_observe_held(struct capture_stream *stream, const struct observation *seen)
+{
 	trace_feed(stream->trace, seen);
 	store_batch_no_line(stream->capture->batch);
 	/* Mostly there is no event yet, only state, which comes in by capture_before_commit. */
 	store_batch_pending(stream->capture->batch);
-	return store_writer_end(stream->capture->writer, urgent);
+}
+
+void capture_set_earlier(struct capture *capture, capture_earlier *earlier, void *ctx)
+{
+	capture_lock(capture);
+	capture->earlier = earlier;
+	capture->earlier_ctx = ctx;
+	store_writer_end(capture->writer, false);
+}
+
+void capture_run_earlier(struct capture *capture)
+{
+	capture_lock(capture);
+	capture_call_earlier(capture);
+	store_writer_end(capture->writer, false);
 }
 
 uint64_t capture_add(struct capture *capture, const struct event *event)

@@ -73,6 +73,14 @@ bool capture_trouble(struct capture *capture, struct error *err);
 uint64_t capture_observe(
         struct capture_stream *stream, const struct observation *seen, bool urgent);
 
+/* What others told before and waits for the lock: `earlier` is called with the lock held, before
+ * each line of the live stream, so that it is fed first, by capture_observe_held. NULL: no more. */
+typedef void capture_earlier(void *ctx);
+void capture_set_earlier(struct capture *capture, capture_earlier *earlier, void *ctx);
+/* Has it called where no line comes. */
+void capture_run_earlier(struct capture *capture);
+void capture_observe_held(struct capture_stream *stream, const struct observation *seen);
+
 /* Adds an event that is finished (a report's) and commits at once. Returns a ticket. */
 uint64_t capture_add(struct capture *capture, const struct event *event);
 

@@ -9,6 +9,7 @@ struct handover {
 	GCond filled; /* an item came, or the end */
 	GCond fed;    /* an item with a waiter was fed */
 	GQueue items;
+	gint waiting; /* items of the queue, to be looked at without the lock */
 	size_t most;
 	bool ending;
 	uint64_t dropped;
@@ -77,15 +78,23 @@ static void handover_item_free(struct handover_item *item)
 	g_free(item);
 }
 
-static void handover_feed(struct handover *handover, struct handover_item *item)
+/* Takes an item out, the first one or the first if nobody waits for it; NULL: there is none. With
+ * the lock held. */
+static struct handover_item *handover_pop(struct handover *handover, bool unwaited)
 {
-	uint64_t ticket =
-	        capture_observe(capture_live(handover->capture), &item->seen, item->waited);
+	struct handover_item *item = g_queue_peek_head(&handover->items);
 
-	if (!item->waited) {
-		handover_item_free(item);
-		return;
-	}
+	if (item == NULL || (unwaited && item->waited))
+		return NULL;
+	g_atomic_int_add(&handover->waiting, -1);
+	return g_queue_pop_head(&handover->items);
+}
+
+/* One that somebody waits for: nothing can be told of its mail before he has his answer. */
+static void handover_feed_waited(struct handover *handover, struct handover_item *item)
+{
+	uint64_t ticket = capture_observe(capture_live(handover->capture), &item->seen, true);
+
 	g_mutex_lock(&handover->lock);
 	item->ticket = ticket;
 	item->ready = true;
@@ -96,22 +105,45 @@ static void handover_feed(struct handover *handover, struct handover_item *item)
 		handover_item_free(item);
 }
 
+/* Feeds those that nobody waits for, with capture's lock held: by our thread, or by whoever is
+ * about to feed a line, for the log may already tell of the same mails. An item leaves the queue
+ * only here, under that lock, or a line could overtake it. */
+static void handover_earlier(void *ctx)
+{
+	struct handover *handover = ctx;
+	struct handover_item *item;
+
+	while (g_atomic_int_get(&handover->waiting) > 0) {
+		g_mutex_lock(&handover->lock);
+		item = handover_pop(handover, true);
+		g_mutex_unlock(&handover->lock);
+		if (item == NULL)
+			break;
+		capture_observe_held(capture_live(handover->capture), &item->seen);
+		handover_item_free(item);
+	}
+}
+
 static gpointer handover_run(gpointer data)
 {
 	struct handover *handover = data;
 
 	g_mutex_lock(&handover->lock);
 	for (;;) {
-		struct handover_item *item = g_queue_pop_head(&handover->items);
-		if (item != NULL) {
-			g_mutex_unlock(&handover->lock);
-			handover_feed(handover, item);
-			g_mutex_lock(&handover->lock);
-		} else if (handover->ending) {
+		struct handover_item *head = g_queue_peek_head(&handover->items);
+		if (head == NULL && handover->ending)
 			break;
-		} else {
+		if (head == NULL) {
 			g_cond_wait(&handover->filled, &handover->lock);
+			continue;
 		}
+		struct handover_item *item = head->waited ? handover_pop(handover, false) : NULL;
+		g_mutex_unlock(&handover->lock);
+		if (item != NULL)
+			handover_feed_waited(handover, item);
+		else
+			capture_run_earlier(handover->capture);
+		g_mutex_lock(&handover->lock);
 	}
 	g_mutex_unlock(&handover->lock);
 	return NULL;
@@ -127,6 +159,7 @@ struct handover *handover_new(struct capture *capture, size_t most)
 	g_cond_init(&handover->filled);
 	g_cond_init(&handover->fed);
 	g_queue_init(&handover->items);
+	capture_set_earlier(capture, handover_earlier, handover);
 	handover->thread = g_thread_new("handover", handover_run, handover);
 	return handover;
 }
@@ -142,6 +175,7 @@ void handover_free(struct handover **handover)
 	g_cond_signal(&h->filled);
 	g_mutex_unlock(&h->lock);
 	g_thread_join(h->thread);
+	capture_set_earlier(h->capture, NULL, NULL);
 	g_cond_clear(&h->filled);
 	g_cond_clear(&h->fed);
 	g_mutex_clear(&h->lock);
@@ -156,6 +190,7 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 		return false;
 	}
 	g_queue_push_tail(&handover->items, item);
+	g_atomic_int_inc(&handover->waiting);
 	g_cond_signal(&handover->filled);
 	return true;
 }
@@ -170,10 +205,12 @@ static bool handover_await(struct handover *handover, struct handover_item *item
 			break;
 	if (item->ready)
 		return true;
-	if (g_queue_remove(&handover->items, item))
+	if (g_queue_remove(&handover->items, item)) {
+		g_atomic_int_add(&handover->waiting, -1);
 		handover_item_free(item);
-	else
+	} else {
 		item->abandoned = true;
+	}
 	return false;
 }
 

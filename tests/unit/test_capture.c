@@ -282,12 +282,11 @@ START_TEST(a_full_hand_over_drops_and_counts_and_never_blocks_mail)
 	const struct line_reader_config reader = {.zone = "UTC"};
 
 	bench_open(&bench);
-	struct handover *handover = handover_new(bench.capture, 2);
+	struct handover *handover = handover_new(bench.capture, 3);
 	struct capture_source *source =
 	        capture_source_new(capture_live(bench.capture), "x", &reader, NULL);
 	capture_begin(source); /* the store is busy: nothing is fed */
 	envelope_give(handover, 0, 0);
-	g_usleep(100000); /* the feeding thread has taken it and waits */
 	envelope_give(handover, 50, -1);
 	envelope_give(handover, 0, 0);
 	envelope_give(handover, 0, 0);
@@ -301,7 +300,37 @@ START_TEST(a_full_hand_over_drops_and_counts_and_never_blocks_mail)
 }
 END_TEST
 
-UNIT_MAIN("capture", every_line_is_counted_once_and_its_events_are_stored,
+/* The thread that feeds it cannot have the lock: the follower holds it, with lines of the same
+ * mail. */
+START_TEST(what_the_milter_handed_over_goes_before_lines_that_were_read_later)
+{
+	struct bench bench = {0};
+	struct search search = {.to = INT64_MAX, .limit = 10};
+	const struct line_reader_config reader = {.zone = "UTC"};
+	bool found = false;
+
+	bench_open(&bench);
+	struct handover *handover = handover_new(bench.capture, 0);
+	struct capture_source *source =
+	        capture_source_new(capture_live(bench.capture), "x", &reader, NULL);
+	capture_begin(source);
+	envelope_give(handover, 0, 0);
+	g_usleep(50000); /* it would be taken now, if it could be */
+	for (unsigned i = 0; i < G_N_ELEMENTS(lines); i++)
+		capture_line(source, slice_str(lines[i]), i * 100, false);
+	uint64_t ticket = capture_end(source, SLICE_NONE);
+	ck_assert_int_eq(capture_wait(bench.capture, ticket, 5000), 1);
+	ck_assert_int_eq(store_search(bench.store, &search, find_subject, &found, NULL, NULL), 0);
+	ck_assert(found);
+	handover_free(&handover);
+	capture_source_free(&source);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
+UNIT_MAIN("capture", what_the_milter_handed_over_goes_before_lines_that_were_read_later,
+        every_line_is_counted_once_and_its_events_are_stored,
         lines_that_were_lost_before_the_log_was_written_are_a_gap,
         a_copy_of_the_log_adds_nothing_and_is_known,
         an_open_message_goes_on_after_a_restart_at_any_line,
