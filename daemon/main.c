@@ -17,6 +17,7 @@
 #include "daemon/access.h"
 #include "daemon/config.h"
 #include "daemon/erase.h"
+#include "daemon/health.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
 #include "daemon/ingest.h"
@@ -51,6 +52,7 @@ struct daemon {
 	struct report_context report;
 	struct ingest_context ingest;
 	struct retention retention;
+	struct health health;
 	GThread *ticks;
 	gint stopping;
 	gint hangup;      /* SIGHUP came */
@@ -264,6 +266,7 @@ static void daemon_tick(struct daemon *d)
 		d->dropped = dropped;
 	}
 	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now);
+	health_look(&d->health, d->capture, now);
 	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);
 }
