@@ -596,12 +596,15 @@ class Daemon:
         write(self.config, text)
 
     def start(self, ready=True, timeout=15):
+        """PW_WRAP: what runs the daemon (valgrind …), PW_PRELOAD: for its LD_PRELOAD; see tests/instrumented."""
+        preload = {'LD_PRELOAD': os.environ['PW_PRELOAD']} if 'PW_PRELOAD' in os.environ else {}
+        wrap = os.environ.get('PW_WRAP', '').split()
         with open(self.log, 'ab') as log:
-            self.process = subprocess.Popen([os.path.join(self.build, 'postwaked'), '-c', self.config],
+            self.process = subprocess.Popen([*wrap, os.path.join(self.build, 'postwaked'), '-c', self.config],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **self.environment}, **self.identity)
+                                            env={**os.environ, **preload, **self.environment}, **self.identity)
         if ready:
-            wait_until('postwaked answers', self.ready, timeout)
+            wait_until('postwaked answers', self.ready, timeout * (4 if wrap else 1))
         return self
 
     def ready(self):
