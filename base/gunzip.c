@@ -38,6 +38,17 @@ static int unpack_piece(struct unpacking *u)
 	return status == Z_STREAM_END;
 }
 
+/* Zeros behind the last member fill a block of a tape or a disk: gzip(1) passes over them. */
+static void skip_padding(struct unpacking *u)
+{
+	unsigned n = 0;
+
+	while (n < u->z.avail_in && u->z.next_in[n] == 0)
+		n++;
+	if (n == u->z.avail_in)
+		u->z.avail_in = 0;
+}
+
 static int unpack_members(struct unpacking *u)
 {
 	int status;
@@ -47,6 +58,7 @@ static int unpack_members(struct unpacking *u)
 			;
 		if (status < 0)
 			return -1;
+		skip_padding(u);
 		if (u->z.avail_in > 0 && inflateReset(&u->z) != Z_OK)
 			return error_set(u->err, "zlib does not go on");
 	} while (u->z.avail_in > 0);

@@ -262,6 +262,11 @@ bool capture_trouble(struct capture *capture, struct error *err)
 	return store_writer_trouble(capture->writer, err);
 }
 
+void capture_pace(struct capture *capture, struct store_pace *pace_r)
+{
+	store_writer_pace(capture->writer, pace_r);
+}
+
 /* Of the observations of one line the one that says most gives the line its class. */
 static const int class_weight[LEDGER_CLASSES] = {
         [LEDGER_IGNORED] = 0, [LEDGER_UNPARSED] = 1, [LEDGER_LINKED] = 2, [LEDGER_EVENT] = 3};

@@ -69,6 +69,9 @@ int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms);
 /* True while commits fail, with the last failure in *err (which must be clear). */
 bool capture_trouble(struct capture *capture, struct error *err);
 
+/* How long commits take: store_writer_pace. */
+void capture_pace(struct capture *capture, struct store_pace *pace_r);
+
 /* Feeds one observation that is no line (the milter's). Returns a ticket. */
 uint64_t capture_observe(
         struct capture_stream *stream, const struct observation *seen, bool urgent);

@@ -7,6 +7,7 @@
 #ifdef HAVE_MAXMINDDB
 #include <arpa/inet.h>
 #include <maxminddb.h>
+#include <string.h>
 
 struct geo {
 	MMDB_s database;
@@ -60,12 +61,13 @@ static void add_degrees(GString *out, MMDB_entry_s *entry, const char *name)
 	g_string_append(out, g_ascii_formatd(text, sizeof(text), "%.10g", data.double_value));
 }
 
-/* The members as the recorded events have them. */
+/* The members as the recorded events have them; country_name is for SMTPeter's countryname. */
 static const struct {
 	const char *name;
 	const char *path[5];
 } members[] = {
         {"country", {"country", "iso_code", NULL}},
+        {"country_name", {"country", "names", "en", NULL}},
         {"region", {"subdivisions", "0", "iso_code", NULL}},
         {"city", {"city", "names", "en", NULL}},
         {"postal_code", {"postal", "code", NULL}},
@@ -82,6 +84,8 @@ static void add_place(GString *out, MMDB_entry_s *entry)
 	add_degrees(out, entry, "longitude");
 }
 
+#define MAPPED "::ffff:" /* RFC 4291, 2.5.5.2 */
+
 /* Only a numeric address: MMDB_lookup_string would ask the resolver for nothing else either, but
  * through getaddrinfo. */
 static bool parse_address(struct slice address, struct sockaddr_storage *parsed)
@@ -94,7 +98,11 @@ static bool parse_address(struct slice address, struct sockaddr_storage *parsed)
 	if (text == NULL)
 		return false;
 	parsed->ss_family = AF_INET;
-	if (inet_pton(AF_INET, text, &four->sin_addr) == 1)
+	/* As a socket for both families writes the address of a client that came by IPv4. */
+	const char *bare = g_ascii_strncasecmp(text, MAPPED, strlen(MAPPED)) == 0
+	                           ? text + strlen(MAPPED)
+	                           : text;
+	if (inet_pton(AF_INET, bare, &four->sin_addr) == 1)
 		return true;
 	parsed->ss_family = AF_INET6;
 	return inet_pton(AF_INET6, text, &six->sin6_addr) == 1;

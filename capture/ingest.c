@@ -1,6 +1,7 @@
 #include "capture/ingest.h"
 
 #include <errno.h>
+#include <nettle/sha2.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <time.h>
@@ -46,7 +47,7 @@ struct validation {
 	size_t step_bytes;              /* of their lines */
 	GString *rest;                  /* a line whose end has not come yet */
 	GString *scratch;
-	crypto_hash_sha256_state hash;
+	struct sha256_ctx hash;
 	uint64_t lines;       /* so far */
 	uint64_t events;      /* lines that are not blank */
 	uint64_t resumed;     /* lines that an earlier run has dealt with */
@@ -138,7 +139,7 @@ static int measure_piece(void *ctx, struct slice bytes, struct error *err)
 {
 	struct validation *v = ctx;
 
-	crypto_hash_sha256_update(&v->hash, (const unsigned char *)bytes.p, bytes.n);
+	sha256_update(&v->hash, bytes.n, (const uint8_t *)bytes.p);
 	return take_lines(v, bytes, count_line, err);
 }
 
@@ -146,7 +147,7 @@ static int measure(struct validation *v, struct error *err)
 {
 	const struct slice packed = slice_make(v->batch.bytes->str, v->batch.bytes->len);
 
-	crypto_hash_sha256_init(&v->hash);
+	sha256_init(&v->hash);
 	if (gunzip(packed, INGEST_INFLATED_MAX, measure_piece, v, err) < 0)
 		return -1;
 	return last_line(v, count_line, err);
@@ -369,14 +370,14 @@ static int validate_lines(struct validation *v, struct error *err)
 	uint64_t duplicates = 0;
 	struct error why = {0};
 
-	_Static_assert(INGEST_DIGEST_SIZE == crypto_hash_sha256_BYTES, "SHA-256");
+	_Static_assert(INGEST_DIGEST_SIZE == SHA256_DIGEST_SIZE, "SHA-256");
 	if (measure(v, &why) < 0) {
 		tell(v->ingest, false, v->id, why.text);
 		return finish(v, "decompress", 0, SLICE_NONE, err);
 	}
 	if (v->events == 0)
 		return finish(v, "empty_batch", 0, SLICE_NONE, err);
-	crypto_hash_sha256_final(&v->hash, digest);
+	sha256_digest(&v->hash, sizeof(digest), digest);
 	int resumed = resume(v, err);
 	int seen = resumed == 0 ? store_ingest_seen(v->ingest->store, digested,
 	                                  slice_str(v->batch.scope), &duplicates, err)

@@ -6,6 +6,7 @@
 #include "capture/letterhead.h"
 #include "capture/original.h"
 #include "event/catalogue.h"
+#include "event/ingest_check.h"
 #include "event/json.h"
 #include "mime/headers.h"
 #include "mime/report.h"
@@ -281,6 +282,20 @@ static void copy_original(struct making *making)
 			making->event.field[field] = from->field[field];
 }
 
+/* What a report is about went out by SMTP and the report came in by it, where the original does not
+ * say otherwise. */
+static void put_methods(struct making *making)
+{
+	static const enum field fields[] = {FIELD_RECV_METHOD, FIELD_DELV_METHOD};
+	const struct slice *known = making->original.event.field;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+		if ((ingest_flags(making->event.type, fields[i]) & INGEST_REQUIRED) != 0)
+			making->event.field[fields[i]] =
+			        making->original.found && known[fields[i]].n > 0 ? known[fields[i]]
+			                                                         : SLICE("esmtp");
+}
+
 /* Where the original is known, its recipient is the one that we wrote to. */
 static void put_recipient(struct making *making)
 {
@@ -487,6 +502,7 @@ static int make(
 	if (is_known_bounce(making))
 		return 0;
 	copy_original(making);
+	put_methods(making);
 	put_recipient(making);
 	put_returned(making);
 	kinds[kind].put(making);

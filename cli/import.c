@@ -20,7 +20,7 @@
 #define FLUSH_TIMEOUT (10 * 60 * 1000)
 
 struct import_options {
-	const char *zone, *node, *instance;
+	struct input_options input;
 	int keep_days; /* -1 = keep all */
 	gboolean quiet;
 };
@@ -91,9 +91,9 @@ static int import_direct(struct importer *importer, const char *path, struct err
 	const struct import_options *options = importer->options;
 	g_autofree char *name = import_name(path);
 	struct input *input = input_open(path, err);
-	const struct line_reader_config reader = {.node = options->node,
-	        .instance = options->instance,
-	        .zone = options->zone,
+	const struct line_reader_config reader = {.node = options->input.node,
+	        .instance = options->input.instance,
+	        .zone = options->input.zone,
 	        .not_after = history_not_after(path)};
 
 	int done = 1;
@@ -267,7 +267,9 @@ static int import_meet_daemon(
 /* The daemon reads lines by its own configuration: what it cannot be told must not be lost. */
 static int import_can_hand_over(const struct import_options *options, struct error *err)
 {
-	if (options->zone == NULL && options->node == NULL && options->instance == NULL &&
+	const struct input_options *input = &options->input;
+
+	if (input->zone == NULL && input->node == NULL && input->instance == NULL &&
 	        options->keep_days < 0)
 		return 0;
 	return error_set(err, "postwaked holds the store and reads the lines by its own "
@@ -360,7 +362,6 @@ static void import_warn(struct importer *importer, struct cli *cli)
 
 int cli_import(struct cli *cli, int argc, char **argv)
 {
-	g_autofree char *zone = NULL, *node = NULL, *instance = NULL;
 	struct import_options options = {.keep_days = -1};
 	struct importer importer = {.options = &options};
 	g_autoptr(GPtrArray) paths = g_ptr_array_new();
@@ -368,11 +369,7 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	const GOptionEntry entries[] = {
 	        {"keep-days", 0, 0, G_OPTION_ARG_INT, &options.keep_days,
 	                "leave out what is older than today and N days (default: keep all)", "N"},
-	        {"zone", 0, 0, G_OPTION_ARG_STRING, &zone, "time zone of the stamps", "NAME"},
-	        {"node", 0, 0, G_OPTION_ARG_STRING, &node, "node name (default: host of the line)",
-	                "NAME"},
-	        {"instance", 0, 0, G_OPTION_ARG_STRING, &instance, "name of the MTA instance",
-	                "NAME"},
+	        INPUT_OPTIONS(options.input),
 	        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options.quiet, "no progress, no summary",
 	                NULL},
 	        {NULL}};
@@ -382,11 +379,10 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	            "log again, from whatever copy, adds nothing.",
 	            &argc, &argv))
 		return CLI_FAILED;
-	if (argc < 2)
+	if (argc < 2) {
+		input_options_clear(&options.input);
 		return cli_fail("import needs a FILE (see --help)");
-	options.zone = zone;
-	options.node = node;
-	options.instance = instance;
+	}
 	for (int i = 1; i < argc; i++)
 		g_ptr_array_add(paths, argv[i]);
 	history_sort(paths);
@@ -401,6 +397,7 @@ int cli_import(struct cli *cli, int argc, char **argv)
 	classifier_free(&importer.classifier);
 	domains_free(&importer.inbound);
 	store_close(&importer.store);
+	input_options_clear(&options.input);
 	if (err.set)
 		return cli_fail("%s", err.text);
 	if (importer.damaged)

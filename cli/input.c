@@ -10,6 +10,13 @@ struct input {
 	bool given; /* `line` holds an entry that was not asked for yet */
 };
 
+void input_options_clear(struct input_options *options)
+{
+	g_free(options->zone);
+	g_free(options->node);
+	g_free(options->instance);
+}
+
 /* Takes one entry at a time: the second is refused and comes again. */
 static int input_entry(void *ctx, const struct syslog_line *entry, gboolean again)
 {

@@ -4,6 +4,20 @@
 
 #include "logtail/history.h"
 
+/* How the lines of a log are read: options of both. */
+struct input_options {
+	char *zone, *node, *instance; /* g_free; NULL = not given */
+};
+#define INPUT_OPTIONS(options) \
+	{"zone", 0, 0, G_OPTION_ARG_STRING, &(options).zone, "time zone of the stamps", "NAME"}, \
+	        {"node", 0, 0, G_OPTION_ARG_STRING, &(options).node, \
+	                "node name (default: host of the line)", "NAME"}, \
+	{ \
+		"instance", 0, 0, G_OPTION_ARG_STRING, &(options).instance, \
+		        "name of the MTA instance", "NAME" \
+	}
+void input_options_clear(struct input_options *options);
+
 struct input;
 
 /* "-" is the standard input; a name that ends in ".journal" or is a directory is a journal, whose

@@ -154,8 +154,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 {
 	struct trace_config trace = {.log_followed = true};
 	gboolean attempts = FALSE, mail = FALSE, explain = FALSE;
-	g_autofree char *relays = NULL, *zone = NULL, *node = NULL, *instance = NULL;
-	g_autofree char *domains = NULL;
+	g_autofree char *relays = NULL, *domains = NULL;
+	struct input_options input = {0};
 	struct domains *inbound = NULL;
 	struct classifier *classifier = NULL;
 	struct error err = {0};
@@ -166,11 +166,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	                "content filters whose hops join one message (IP:PORT…)", "LIST"},
 	        {"relay-domains", 0, 0, G_OPTION_ARG_STRING, &domains,
 	                "mail for these domains is inbound (as in postwake.conf)", "LIST"},
-	        {"zone", 0, 0, G_OPTION_ARG_STRING, &zone, "time zone of the stamps", "NAME"},
-	        {"node", 0, 0, G_OPTION_ARG_STRING, &node, "node name (default: host of the line)",
-	                "NAME"},
-	        {"instance", 0, 0, G_OPTION_ARG_STRING, &instance, "name of the MTA instance",
-	                "NAME"},
+	        INPUT_OPTIONS(input),
 	        {"mail", 0, 0, G_OPTION_ARG_NONE, &mail,
 	                "each FILE is one mail: what a bounce, complaint or unsubscribe mail means",
 	                NULL},
@@ -182,8 +178,10 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	            "FILE may be compressed (gz, bz2, xz, zst); - is the standard input.", &argc,
 	            &argv))
 		return CLI_FAILED;
-	if (argc < 2)
+	if (argc < 2) {
+		input_options_clear(&input);
 		return cli_fail("parse needs a FILE (see --help)");
+	}
 	const struct config *config = cli->config_path != NULL ? cli_config(cli, &err) : NULL;
 	trace.attempts = attempts;
 	if (config != NULL)
@@ -194,12 +192,14 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 		domains = g_strdup(config->relay_domains);
 	if (!err.set && cli_inbound(domains, &inbound, &err) == 0)
 		trace.inbound = inbound;
-	const struct line_reader_config reader = {.zone = zone, .node = node, .instance = instance};
+	const struct line_reader_config reader = {
+	        .zone = input.zone, .node = input.node, .instance = input.instance};
 	int status = CLI_FAILED;
 	if (!err.set)
 		status = mail ? parse_mails(config, classifier, argv + 1, explain, &err)
 		              : parse_files(&trace, &reader, argv + 1, &err);
 	classifier_free(&classifier);
 	domains_free(&inbound);
+	input_options_clear(&input);
 	return err.set ? cli_fail("%s", err.text) : status;
 }

@@ -34,6 +34,22 @@ static void status_days(const json_t *results)
 	putchar('\n');
 }
 
+static double status_ms(const json_t *object, const char *name)
+{
+	return (double)status_int(object, name) / 1e3;
+}
+
+static void status_commits(const json_t *results)
+{
+	const json_t *commits = json_object_get(results, "commits");
+
+	if (status_int(commits, "measured") > 0)
+		printf("%-10s %.1f ms, 99 of 100 within %.1f, longest %.1f, of the last "
+		       "%" G_GINT64_FORMAT "\n",
+		        "commits", status_ms(commits, "p50_us"), status_ms(commits, "p99_us"),
+		        status_ms(commits, "longest_us"), status_int(commits, "measured"));
+}
+
 static void status_ledger(const json_t *results)
 {
 	const json_t *source;
@@ -126,6 +142,7 @@ static void status_print(const json_t *results)
 	status_text("store", client_text(results, "store"));
 	status_text("started", client_text(results, "started"));
 	status_days(results);
+	status_commits(results);
 	status_troubles(results);
 	status_damage(results);
 	status_ledger(results);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,10 @@
 /* Seconds that a stop may take before the process ends as it is (nothing is lost: positions lag).
  */
 #define STOP_SECONDS 15
+
+/* Where nothing else is said, glibc keeps what it thinks will be asked for again: after a thousand
+ * searches of all kinds 78 MB instead of 28. */
+#define MEMORY_KEPT (1 << 20) /* bytes, at the top of each heap; larger blocks go back at once */
 
 struct daemon {
 	struct config *config;
@@ -81,6 +86,20 @@ static void daemon_notice(void *ctx, const char *text)
 	log_error("store", "%s", text);
 }
 
+static void daemon_pace(const struct daemon *d, GString *out)
+{
+	struct store_pace pace;
+
+	capture_pace(d->capture, &pace);
+	json_key(out, "commits");
+	g_string_append_c(out, '{');
+	json_member_int(out, "measured", pace.commits);
+	json_member_int(out, "p50_us", pace.p50);
+	json_member_int(out, "p99_us", pace.p99);
+	json_member_int(out, "longest_us", pace.longest);
+	g_string_append_c(out, '}');
+}
+
 static void daemon_status(void *ctx, GString *out)
 {
 	struct daemon *d = ctx;
@@ -96,6 +115,7 @@ static void daemon_status(void *ctx, GString *out)
 	if (d->trouble.set)
 		json_member(out, "store_trouble", slice_str(d->trouble.text));
 	g_mutex_unlock(&d->lock);
+	daemon_pace(d, out);
 	if (d->sources != NULL)
 		sources_status(d->sources, out);
 }
@@ -374,6 +394,8 @@ int main(int argc, char **argv)
 	sigset_t signals;
 
 	setlocale(LC_CTYPE, "");
+	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+	mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);
 	int ended = daemon_options(argc, argv, &path);
 	if (ended >= 0)
 		return ended;

@@ -10,6 +10,9 @@
 #include "upload/uploader.h"
 
 #define CLEAN_MS 5000 /* a store that is stuck does not hold the start up longer */
+/* A batch is no larger than what the bandwidth sends in this time: servers, and what stands before
+ * them, give a request some time only. */
+#define REQUEST_SECONDS 20
 
 struct upload {
 	const char *name;
@@ -108,6 +111,8 @@ static int upload_start(struct uploads *uploads, const struct config *config,
 
 	if (upload_rules(c, &upload.rules, err) == 0) {
 		settings.rules = upload.rules;
+		settings.rules.bytes =
+		        MIN((uint64_t)settings.bandwidth * REQUEST_SECONDS, CUT_BYTES);
 		upload.uploader = uploader_start(store, writer, &settings, err);
 	}
 	g_array_append_val(uploads->list, upload);

@@ -246,14 +246,14 @@ static void sample_field(struct event *event, enum field field)
 
 void catalogue_sample(struct event *event, enum event_type type)
 {
-	*event = (struct event){.type = type};
+	*event = (struct event){.type = type, .id = EVENT_NO_ID};
 	for (int i = 0; i < FIELDS; i++)
 		sample_field(event, (enum field)i);
 }
 
 static void sample_event(struct event *event, enum event_type type, enum api_generation generation)
 {
-	*event = (struct event){.type = type};
+	*event = (struct event){.type = type, .id = EVENT_NO_ID};
 	for (int i = 0; i < FIELDS; i++)
 		if (event_documents(type, (enum field)i, generation))
 			sample_field(event, (enum field)i);

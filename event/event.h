@@ -26,6 +26,9 @@ enum field {
 	FIELDS
 };
 
+#define EVENT_ID_MAX INT64_MAX
+#define EVENT_NO_ID UINT64_MAX /* of an event that was not given one */
+
 /* An event owns none of its bytes: slices point to what the maker of the event holds.
  *
  * Fields hold text as it stands between the quotes of JSON before escaping (UTF-8 or raw bytes;
@@ -34,7 +37,7 @@ enum field {
  * stay absent: the members below hold them. */
 struct event {
 	enum event_type type;
-	uint64_t id;      /* event_id: content hash, 1 to 2^63-1; 0 = not made yet */
+	uint64_t id;      /* event_id, up to EVENT_ID_MAX; ours is a content hash from 1 up */
 	int64_t time;     /* ms; when it happened */
 	int64_t injected; /* ms; when the message entered the MTA; 0 = unknown */
 	uint64_t row;     /* row id of the store: ms << 16 | order; 0 outside the store */

@@ -41,7 +41,7 @@ static bool is_there(const struct event *event, enum field field)
 	case FIELD_TYPE:
 		return true;
 	case FIELD_EVENT_ID:
-		return event->id != 0;
+		return event->id != EVENT_NO_ID;
 	case FIELD_TIMESTAMP:
 		return event->time > 0;
 	case FIELD_INJECTION_TIME:
@@ -59,15 +59,22 @@ static int check_pair(const struct event *event, enum field has, enum field lack
 	return is_there(event, has) && !is_there(event, lacks) ? error_set(err, "%s", message) : 0;
 }
 
+static int check_fields(const struct event *event, const guint64 set[2], struct error *err)
+{
+	for (int i = 0; i < FIELDS; i++)
+		if (has_bit(set, (enum field)i) && !is_there(event, (enum field)i))
+			return error_set(err, "Missing %s on event of type %s",
+			        field_catalogue[i].ingest_name,
+			        event_catalogue[event->type].ingest_type);
+	return 0;
+}
+
 int ingest_check(const struct event *event, struct error *err)
 {
 	const char *name = event_catalogue[event->type].ingest_type;
 
-	for (int i = 0; i < FIELDS; i++)
-		if (has_bit(needs[event->type].must, (enum field)i) &&
-		        !is_there(event, (enum field)i))
-			return error_set(err, "Missing %s on event of type %s",
-			        field_catalogue[i].ingest_name, name);
+	if (check_fields(event, needs[event->type].must, err) < 0)
+		return -1;
 	if (needs[event->type].method == ONE_METHOD && !is_there(event, FIELD_RECV_METHOD) &&
 	        !is_there(event, FIELD_DELV_METHOD))
 		return error_set(
@@ -77,4 +84,12 @@ int ingest_check(const struct event *event, struct error *err)
 		return -1;
 	return check_pair(event, FIELD_RCPT_DOMAIN, FIELD_RCPT_HASH,
 	        "Missing rcpt_hash on event with rcpt_domain", err);
+}
+
+int ingest_check_documented(const struct event *event, struct error *err)
+{
+	return ingest_check(event, err) < 0 ||
+	                       check_fields(event, needs[event->type].required, err) < 0
+	               ? -1
+	               : 0;
 }

@@ -17,4 +17,7 @@ unsigned ingest_flags(enum event_type type, enum field field);
  * field that is missing. Empty text counts as missing. */
 int ingest_check(const struct event *event, struct error *err);
 
+/* The same, and whether all is there that documentation calls required. */
+int ingest_check_documented(const struct event *event, struct error *err);
+
 #endif

@@ -226,8 +226,8 @@ static int read_event_id(struct reading *r, const json_t *value)
 	guint64 id;
 
 	if (digits == NULL || strlen(digits) != text.n || json_is_boolean(value) ||
-	        !g_ascii_string_to_unsigned(digits, 10, 1, G_MAXINT64, &id, NULL))
-		return wrong(r, "a decimal number from 1 to 9223372036854775807");
+	        !g_ascii_string_to_unsigned(digits, 10, 0, EVENT_ID_MAX, &id, NULL))
+		return wrong(r, "a decimal number from 0 to 9223372036854775807");
 	r->line->event.id = id;
 	return 0;
 }
@@ -373,17 +373,39 @@ static void derive_all(struct reading *r)
 	derive(r, FIELD_SENDING_DOMAIN, domain_of(field[FIELD_FRIENDLY_FROM]));
 }
 
+/* ---- the line ---- */
+
+/* In words of our own: those of jansson name its options and quote what follows. */
+static int not_json(const json_error_t *error, struct error *err)
+{
+	static const char *const texts[] = {
+	        [json_error_stack_overflow] = "objects and arrays stand too deep in each other",
+	        [json_error_invalid_utf8] = "no UTF-8",
+	        [json_error_premature_end_of_input] = "it ends too early",
+	        [json_error_end_of_input_expected] = "something follows the object",
+	        [json_error_null_character] = "a string holds the character NUL",
+	        [json_error_null_byte_in_key] = "a name holds the character NUL",
+	        [json_error_numeric_overflow] = "a number is too large",
+	};
+	enum json_error_code code = json_error_code(error);
+	const char *text = (size_t)code < G_N_ELEMENTS(texts) ? texts[code] : NULL;
+
+	return error_set(err, "The line is not JSON: at column %d: %s", MAX(error->column, 1),
+	        text != NULL ? text : "what stands here is not allowed");
+}
+
 int ingest_read(struct slice text, struct ingest_line *line_r, struct error *err)
 {
 	struct reading r = {.line = line_r, .err = err};
 	json_error_t error;
 
-	*line_r = (struct ingest_line){.texts = g_ptr_array_new_with_free_func(g_free)};
+	*line_r = (struct ingest_line){
+	        .event.id = EVENT_NO_ID, .texts = g_ptr_array_new_with_free_func(g_free)};
 	if (text.n > INGEST_LINE_MAX)
 		return error_set(err, "The line is longer than %d bytes", INGEST_LINE_MAX);
 	json_t *root = json_loadb(text.p != NULL ? text.p : "", text.n, JSON_DECODE_ANY, &error);
 	if (root == NULL)
-		return error_set(err, "The line is not JSON: %s", error.text);
+		return not_json(&error, err);
 	line_r->json = root;
 	if (read_line(&r, root) < 0)
 		return -1;

@@ -34,7 +34,7 @@ bool ingest_write(GString *out, const struct event *event, enum ingest_form form
 	g_string_append(out, info->ingest_wrapper);
 	g_string_append(out, "\":{");
 	json_member(out, field_catalogue[FIELD_TYPE].ingest_name, slice_str(info->ingest_type));
-	if (event->id != 0) {
+	if (event->id != EVENT_NO_ID) {
 		json_key(out, field_catalogue[FIELD_EVENT_ID].ingest_name);
 		json_event_value(out, event, FIELD_EVENT_ID, API_EVENTS);
 	}

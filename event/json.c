@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/visible.h"
 #include "event/json_geo.h"
+#include "event/json_maps.h"
 
 /* Room for n more bytes and the final NUL; the caller writes at the returned place and then sets
  * out->len by json_end. g_string_append for each piece would cost more than the piece. */
@@ -284,7 +285,7 @@ static bool json_member_value(
 		json_quote(out, slice_str(event_catalogue[event->type].name));
 		return true;
 	case FIELD_EVENT_ID:
-		if (event->id == 0)
+		if (event->id == EVENT_NO_ID)
 			return false;
 		g_string_append_c(out, '"');
 		json_int(out, (gint64)event->id);
@@ -326,6 +327,9 @@ static void json_field_text(
 	case FIELD_JSON_OBJECT:
 		if (field == FIELD_GEO_IP && generation != API_WEBHOOK && json_is(text, '{', '}'))
 			json_geo(out, text, generation == API_EVENTS);
+		else if (field == FIELD_RCPT_META && generation == API_V1 &&
+		         json_is(text, '{', '}'))
+			json_maps(out, text);
 		else
 			json_text(out, text, '{', '}');
 		break;
@@ -386,7 +390,7 @@ void json_event(GString *out, const struct event *event, enum api_generation gen
 {
 	g_string_append(out, "{\"type\":");
 	json_member_value(out, event, FIELD_TYPE, generation);
-	if (event->id != 0)
+	if (event->id != EVENT_NO_ID)
 		json_event_member(out, event, FIELD_EVENT_ID, generation);
 	json_event_member(out, event, FIELD_TIMESTAMP, generation);
 	if (event->injected != 0)

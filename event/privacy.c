@@ -1,7 +1,9 @@
 #include "event/privacy.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
+#include "base/digest.h"
 #include "event/catalogue.h"
 
 #define SECRETS_MAX 12
@@ -10,13 +12,18 @@
 #define FORMS_MAX 320   /* longest secret that is looked for: no address is longer */
 #define DECODE_ROUNDS 3 /* "%252E" is a coding of a coding */
 #define HIDDEN "..."
+#define NUMBER_MAX 12 /* digits of sizes and times */
+#define ID_LENGTH 20  /* of a message_id, hexadecimal digits */
 
 enum privacy {
 	PRIVACY_SEARCH,
 	PRIVACY_DROP,
 	PRIVACY_KEEP,
 	PRIVACY_WORDS,
+	PRIVACY_TERM,
 	PRIVACY_NAME,
+	PRIVACY_ID,
+	PRIVACY_URL,
 	PRIVACY_HOST
 };
 
@@ -195,9 +202,19 @@ static size_t decode_percent(struct slice text, int *byte_r)
 	return text.p[0] == '%' ? decode_digits(text, 1, byte_r) : 0;
 }
 
+/* Quoted-printable: a byte, or the end of a line that goes on. */
 static size_t decode_equals(struct slice text, int *byte_r)
 {
-	return text.p[0] == '=' ? decode_digits(text, 1, byte_r) : 0;
+	size_t n = 1;
+
+	if (text.p[0] != '=')
+		return 0;
+	while (n < text.n && (text.p[n] == '\r' || text.p[n] == '\n'))
+		n++;
+	if (n == 1)
+		return decode_digits(text, 1, byte_r);
+	*byte_r = -1;
+	return n;
 }
 
 /* "\u002e", "\x2e", "\." */
@@ -274,6 +291,20 @@ static size_t decode_break(struct slice text, int *byte_r)
 	return n;
 }
 
+/* Any of them: a text may be coded in part, and the parts in different ways. */
+static size_t decode_mixed(struct slice text, int *byte_r)
+{
+	static decode_one *const decoders[] = {
+	        decode_percent, decode_equals, decode_backslash, decode_entity, decode_break};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(decoders); i++) {
+		size_t n = decoders[i](text, byte_r);
+		if (n > 0)
+			return n;
+	}
+	return 0;
+}
+
 /* Decodes in place, once; false where there is nothing to decode. */
 static bool decode(GString *work, decode_one *decoder)
 {
@@ -302,40 +333,84 @@ static bool holds_decoded(struct hiding *h, struct slice text, decode_one *decod
 	return false;
 }
 
-static bool holds_hex(GString *work, struct slice text, struct slice secret)
+/* Whether a secret stands anywhere in what was decoded: there a few letters are no chance. */
+static bool holds_inside(struct hiding *h)
 {
-	static const char digits[] = "0123456789abcdef";
-	char coded[2 * FORMS_MAX];
-
-	for (size_t i = 0; i < secret.n; i++) {
-		coded[2 * i] = digits[(guint8)secret.p[i] >> 4];
-		coded[2 * i + 1] = digits[(guint8)secret.p[i] & 15];
-	}
-	g_string_truncate(work, 0);
-	g_string_append_len(work, text.p, (gssize)text.n);
-	g_string_ascii_down(work);
-	return slice_find(slice_make(work->str, work->len), slice_make(coded, 2 * secret.n)) >= 0;
+	g_string_ascii_down(h->work);
+	const struct slice lower = slice_make(h->work->str, h->work->len);
+	for (unsigned i = 0; i < h->secrets->n; i++)
+		if (h->secrets->text[i].n >= CODED_MIN &&
+		        slice_find(lower, h->secrets->text[i]) >= 0)
+			return true;
+	return false;
 }
 
-/* Base64 of a longer text that holds the secret holds one of three codings of it, by where it
- * starts; the characters at both ends depend on the neighbours and are not compared. */
-static bool holds_base64(GString *work, struct slice text, struct slice secret)
+/* The first bytes of a text that are all digits of a coding. */
+static size_t run_length(struct slice text, int (*digit)(char c))
 {
-	guchar padded[FORMS_MAX + 2] = {0};
+	size_t n = 0;
+
+	while (n < text.n && digit(text.p[n]) >= 0)
+		n++;
+	return n;
+}
+
+static int hex_digit(char c)
+{
+	return g_ascii_xdigit_value(c);
+}
+
+/* That of URLs has '-' and '_'. */
+static int base64_digit(char c)
+{
+	if (g_ascii_isupper(c))
+		return c - 'A';
+	if (g_ascii_islower(c))
+		return c - 'a' + 26;
+	if (g_ascii_isdigit(c))
+		return c - '0' + 52;
+	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Decodes a run of digits of so many bits each, whatever bytes that gives. */
+static void decode_run(GString *work, struct slice run, int (*digit)(char c), unsigned bits)
+{
+	guint32 held = 0;
+	unsigned n = 0;
 
 	g_string_truncate(work, 0);
-	for (size_t i = 0; i < text.n; i++) {
-		char c = text.p[i];
-		g_string_append_c(work, c == '-' ? '+' : c == '_' ? '/' : c);
+	for (size_t i = 0; i < run.n; i++) {
+		held = held << bits | (guint32)digit(run.p[i]);
+		n += bits;
+		if (n < 8)
+			continue;
+		n -= 8;
+		g_string_append_c(work, (char)(held >> n & 0xff));
 	}
-	for (size_t shift = 0; shift < 3; shift++) {
-		memcpy(padded + shift, secret.p, secret.n);
-		g_autofree char *coded = g_base64_encode(padded, shift + secret.n);
-		size_t first = shift == 0 ? 0 : shift + 1, bits = (shift + secret.n) * 8;
-		struct slice core = slice_make(coded + first, bits / 6 - first);
-		if (slice_find(slice_make(work->str, work->len), core) >= 0)
-			return true;
-	}
+}
+
+/* Hexadecimal digits and base64, from each place where a byte can begin: the secret may stand in
+ * the middle of what was coded, and behind letters that only look like digits. */
+static bool holds_digits(struct hiding *h, struct slice text)
+{
+	static const struct {
+		int (*digit)(char c);
+		unsigned bits, places;
+	} codings[] = {{hex_digit, 4, 2}, {base64_digit, 6, 4}};
+
+	for (size_t c = 0; c < G_N_ELEMENTS(codings); c++)
+		for (struct slice rest = text; rest.n > 0;) {
+			size_t n = run_length(rest, codings[c].digit);
+			for (unsigned at = 0; at < codings[c].places &&
+			                      (n - MIN(at, n)) * codings[c].bits >= CODED_MIN * 8;
+			        at++) {
+				decode_run(h->work, slice_make(rest.p + at, n - at),
+				        codings[c].digit, codings[c].bits);
+				if (holds_inside(h))
+					return true;
+			}
+			rest = slice_from(rest, MIN(n + 1, rest.n));
+		}
 	return false;
 }
 
@@ -346,24 +421,16 @@ static bool holds_coded(struct hiding *h, struct slice text)
 		decode_one *decoder;
 	} decoders[] = {{'%', decode_percent}, {'=', decode_equals}, {'\\', decode_backslash},
 	        {'&', decode_entity}, {'\n', decode_break}};
-	const struct secrets *s = h->secrets;
+	unsigned signs = 0;
 
-	for (size_t i = 0; i < G_N_ELEMENTS(decoders); i++)
-		if (slice_chr(text, decoders[i].sign) >= 0 &&
-		        holds_decoded(h, text, decoders[i].decoder))
-			return true;
-	for (unsigned i = 0; i < s->n; i++) {
-		if (s->raw[i].n < CODED_MIN)
+	for (size_t i = 0; i < G_N_ELEMENTS(decoders); i++) {
+		if (slice_chr(text, decoders[i].sign) < 0)
 			continue;
-		if (text.n >= s->raw[i].n * 4 / 3 &&
-		        (holds_base64(h->work, text, s->raw[i]) ||
-		                holds_base64(h->work, text, s->text[i])))
-			return true;
-		if (text.n >= s->raw[i].n * 2 && (holds_hex(h->work, text, s->raw[i]) ||
-		                                         holds_hex(h->work, text, s->text[i])))
+		signs++;
+		if (holds_decoded(h, text, decoders[i].decoder))
 			return true;
 	}
-	return false;
+	return (signs > 1 && holds_decoded(h, text, decode_mixed)) || holds_digits(h, text);
 }
 
 /* ---- hiding them ---- */
@@ -416,12 +483,55 @@ static bool is_json(enum field field)
 	return json == FIELD_JSON_OBJECT || json == FIELD_JSON_STRINGS;
 }
 
+/* An id that may not be told: another one in its place, the same for each event of the message. */
+static void hide_id(struct hiding *h, struct slice id)
+{
+	uint8_t digest[DIGEST_SIZE];
+
+	digest_of(id, digest);
+	for (unsigned i = 0; i < ID_LENGTH / 2; i++)
+		g_string_append_printf(h->arena, "%02x", digest[i]);
+}
+
+/* Of a link that may not be told: its server, if that may. */
+static void hide_url(struct hiding *h, struct slice url)
+{
+	ptrdiff_t start = slice_find(url, SLICE("://"));
+	size_t n = start < 0 ? url.n : (size_t)start + 3;
+
+	while (n < url.n && strchr("/?#", url.p[n]) == NULL)
+		n++;
+	struct slice server = slice_head(url, n);
+	g_string_truncate(h->work, 0);
+	g_string_append_len(h->work, server.p, (gssize)server.n);
+	g_string_ascii_down(h->work);
+	if (start >= 0 && !holds_plain(h->secrets, slice_make(h->work->str, h->work->len)) &&
+	        !holds_coded(h, server))
+		g_string_append_printf(h->arena, "%.*s/", SLICE_ARG(server));
+	g_string_append(h->arena, HIDDEN);
+}
+
+/* What stands where a field cannot be told: some must not be missing. False: nothing. */
+static bool put_substitute(struct hiding *h, struct slice text, enum privacy what)
+{
+	if (what == PRIVACY_ID)
+		hide_id(h, text);
+	else if (what == PRIVACY_URL)
+		hide_url(h, text);
+	else if (what == PRIVACY_TERM)
+		g_string_append(h->arena, HIDDEN);
+	else
+		return false;
+	return true;
+}
+
 /* A field that may hold a secret: as it is, changed, or gone. */
 static void hide_field(struct hiding *h, struct event *event, enum field field)
 {
 	struct slice text = event->field[field];
 	size_t at = h->arena->len;
-	bool words = privacy_of[field] == PRIVACY_WORDS;
+	enum privacy what = privacy_of[field];
+	bool words = what == PRIVACY_WORDS;
 
 	/* The person first: a quoted local part may hold spaces, which part words. */
 	append_hidden(h, text, words);
@@ -433,14 +543,15 @@ static void hide_field(struct hiding *h, struct event *event, enum field field)
 	}
 	struct slice hidden = slice_make(h->arena->str + at, h->arena->len - at);
 	bool same = slice_eq(hidden, event->field[field]);
-	if (holds_coded(h, hidden) || (!same && is_json(field))) {
+	if (holds_coded(h, hidden) || (!same && (is_json(field) || what == PRIVACY_ID))) {
+		g_string_truncate(h->arena, at);
+		same = !put_substitute(h, event->field[field], what);
 		event->field[field] = SLICE_NONE;
-		same = true;
 	}
 	if (same)
 		g_string_truncate(h->arena, at);
 	else
-		h->moved[field] = (struct moved){at, hidden.n, true};
+		h->moved[field] = (struct moved){at, h->arena->len - at, true};
 }
 
 /* An address of IP, with or without brackets and port. */
@@ -474,19 +585,37 @@ static bool is_told(const struct secrets *secrets, struct slice text)
 	return at >= 0 && slice_eq_case(slice_from(secrets->raw[0], (size_t)at + 1), text);
 }
 
+/* What says nothing of anybody, even where a local part is spelt the same. */
+static bool is_term(struct slice text)
+{
+	static const char *const terms[] = {"abuse", "archive", "auth-failure", "bcc", "cc",
+	        "discard", "dmarc", "esmtp", "false", "fraud", "lmtp", "local", "not-spam",
+	        "opt-out", "other", "pipe", "rest", "smtp", "true", "virtual", "virus"};
+	size_t digits = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(terms); i++)
+		if (slice_eq(text, slice_str(terms[i])))
+			return true;
+	while (digits < text.n && strchr("0123456789.-", text.p[digits]) != NULL)
+		digits++;
+	return digits == text.n && digits <= NUMBER_MAX;
+}
+
 static void hide(struct hiding *h, struct event *event, enum field field)
 {
 	enum privacy what = privacy_of[field];
 	struct slice text = event->field[field];
 
-	if (what == PRIVACY_KEEP || (what == PRIVACY_NAME && is_told(h->secrets, text)))
+	if (what == PRIVACY_KEEP || (what == PRIVACY_NAME && is_told(h->secrets, text)) ||
+	        (what == PRIVACY_TERM && is_term(text)))
 		return;
 	if (what == PRIVACY_DROP || (what == PRIVACY_HOST && !is_ip(text))) {
 		event->field[field] = SLICE_NONE;
 		return;
 	}
 	/* Identifiers of chance hold any few letters somewhere. */
-	h->secrets->part_min = what == PRIVACY_NAME ? SIZE_MAX : WORD_MIN;
+	bool name = what == PRIVACY_NAME || what == PRIVACY_ID || what == PRIVACY_TERM;
+	h->secrets->part_min = name ? SIZE_MAX : WORD_MIN;
 	if (what != PRIVACY_HOST)
 		hide_field(h, event, field);
 }

@@ -2,6 +2,8 @@
  * them. */
 #include "query/ingest.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "event/ingest_docs.h"
 #include "event/json.h"
@@ -87,18 +89,24 @@ static void answer_file(struct query_answer *answer_r, const char *id, GString *
 	query_answer_charge(answer_r);
 }
 
-/* The scope of a batch that is on the disk or in the table. */
-static bool find_scope(
-        const struct query_request *request, const char *id, GString *scope, struct error *err)
+/* Whether there is such a batch that the asker may see; *failed_r: its status record is an error,
+ * which names the file of refused lines whether there are any or not. */
+static bool find_batch(
+        const struct query_request *request, const char *id, bool *failed_r, struct error *err)
 {
 	g_autoptr(GString) bytes = g_string_new(NULL);
 	struct ingest_record record;
-	int found = store_ingest(request->store, slice_str(id), &record, bytes, err);
 
-	if (found == 1)
-		g_string_append_len(scope, record.scope.p, (gssize)record.scope.n);
-	return found == 1;
+	if (!spool_is_id(slice_str(id)) ||
+	        store_ingest(request->store, slice_str(id), &record, bytes, err) != 1 ||
+	        !may_see(request->access, record.scope))
+		return false;
+	*failed_r = record.error.p != NULL;
+	return true;
 }
+
+/* gzip of nothing (RFC 1952). */
+#define NO_LINES "\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0"
 
 void ingest_batch(const struct query_request *request, struct query_answer *answer_r)
 {
@@ -119,15 +127,17 @@ void ingest_batch(const struct query_request *request, struct query_answer *answ
 
 void ingest_failures(const struct query_request *request, struct query_answer *answer_r)
 {
-	g_autoptr(GString) scope = g_string_new(NULL);
 	GString *bytes = g_string_new(NULL);
 	struct error err = {0};
+	bool failed = false;
 	int found = 0;
 
-	if (spool_is_id(slice_str(request->tail)) &&
-	        find_scope(request, request->tail, scope, &err) &&
-	        may_see(request->access, slice_make(scope->str, scope->len)))
+	if (find_batch(request, request->tail, &failed, &err))
 		found = spool_read_failures(request->store, request->tail, bytes, &err);
+	if (found == 0 && failed) {
+		g_string_append_len(bytes, NO_LINES, sizeof(NO_LINES) - 1);
+		found = 1;
+	}
 	if (found == 1) {
 		answer_file(answer_r, request->tail, bytes);
 		return;
@@ -202,15 +212,36 @@ static void add_time(GString *out, const char *name, int64_t ms)
 	json_member(out, name, slice_make(text, clock_format(ms, CLOCK_ZULU, text)));
 }
 
-static void add_failure(GString *out, const struct ingest_record *record)
+/* A host and maybe a port, such as can stand in a URL. Clients on the UNIX socket may send its path
+ * instead. */
+static bool is_host(struct slice text)
 {
-	g_autofree char *href = g_strdup_printf(FAILURES_PATH "%.*s", SLICE_ARG(record->id));
+	for (size_t i = 0; i < text.n; i++)
+		if (!g_ascii_isalnum(text.p[i]) && strchr(".-_:[]", text.p[i]) == NULL)
+			return false;
+	return text.n > 0;
+}
 
+/* Absolute, as of the service: a URL that clients get without thinking. */
+static void add_href(GString *out, const struct query_request *request, struct slice id)
+{
+	g_autoptr(GString) href = g_string_new(NULL);
+
+	if (is_host(slice_str(request->host)))
+		g_string_append_printf(
+		        href, "%s://%s", request->tls ? "https" : "http", request->host);
+	g_string_append_printf(href, FAILURES_PATH "%.*s", SLICE_ARG(id));
+	json_member(out, "href", slice_make(href->str, href->len));
+}
+
+static void add_failure(
+        GString *out, const struct query_request *request, const struct ingest_record *record)
+{
 	json_member(out, "error_type", record->error);
 	json_member_int(out, "number_failed", (gint64)record->failed);
 	json_key(out, "retryable");
 	g_string_append(out, slice_eq(record->error, SLICE("system")) ? "true" : "false");
-	json_member(out, "href", slice_str(href));
+	add_href(out, request, record->id);
 }
 
 static void add_record(struct listing *listing, const struct ingest_record *record, int64_t account)
@@ -234,7 +265,7 @@ static void add_record(struct listing *listing, const struct ingest_record *reco
 	if (account >= 0)
 		json_member_int(out, "subaccount_id", account);
 	if (record->error.p != NULL)
-		add_failure(out, record);
+		add_failure(out, listing->request, record);
 	g_string_append_c(out, '}');
 }
 

@@ -52,22 +52,31 @@ static const struct uri_param *next_param(struct reading *r, const char *name, g
 		        &g_array_index(r->uri->params, struct uri_param, (*at)++);
 		if (param->bad_name || !slice_eq(param->name, slice_str(name)))
 			continue;
-		if (!param->bad_value)
+		if (param->bad_value)
+			faults_add(r->faults, param->name, param->value,
+			        "%s must be percent-encoded: a %% itself is written as %%25", name);
+		else if (slice_chr(param->value, '\0') >= 0)
+			faults_add(r->faults, param->name, param->value,
+			        "%s must not contain a NUL byte", name);
+		else
 			return param;
-		faults_add(r->faults, param->name, param->value,
-		        "%s must be percent-encoded: a %% itself is written as %%25", name);
 	}
 	return NULL;
 }
 
-/* The last value given; absent where there is none, or only an empty one. */
+/* The value of a parameter that is no list, given twice only if the same both times; absent where
+ * there is none. An empty one is one, too. */
 static struct slice once(struct reading *r, const char *name)
 {
 	const struct uri_param *param;
 	struct slice value = SLICE_NONE;
 
 	for (guint at = 0; (param = next_param(r, name, &at)) != NULL;)
-		value = param->value.n > 0 ? param->value : SLICE_NONE;
+		if (value.p != NULL && !slice_eq(value, param->value))
+			faults_add(r->faults, param->name, param->value,
+			        "%s must be given only once", name);
+		else
+			value = param->value;
 	return value;
 }
 
@@ -127,16 +136,11 @@ static void read_list(struct reading *r, enum ingest_list which, GString *out)
 
 static void read_delimiter(struct reading *r)
 {
-	const struct uri_param *param;
+	struct slice text = once(r, "delimiter");
 
-	r->delimiter = SLICE(",");
-	for (guint at = 0; (param = next_param(r, "delimiter", &at)) != NULL;) {
-		if (param->value.n == 0)
-			faults_add(r->faults, param->name, param->value,
-			        "delimiter must not be empty");
-		else
-			r->delimiter = param->value;
-	}
+	r->delimiter = text.n > 0 ? text : SLICE(",");
+	if (text.p != NULL && text.n == 0)
+		faults_add(r->faults, SLICE("delimiter"), text, "delimiter must not be empty");
 }
 
 /* YYYY-MM-DDTHH:MM with or without :SS and Z; always UTC. */

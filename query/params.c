@@ -388,7 +388,7 @@ static void read_cursor(struct reader *reader, const struct parameter *parameter
 	struct slice text = reader_once(reader, parameter->name);
 	struct message_query *query = reader->query;
 
-	if (text.n == 0 || slice_eq(text, SLICE("initial")))
+	if (text.p == NULL || slice_eq(text, SLICE("initial")))
 		return;
 	query->cursor_given = cursor_parse(text, &query->search.as_of, &query->search.before);
 	if (!query->cursor_given)

@@ -69,7 +69,8 @@ struct query_input {
 	const struct access *access; /* who asks; NULL = who may do everything */
 	struct slice body;
 	/* Headers; NULL = absent. */
-	const char *content_type, *content_encoding, *last_event_id;
+	const char *content_type, *content_encoding, *last_event_id, *host;
+	bool tls; /* it came over TLS */
 };
 
 /* An answer without end (Server-Sent Events). `more` appends what there is to tell by now, also

@@ -15,7 +15,8 @@ struct query_request {
 	const char *method;
 	struct slice body;
 	/* Headers; NULL = absent. */
-	const char *content_type, *content_encoding, *last_event_id;
+	const char *content_type, *content_encoding, *last_event_id, *host;
+	bool tls;
 	const char *tail; /* the segment that a "*" at the end of the route stands for, decoded */
 };
 

@@ -193,6 +193,8 @@ void query_answer_input(struct store *store, const struct query_config *config,
 	        .content_type = input->content_type,
 	        .content_encoding = input->content_encoding,
 	        .last_event_id = input->last_event_id,
+	        .host = input->host,
+	        .tls = input->tls,
 	        .tail = tail_text,
 	};
 	if (route != NULL)

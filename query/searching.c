@@ -6,11 +6,28 @@
 #include "event/json.h"
 #include "event/mailbox.h"
 
+/* Live results of v1 told the time a second time (contract, 1.2), in the form that the Events API
+ * then took for timestamp. */
+static void event_of_v1(GString *out, const struct event *event)
+{
+	struct event shown = *event;
+	char time[CLOCK_TEXT_MAX];
+
+	if (!event_has(event, FIELD_TDATE))
+		shown.field[FIELD_TDATE] =
+		        slice_make(time, clock_format(event->time, CLOCK_ZULU, time));
+	json_event(out, &shown, API_V1);
+}
+
 void searching_event(GString *out, const struct event *event, enum api_generation api)
 {
 	struct event shown;
 
-	if (api == API_V1 || !event_carries(event->type, FIELD_MAILBOX_PROVIDER, api)) {
+	if (api == API_V1) {
+		event_of_v1(out, event);
+		return;
+	}
+	if (!event_carries(event->type, FIELD_MAILBOX_PROVIDER, api)) {
 		json_event(out, event, api);
 		return;
 	}
@@ -48,12 +65,18 @@ static void answer_failure(struct searching *searching, const struct error *err)
 	struct faults faults = {0};
 
 	query_answer_clear(searching->answer);
-	if (err->number != ETIME) {
+	if (err->number == ETIME) {
+		faults_add(&faults, slice_str(scan), value,
+		        "%s takes too long in this window: narrow the window with from and to",
+		        scan);
+	} else if (err->number == EFBIG) {
+		g_autofree char *most = g_strdup_printf("%u", query->per_page);
+		faults_add(&faults, SLICE("per_page"), slice_str(most),
+		        "per_page is too large for events of this size: ask for fewer");
+	} else {
 		query_answer_error(searching->answer, 500, err->text);
 		return;
 	}
-	faults_add(&faults, slice_str(scan), value,
-	        "%s takes too long in this window: narrow the window with from and to", scan);
 	faults_answer(&faults, searching->answer);
 }
 

@@ -62,7 +62,7 @@ struct exchange {
 	struct access *narrowed;     /* … where it is made for this request alone */
 	struct key *key;             /* that it came with; NULL = none */
 	bool escape_colons;
-	const char *content_type, *content_encoding, *last_event_id;
+	const char *content_type, *content_encoding, *last_event_id, *host;
 	enum exchange_step step;
 	int64_t asked; /* connections_clock when it was queued */
 	struct query_answer answer;

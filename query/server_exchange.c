@@ -262,6 +262,7 @@ static void exchange_keep_headers(struct exchange *exchange)
 	exchange->content_type = exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE);
 	exchange->content_encoding = exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_ENCODING);
 	exchange->last_event_id = exchange_header(exchange, "Last-Event-ID");
+	exchange->host = exchange_header(exchange, MHD_HTTP_HEADER_HOST);
 }
 
 static enum MHD_Result exchange_begin_report(struct exchange *exchange)

@@ -80,6 +80,8 @@ static void run_query(struct exchange *exchange)
 	        .content_type = exchange->content_type,
 	        .content_encoding = exchange->content_encoding,
 	        .last_event_id = exchange->last_event_id,
+	        .host = exchange->host,
+	        .tls = exchange->tcp && server->tls != NULL,
 	};
 
 	config.escape_colons = exchange->escape_colons;

@@ -309,7 +309,7 @@ static void answer_events(
 	        search->from < search->to && store_mark(request->store) > 0
 	                ? store_search(request->store, search, add_record, &answering, &total, &err)
 	                : 0;
-	if (result < 0 && err.number == ETIME) {
+	if (result < 0 && (err.number == ETIME || err.number == EFBIG)) {
 		answer_failure(answer_r, "start", SLICE_NONE, err.text);
 	} else if (result < 0) {
 		query_answer_clear(answer_r);
@@ -324,16 +324,24 @@ static void answer_events(
 	g_array_unref(answering.ends);
 }
 
+/* The earliest: events that other programs told (an open of days later) may not know when the mail
+ * was sent. */
 static void note_time(void *ctx, const struct event *event)
 {
-	*(int64_t *)ctx = event->injected != 0 ? event->injected : event->time;
+	int64_t *sent = ctx, time = event->injected != 0 ? event->injected : event->time;
+
+	if (*sent == 0 || time < *sent)
+		*sent = time;
 }
 
 /* When a message was sent; 0 = it is not known here. */
 static int64_t time_sent(const struct query_request *request, const struct search *of)
 {
-	struct search search = {
-	        .to = INT64_MAX, .limit = 1, .no_total = true, .scope = &request->access->scope};
+	struct search search = {.to = INT64_MAX,
+	        .limit = SMTPETER_MOST,
+	        .no_total = true,
+	        .scope = &request->access->scope,
+	        .deadline_ms = request->config->scan_ms};
 	int64_t sent = 0;
 
 	search.values[SEARCH_MESSAGE] = of->values[SEARCH_MESSAGE];

@@ -43,7 +43,7 @@ static bool read_day(const struct uri *uri, const char *name, int64_t *day, stru
 {
 	struct slice text = params_text(uri, name, faults);
 
-	if (text.n == 0)
+	if (text.p == NULL)
 		return false;
 	if (parse_day(text, day))
 		return true;

@@ -5,7 +5,8 @@
 
 #include "query/searching.h"
 
-#define STREAM_STEP 500      /* events at a time */
+#define STREAM_STEP 500      /* events at a time … */
+#define STREAM_BYTES 1048576 /* … or as many as so many bytes hold */
 #define STREAM_STEP_MS 1000  /* time that looking for them may take at a time */
 #define STREAM_TELL_MS 10000 /* how long a client is not told how far a filter without match is */
 
@@ -127,6 +128,7 @@ void events_stream(const struct query_request *request, struct query_answer *ans
 	stream->scope.domains = (const char *const *)g_strdupv((char **)scope->domains);
 	stream->query.search.scope = &stream->scope;
 	stream->query.search.limit = STREAM_STEP;
+	stream->query.search.bytes = STREAM_BYTES;
 	stream->query.search.deadline_ms = STREAM_STEP_MS;
 	stream->query.search.as_of = 0;
 	begin(answer_r, stream);

@@ -112,10 +112,16 @@ static bool window_ordered(const struct moment *from, const struct moment *to)
 	return from->instant < to->instant;
 }
 
+/* As recorded: message-events began its messages with a capital, what came later with the name of
+ * the parameter (contract, 0.1). */
+static const struct texts {
+	const char *from, *to, *form;
+} texts[] = {{"From", "To", "YYYY-MM-DDTHH:mm"}, {"from", "to", "YYYY-MM-DDTHH:MM:SSZ"}};
+
 void window_read(
         const struct window_request *request, struct window *window_r, struct faults *faults)
 {
-	const char *form = request->events ? "YYYY-MM-DDTHH:MM:SSZ" : "YYYY-MM-DDTHH:mm";
+	const struct texts *text = &texts[request->events];
 	/* What happens within this second belongs to the default window of the Events API too. */
 	int64_t now = request->now + (request->events ? CLOCK_SECOND : 0);
 	struct moment from = {0}, to = {0};
@@ -126,13 +132,15 @@ void window_read(
 	                 window_bound(request, &first, window_r->from_text, &from);
 
 	if (!from_good && request->from.p != NULL)
-		faults_add(faults, SLICE("from"), request->from, "From must be in the format %s",
-		        form);
+		faults_add(faults, SLICE("from"), request->from, "%s must be in the format %s",
+		        text->from, text->form);
 	/* As recorded, a `to` that cannot be read is not after any `from` (contract, 0.1). */
 	if (from_good && request->from.p != NULL && !(to_good && window_ordered(&from, &to)))
-		faults_add(faults, SLICE("from"), request->from, "From must be before to");
+		faults_add(
+		        faults, SLICE("from"), request->from, "%s must be before to", text->from);
 	if (!to_good)
-		faults_add(faults, SLICE("to"), request->to, "To must be in the format %s", form);
+		faults_add(faults, SLICE("to"), request->to, "%s must be in the format %s",
+		        text->to, text->form);
 	window_r->from = CLAMP(from.instant, WINDOW_MIN, WINDOW_MAX);
 	window_r->to = CLAMP(to.end, WINDOW_MIN, WINDOW_MAX);
 }

@@ -4,6 +4,7 @@
 #include "store/search.h"
 
 #define DEFAULT_LIMIT 1000
+#define DEFAULT_BYTES (32 * 1024 * 1024)
 #define DEFAULT_DEADLINE_MS 10000
 #define LOOK_EVERY 256 /* rows between two looks at the clock */
 
@@ -20,6 +21,7 @@ struct arriving {
 	struct match *match;
 	uint64_t since, mark;
 	unsigned limit;
+	size_t bytes;
 	GArray *spans;
 	struct results results;
 	uint64_t next;
@@ -78,13 +80,18 @@ static gint by_arrival(gconstpointer x, gconstpointer y)
 	return (a->first > b->first) - (a->first < b->first);
 }
 
+static bool full(const struct arriving *a)
+{
+	return a->results.at->len >= a->limit || a->results.bytes->len >= a->bytes;
+}
+
 /* Whether to stop before the next row. Some rows are read in any case, so that whoever comes again
  * gets on. */
 static bool enough(struct arriving *a)
 {
 	if (++a->rows % LOOK_EVERY == 0)
 		a->late = g_get_monotonic_time() > a->deadline;
-	return a->late || a->results.at->len >= a->limit;
+	return a->late || full(a);
 }
 
 /* The matches among the rows of a commit; within it rows ascend as arrival numbers do. */
@@ -141,10 +148,10 @@ static int read_arrivals(struct arriving *a)
 			return -1;
 	}
 	g_array_sort(a->spans, by_arrival);
-	for (guint i = 0; i < a->spans->len && !a->late && a->results.at->len < a->limit; i++)
+	for (guint i = 0; i < a->spans->len && !a->late && !full(a); i++)
 		if (read_span(a, &g_array_index(a->spans, struct span, i)) < 0)
 			return -1;
-	if (!a->late && a->results.at->len < a->limit)
+	if (!a->late && !full(a))
 		a->next = a->mark;
 	return 0;
 }
@@ -158,6 +165,7 @@ int store_arrivals(struct store *store, const struct search *search, uint64_t si
 	        .since = since,
 	        .mark = store_mark(store),
 	        .limit = search->limit > 0 ? search->limit : DEFAULT_LIMIT,
+	        .bytes = search->bytes > 0 ? search->bytes : DEFAULT_BYTES,
 	        .next = since,
 	        .err = err,
 	};

@@ -59,6 +59,7 @@ enum batch_op_kind {
 	OP_ADD_FAILURE,
 	OP_TRIM_OUTBOX,
 	OP_TRIM_FAILURES,
+	OP_DROP_FAILURE,
 	BATCH_OPS
 };
 

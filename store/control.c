@@ -78,6 +78,8 @@ static const char *const statements[WRITE_STATEMENTS] = {
                 "VALUES (?1, ?2, ?3, ?4, ?5)",
         [RUN_OP + OP_TRIM_OUTBOX] = "DELETE FROM outbox WHERE created < ?1",
         [RUN_OP + OP_TRIM_FAILURES] = "DELETE FROM outbox_failure WHERE time < ?1",
+        [RUN_OP + OP_DROP_FAILURE] = "DELETE FROM outbox_failure WHERE id = "
+                                     "(SELECT max(id) FROM outbox_failure) - ?1",
 };
 
 /* All of it is read at the start, so that nothing of it fails under the daemon. */

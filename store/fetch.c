@@ -7,8 +7,8 @@
 #include "store/record.h"
 #include "store/row.h"
 
-#define MAX_RESULTS (1 << 30) /* bytes of one answer */
-#define LOOK_EVERY 256        /* rows of a scan between two looks at the clock */
+#define MAX_RESULTS (128 << 20) /* bytes of the events of one answer */
+#define LOOK_EVERY 256          /* rows of a scan between two looks at the clock */
 
 void results_init(struct results *results)
 {

@@ -100,6 +100,9 @@ void store_batch_failure(struct store_batch *batch, const struct outbox_failure 
 	batch_op_number(batch, failure->time);
 	batch_op_text(batch, failure->cause);
 	batch_op_text(batch, failure->line);
+	/* Ids have no holes but at the old end. */
+	batch_op(batch, OP_DROP_FAILURE);
+	batch_op_number(batch, OUTBOX_FAILURES);
 }
 
 void store_batch_outbox_trim(struct store_batch *batch, int64_t time)

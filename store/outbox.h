@@ -26,6 +26,7 @@ enum outbox_state {
 extern const char *const outbox_state_names[OUTBOX_STATES];
 
 #define OUTBOX_DIR "outbox" /* in that of the store */
+#define OUTBOX_FAILURES 20000
 #define OUTBOX_ID_LEN 36
 #define OUTBOX_HASH_LEN 32
 
@@ -43,6 +44,7 @@ struct outbox_batch {
 	char *remote;
 	char *answer;
 	uint64_t succeeded, failed, duplicates;
+	unsigned fetches; /* of its failed events that failed; not in the row */
 };
 struct outbox_batch *outbox_batch_new(const char *destination);
 void outbox_batch_free(struct outbox_batch *batch);
@@ -73,6 +75,7 @@ struct outbox_failure {
 void store_batch_outbox(struct store_batch *batch, const struct outbox_batch *row);
 /* Puts the row of a destination as it is now. */
 void store_batch_destination(struct store_batch *batch, const struct outbox_destination *row);
+/* The newest OUTBOX_FAILURES of all are kept. */
 void store_batch_failure(struct store_batch *batch, const struct outbox_failure *failure);
 /* Forgets batches and failures from before `time` (ms). Their bytes go with the next sweep. */
 void store_batch_outbox_trim(struct store_batch *batch, int64_t time);

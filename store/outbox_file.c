@@ -1,11 +1,12 @@
 /* The bytes of batches: a file each. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "store/file.h"
 #include "store/outbox.h"
 #include "store/private.h"
@@ -71,7 +72,7 @@ int store_outbox_write(
 	if (rename(making, path) < 0)
 		return error_errno(err, errno, "cannot rename %s", making);
 	batch->bytes = bytes.n;
-	crypto_hash_sha256(batch->hash, (const unsigned char *)bytes.p, bytes.n);
+	digest_of(bytes, batch->hash);
 	return file_sync(dir, O_DIRECTORY, err);
 }
 
@@ -108,7 +109,7 @@ int store_outbox_read(
 	close(fd);
 	if (result < 0)
 		return -1;
-	crypto_hash_sha256(hash, bytes->data, bytes->len);
+	digest_of(slice_make((const char *)bytes->data, bytes->len), hash);
 	return memcmp(hash, batch->hash, sizeof(hash)) == 0;
 }
 

@@ -42,12 +42,13 @@ struct search {
 	/* Phrases of whole words (store/words.h), each a NULL-ended list of which one must occur;
 	 * NULL = no filter. */
 	const char *const *words[SEARCH_WORDS];
-	const char *const *tags;          /* all of them must be set; NULL = no filter */
-	uint64_t before;                  /* only rows with a smaller row id; 0 = no bound */
-	uint64_t offset;                  /* matches to skip */
-	unsigned limit;                   /* matches to return; 0 = only count */
-	bool no_total;                    /* spare the exact total */
-	int64_t deadline_ms;              /* time that a scan may take; 0 = 10 s */
+	const char *const *tags; /* all of them must be set; NULL = no filter */
+	uint64_t before;         /* only rows with a smaller row id; 0 = no bound */
+	uint64_t offset;         /* matches to skip */
+	unsigned limit;          /* matches to return; 0 = only count */
+	bool no_total;           /* spare the exact total */
+	size_t bytes;        /* store_arrivals: of events, after which it ends early; 0 = 32 MiB */
+	int64_t deadline_ms; /* time that a scan may take; 0 = 10 s */
 	const struct search_scope *scope; /* NULL = all */
 };
 
@@ -56,14 +57,15 @@ struct search {
 typedef void search_found(void *ctx, const struct event *event);
 
 /* 0; or -1 with *err, where number ETIME means: the filter is too broad for a scan, narrow the
- * window. *total_r counts all matches of the snapshot. */
+ * window; and EFBIG: the matches are too large together. *total_r counts all matches of the
+ * snapshot. */
 int store_search(struct store *store, struct search *search, search_found *found, void *ctx,
         uint64_t *total_r, struct error *err);
 
 /* Events with an arrival number above `since`, in arrival order, that match the filters of
  * `search` (offset, before and total do not apply). Returns through *next_r the arrival number to
- * go on from, which is below the mark when there may be more: after `limit` events, or when the
- * deadline has passed. 0, or -1 with *err. */
+ * go on from, which is below the mark when there may be more: after `limit` events or `bytes`, or
+ * when the deadline has passed. 0, or -1 with *err. */
 int store_arrivals(struct store *store, const struct search *search, uint64_t since,
         search_found *found, void *ctx, uint64_t *next_r, struct error *err);
 

@@ -15,19 +15,35 @@ struct words {
 	GPtrArray *phrases; /* of GString, as `spread` makes them */
 };
 
+/* Cuts off what stands before the next place that parts words, without its punctuation; may be
+ * empty. */
+static struct slice next_word(struct slice *text, bool dots)
+{
+	size_t n = 0;
+
+	while (n < text->n && !words_part(text->p[n], dots))
+		n++;
+	struct slice word = slice_head(*text, n);
+	*text = slice_from(*text, MIN(n + 1, text->n));
+	while (word.n > 0 && g_ascii_ispunct(word.p[0]))
+		word = slice_from(word, 1);
+	while (word.n > 0 && g_ascii_ispunct(word.p[word.n - 1]))
+		word = slice_head(word, word.n - 1);
+	return word;
+}
+
 /* Writes the words of a folded text with one blank before each and one at the end, so that a phrase
  * is found as a part of the whole. Without words: one blank. */
 static void spread(GString *out, struct slice folded, bool dots)
 {
 	g_string_assign(out, " ");
-	for (size_t i = 0; i < folded.n; i++) {
-		if (!words_part(folded.p[i], dots))
-			g_string_append_c(out, folded.p[i]);
-		else if (out->str[out->len - 1] != ' ')
-			g_string_append_c(out, ' ');
-	}
-	if (out->str[out->len - 1] != ' ')
+	while (folded.n > 0) {
+		struct slice word = next_word(&folded, dots);
+		if (word.n == 0)
+			continue;
+		g_string_append_len(out, word.p, (gssize)word.n);
 		g_string_append_c(out, ' ');
+	}
 }
 
 static void free_string(gpointer p)

@@ -1,5 +1,7 @@
 /* Word filters: a phrase is found where its words stand one after the other in a text, whole and in
- * any case. Words are parted by white space, '-' and '_', and by '.' where that is asked for. */
+ * any case. Words are parted by white space, '-' and '_', and by '.' where that is asked for;
+ * punctuation of ASCII at the ends of a word is no part of it ("Hello, world!" is hello and world),
+ * and what is nothing else is no word. */
 #ifndef PW_STORE_WORDS_H
 #define PW_STORE_WORDS_H
 
@@ -44,7 +46,7 @@ static inline bool words_part(char c, bool dots)
 static inline bool words_any(struct slice text, bool dots)
 {
 	for (size_t i = 0; i < text.n; i++)
-		if (!words_part(text.p[i], dots))
+		if (!words_part(text.p[i], dots) && !g_ascii_ispunct(text.p[i]))
 			return true;
 	return false;
 }

@@ -1,13 +1,18 @@
 #include "store/writer.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "store/store.h"
 
 #define DEFAULT_EVENTS 1000
-#define GROUP (50 * G_TIME_SPAN_MILLISECOND) /* from one commit to the next, when nobody waits */
+/* From one commit to the next, when nobody waits: the slower the disk, the fewer. */
+#define GROUP_LEAST (20 * G_TIME_SPAN_MILLISECOND)
+#define GROUP_MOST (50 * G_TIME_SPAN_MILLISECOND)
+#define GROUP_COMMITS 4 /* times what the last commit took */
 #define BACKOFF_FIRST (100 * G_TIME_SPAN_MILLISECOND)
 #define BACKOFF_LAST (5 * G_TIME_SPAN_SECOND)
 #define LOOK_EVERY G_TIME_SPAN_MINUTE /* at the calendar, for retention */
@@ -33,15 +38,18 @@ struct store_writer {
 	uint64_t ticket;             /* of `current` */
 	uint64_t durable;            /* all up to it are committed */
 	bool urgent, stop;
-	bool idle;            /* the thread waits for the first thing to do */
-	struct job *job;      /* that it is to run */
-	bool ended;           /* it takes no more jobs */
-	bool gave_up;         /* and has ended */
-	struct error trouble; /* of the last commit, if it failed */
+	bool idle;                 /* the thread waits for the first thing to do */
+	struct job *job;           /* that it is to run */
+	bool ended;                /* it takes no more jobs */
+	bool gave_up;              /* and has ended */
+	struct error trouble;      /* of the last commit, if it failed */
+	guint32 took[WRITER_PACE]; /* us; the commits, by turns */
+	unsigned commits;          /* that worked */
 
 	/* Of the thread. */
 	struct store_batch *spare;
 	gint64 committed; /* monotonic time of the end of the last commit */
+	gint64 group;     /* the pause after it, us */
 	int64_t pruned;   /* the day that retention was looked at */
 };
 
@@ -100,7 +108,7 @@ static int wait_for_work(struct store_writer *writer)
 		if (!in_time)
 			return 0;
 	}
-	until = writer->committed + GROUP;
+	until = writer->committed + writer->group;
 	while (!writer->urgent && !writer->stop && !is_full(writer))
 		if (!wait_until(&writer->changed, &writer->lock, until))
 			break;
@@ -128,10 +136,15 @@ static bool stopping(struct store_writer *writer)
 	return stop;
 }
 
-static void note_trouble(struct store_writer *writer, const struct error *err)
+/* What became of a commit that began at `start`. */
+static void note_commit(struct store_writer *writer, gint64 start, const struct error *err)
 {
+	gint64 took = g_get_monotonic_time() - start;
+
 	pthread_mutex_lock(&writer->lock);
 	writer->trouble = *err;
+	if (!err->set)
+		writer->took[writer->commits++ % WRITER_PACE] = (guint32)MIN(took, G_MAXUINT32);
 	pthread_mutex_unlock(&writer->lock);
 }
 
@@ -160,9 +173,10 @@ static int commit(struct store_writer *writer, const struct store_batch *batch)
 	for (;;) {
 		bool last = writer->config.give_up || stopping(writer);
 		struct error err = {0};
+		gint64 start = g_get_monotonic_time();
 		int done = store_commit(
 		        writer->store, batch, oldest_kept(writer, clock_now()), &result, &err);
-		note_trouble(writer, &err);
+		note_commit(writer, start, &err);
 		if (writer->config.after_commit != NULL)
 			writer->config.after_commit(writer->config.ctx, &result, &err);
 		if (done == 0)
@@ -214,9 +228,12 @@ static gpointer writer_main(gpointer p)
 		pthread_mutex_unlock(&writer->lock);
 		if (batch == NULL)
 			continue;
+		gint64 start = g_get_monotonic_time();
 		int done = commit(writer, batch);
 		store_batch_reset(batch);
 		writer->committed = g_get_monotonic_time();
+		writer->group =
+		        CLAMP((writer->committed - start) * GROUP_COMMITS, GROUP_LEAST, GROUP_MOST);
 		pthread_mutex_lock(&writer->lock);
 		if (done == 0)
 			writer->durable = ticket;
@@ -347,6 +364,31 @@ int store_writer_run(struct store_writer *writer, store_job *run, void *ctx, str
 		writer->job = NULL;
 	pthread_mutex_unlock(&writer->lock);
 	return job.result;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	guint32 x = *(const guint32 *)a, y = *(const guint32 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r)
+{
+	guint32 took[WRITER_PACE];
+
+	*pace_r = (struct store_pace){0};
+	pthread_mutex_lock(&writer->lock);
+	unsigned n = MIN(writer->commits, WRITER_PACE);
+	memcpy(took, writer->took, n * sizeof(*took));
+	pthread_mutex_unlock(&writer->lock);
+	if (n == 0)
+		return;
+	qsort(took, n, sizeof(*took), by_size);
+	*pace_r = (struct store_pace){.commits = n,
+	        .p50 = took[n / 2],
+	        .p99 = took[n * 99 / 100],
+	        .longest = took[n - 1]};
 }
 
 bool store_writer_trouble(struct store_writer *writer, struct error *err)

@@ -1,5 +1,6 @@
 /* The writer thread: group commit. Capturing threads add to the current batch under its lock; the
- * thread commits as soon as the last commit ended; 50 ms or 1000 events are the upper bound. */
+ * thread commits what comes after a pause at once; in a stream it waits 20 to 50 ms from one commit
+ * to the next, four times as long as that took, or until 1000 events are there. */
 #ifndef PW_STORE_WRITER_H
 #define PW_STORE_WRITER_H
 
@@ -48,6 +49,14 @@ int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_
  * *err when the writer has ended. Not in that thread itself. */
 typedef int store_job(void *ctx, struct error *err);
 int store_writer_run(struct store_writer *writer, store_job *job, void *ctx, struct error *err);
+
+/* How long the last commits took that worked, in us; at most WRITER_PACE of them are remembered. */
+#define WRITER_PACE 1024
+struct store_pace {
+	unsigned commits; /* remembered; 0 = there was none, and the rest is 0 */
+	unsigned p50, p99, longest;
+};
+void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r);
 
 /* True while commits fail, with the last failure in *err (which must be clear). */
 bool store_writer_trouble(struct store_writer *writer, struct error *err);

@@ -15,7 +15,7 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/golden/reports tests/flow \
 	tests/bench/README.md tests/bench/store.md tests/bench/run.py tests/bench/frame.py tests/bench/bench_daemon.py \
 	tests/bench/bench_log.py tests/bench/bench_milter.py tests/bench/bench_programs.py \
-	tests/bench/upload tests/fault \
+	tests/bench/bench_upload.py tests/fault \
 	tests/golden/check_classify.py \
 	tests/golden/check_corpora.py \
 	tests/golden/check_fields.py \

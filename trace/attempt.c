@@ -19,6 +19,17 @@ static struct slice delivery_method(struct slice service)
 	return SLICE_NONE; /* error, retry, qmgr, cleanup: nothing went out */
 }
 
+/* A program of unknown name that talked to an address talked SMTP. What was held back before
+ * anybody tried (error, retry) waits for it; Events Ingest wants a method of each delivery and
+ * delay. */
+static struct slice method_of(const struct observation *seen, enum event_type type)
+{
+	struct slice method = delivery_method(seen->service);
+	bool needed = type == EVENT_DELIVERY || type == EVENT_DELAY;
+
+	return method.n > 0 || (seen->relay_ip.n == 0 && !needed) ? method : SLICE("esmtp");
+}
+
 static void draft_sender_ip(struct draft *draft, struct slice program)
 {
 	GArray *map = draft->trace->sending_ips;
@@ -52,7 +63,7 @@ static void emit_attempt(struct trace *trace, struct message *message,
 	draft.event.time = seen->line.time;
 	draft_sender_ip(&draft, seen->line.program);
 	draft_set(&draft, FIELD_SERVICE, seen->service);
-	draft_set(&draft, FIELD_DELV_METHOD, delivery_method(seen->service));
+	draft_set(&draft, FIELD_DELV_METHOD, method_of(seen, draft.event.type));
 	draft_set(&draft, FIELD_IP_ADDRESS, seen->relay_ip);
 	draft_set(&draft, FIELD_MX_HOST, seen->relay_host);
 	draft_set(&draft, FIELD_DSN, seen->dsn);

@@ -37,7 +37,8 @@ static void draft_refusal(struct draft *draft, const struct observation *seen)
 	draft_set(draft, FIELD_AUTH_USER, seen->sasl_username);
 	draft_set(draft, FIELD_SMTP_STAGE, seen->stage);
 	draft_set(draft, FIELD_SERVICE, seen->service);
-	if (seen->client_ip.n > 0)
+	/* Refused is in SMTP, also where the log does not tell whose session it was. */
+	if (seen->client_ip.n > 0 || draft->event.field[FIELD_RECV_METHOD].n == 0)
 		draft_set(draft, FIELD_RECV_METHOD, SLICE("esmtp"));
 	draft_set(draft, FIELD_DSN, seen->dsn);
 	draft_set(draft, FIELD_ERROR_CODE, seen->code);

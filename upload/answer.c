@@ -2,11 +2,11 @@
 
 #include <jansson.h>
 #include <string.h>
-#include <zlib.h>
+
+#include "base/gunzip.h"
 
 #define TEXT_MAX 300
 #define ID_MAX 100
-#define GZIP 31
 
 static json_t *parse(struct slice body)
 {
@@ -144,24 +144,20 @@ static bool is_gzip(struct slice body)
 	return body.n >= 2 && (guint8)body.p[0] == 0x1f && (guint8)body.p[1] == 0x8b;
 }
 
-static int inflate_all(struct slice body, size_t limit, GString *out, struct error *err)
+static int append_piece(void *ctx, struct slice bytes, struct error *err)
 {
-	z_stream z = {.next_in = (Bytef *)body.p, .avail_in = (uInt)body.n};
-	char buffer[65536];
-	int code = Z_OK;
+	(void)err;
+	g_string_append_len(ctx, bytes.p, (gssize)bytes.n);
+	return 0;
+}
 
-	if (inflateInit2(&z, GZIP) != Z_OK)
-		return error_set(err, "zlib does not start");
-	while (code == Z_OK && out->len <= limit) {
-		z.next_out = (Bytef *)buffer;
-		z.avail_out = sizeof(buffer);
-		code = inflate(&z, Z_NO_FLUSH);
-		g_string_append_len(out, buffer, (gssize)(sizeof(buffer) - z.avail_out));
-	}
-	inflateEnd(&z);
-	if (out->len > limit)
-		return error_set(err, "the file of failed events is too long");
-	return code == Z_STREAM_END ? 0 : error_set(err, "the file of failed events is cut off");
+static int unpack(struct slice body, size_t limit, GString *out, struct error *err)
+{
+	struct error why = {0};
+
+	if (gunzip(body, limit, append_piece, out, &why) == 0)
+		return 0;
+	return error_set(err, "the file of failed events: %s", why.text);
 }
 
 static void append_cause(GString *cause, const json_t *value)
@@ -198,7 +194,7 @@ int answer_failures(struct slice body, size_t limit,
 	int result = 0;
 
 	if (is_gzip(body))
-		result = inflate_all(body, limit, text, err);
+		result = unpack(body, limit, text, err);
 	else
 		g_string_append_len(text, body.p, (gssize)MIN(body.n, limit));
 	for (struct slice rest = slice_make(text->str, text->len); rest.n > 0;) {

@@ -8,9 +8,12 @@
 #include "event/privacy.h"
 #include "upload/pack.h"
 
-#define MAX_AGE CLOCK_DAY
-#define CHUNK 2048            /* events that are in memory at a time */
-#define SCAN_MAX (48 * CHUNK) /* looked at in one call */
+/* A day, without the time to get under way and that of the request: what is nearly too old when it
+ * starts would be too old when it is read. */
+#define MAX_AGE (CLOCK_DAY - 2 * CUT_GRACE)
+#define CHUNK 2048                    /* events that are in memory at a time … */
+#define CHUNK_BYTES (4 * 1024 * 1024) /* … or as many as so many bytes hold */
+#define SCAN_MAX (48 * CHUNK)         /* looked at in one call */
 #define LINE_MAX_BYTES (256 * 1024)
 
 struct cutting {
@@ -53,6 +56,13 @@ static bool is_wanted(const struct cut_rules *rules, const struct event *event)
 	       is_one_of(rules->domains, event->field[FIELD_RECIPIENT_DOMAIN]);
 }
 
+/* By the table of the API's documentation; another postwake takes all that it enforces. */
+static int check(enum upload_kind kind, const struct event *event, struct error *err)
+{
+	return kind == UPLOAD_POSTWAKE ? ingest_check(event, err)
+	                               : ingest_check_documented(event, err);
+}
+
 /* Makes the line; NULL, or why it would be refused. */
 static const char *make_line(struct cutting *c, const struct event *event, struct error *err)
 {
@@ -65,7 +75,7 @@ static const char *make_line(struct cutting *c, const struct event *event, struc
 	}
 	g_string_truncate(c->line, 0);
 	ingest_write(c->line, event, form);
-	if (ingest_check(event, err) < 0)
+	if (check(c->rules->kind, event, err) < 0)
 		return err->text;
 	return c->line->len > LINE_MAX_BYTES ? "The event is longer than 256 KB" : NULL;
 }
@@ -111,14 +121,17 @@ static void found(void *ctx, const struct event *event)
 /* One chunk: arrival numbers have no holes, so what is not found is gone. */
 static int cut_chunk(struct cutting *c, struct store *store, uint64_t end, struct error *err)
 {
-	struct search search = {
-	        .from = INT64_MIN / 2, .to = INT64_MAX / 2, .as_of = end, .limit = CHUNK + 1};
+	struct search search = {.from = INT64_MIN / 2,
+	        .to = INT64_MAX / 2,
+	        .as_of = end,
+	        .limit = CHUNK + 1,
+	        .bytes = CHUNK_BYTES};
 	uint64_t next = 0, at = c->cut->until;
 
 	c->seen = 0;
 	if (store_arrivals(store, &search, at, found, c, &next, err) < 0)
 		return -1;
-	c->cut->until = c->stop != 0 ? c->stop - 1 : end;
+	c->cut->until = c->stop != 0 ? c->stop - 1 : next;
 	c->cut->lost += c->cut->until - at - c->seen;
 	return 0;
 }
@@ -144,11 +157,16 @@ int cut_batch(struct store *store, const struct cut_rules *rules, uint64_t since
 		result = cut_chunk(&c, store, MIN(until, cut->until + CHUNK), err);
 	if (result == 0 && cut->events > 0)
 		cut->bytes = pack_end(c.pack);
-	/* A single event that no batch has room for would be tried for ever. */
-	if (result == 0 && c.stop != 0 && cut->until == since && cut->events == 0)
-		result = error_set(err, "an event of %zu bytes fits in no batch", line->len);
 	pack_free(&c.pack);
-	return result;
+	if (result < 0 || c.stop == 0 || cut->until > since || cut->events > 0)
+		return result;
+	/* A single event that no batch has room for would be tried for ever. */
+	if (rules->bytes == 0 || rules->bytes >= CUT_BYTES)
+		return error_set(err, "an event of %zu bytes fits in no batch", line->len);
+	struct cut_rules alone = *rules;
+	alone.bytes = CUT_BYTES;
+	alone.events = 1;
+	return cut_batch(store, &alone, since, until, now, refused, ctx, cut, err);
 }
 
 void cut_clear(struct cut *cut)

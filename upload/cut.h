@@ -5,10 +5,12 @@
 
 #include <glib.h>
 
+#include "base/clock.h"
 #include "store/search.h"
 
 enum upload_kind {
-	UPLOAD_SPARKPOST, /* whole seconds, its fields only, nothing older than 24 h */
+	UPLOAD_SPARKPOST, /* whole seconds, its fields only, all that its documentation requires,
+	                     nothing older than 24 h */
 	UPLOAD_POSTWAKE,  /* another postwake: milliseconds, our fields, no age limit */
 };
 
@@ -22,17 +24,19 @@ struct cut_rules {
 	const bool *types;  /* by enum event_type; NULL: all */
 	char **domains;     /* sending or recipient domain is one of them; NULL: any */
 	char **subaccounts; /* NULL: any */
-	size_t bytes;       /* 0 = CUT_BYTES */
+	size_t bytes;       /* 0 = CUT_BYTES; a larger event goes alone */
 	unsigned events;    /* 0 = CUT_EVENTS */
 };
 
-/* What of the age of an event (ms): 0 = no limit. */
+/* From which age on (ms) an event is not put into a batch: 0 = no limit. In a batch it may become
+ * older by CUT_GRACE before the batch is sent. */
 int64_t cut_max_age(enum upload_kind kind);
+#define CUT_GRACE CLOCK_MINUTE
 
 struct cut {
 	uint64_t since, until; /* arrival numbers: what is in (since, until] has been looked at */
 	uint64_t events;       /* lines in the batch */
-	uint64_t invalid;      /* lack a field that must be there */
+	uint64_t invalid;      /* lack a field that the destination's kind asks for */
 	uint64_t too_old;
 	uint64_t lost;     /* not in the store any more */
 	int64_t oldest;    /* ms; 0 where there is no line */

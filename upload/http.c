@@ -123,13 +123,13 @@ static int perform(struct upload_http *http, const char *url, const struct sink 
         struct upload_reply *reply, struct error *err)
 {
 	char words[CURL_ERROR_SIZE] = "";
-	curl_off_t wait = 0;
-	long sent = 0;
+	curl_off_t wait = 0, sent = 0;
 
 	curl_easy_setopt(http->curl, CURLOPT_ERRORBUFFER, words);
 	CURLcode code = curl_easy_perform(http->curl);
 	curl_easy_setopt(http->curl, CURLOPT_ERRORBUFFER, NULL);
-	curl_easy_getinfo(http->curl, CURLINFO_REQUEST_SIZE, &sent);
+	/* Of the body: the whole request counts what a proxy was asked before, too. */
+	curl_easy_getinfo(http->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
 	reply->sent = sent > 0;
 	reply->status = 0;
 	reply->retry_after = 0;

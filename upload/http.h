@@ -23,7 +23,7 @@ struct upload_http_config {
 };
 
 struct upload_reply {
-	bool sent;           /* something of the request may have reached the server */
+	bool sent;           /* something of the batch may have reached the server */
 	long status;         /* 0: no answer */
 	int64_t retry_after; /* ms to wait, as the answer says in seconds or as a date; 0 = it does
 	                        not */

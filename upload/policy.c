@@ -33,8 +33,9 @@ enum policy_end policy_of_verdict(const struct answer_verdict *verdict, bool sen
 		return POLICY_ACCEPTED;
 	if (strcmp(verdict->error_type, "validation") == 0)
 		return POLICY_PARTLY;
+	/* What a first try lost its answer of may have been refused in part. */
 	if (strcmp(verdict->error_type, "duplicate_batch") == 0 && sent_before)
-		return POLICY_ACCEPTED;
+		return verdict->failed > 0 ? POLICY_PARTLY : POLICY_ACCEPTED;
 	return strcmp(verdict->error_type, "system") == 0 && verdict->retryable ? POLICY_AGAIN
 	                                                                        : POLICY_PARKED;
 }

@@ -2,24 +2,26 @@
 #include "base/clock.h"
 #include "upload/uploader-private.h"
 
-/* A request takes time: what is nearly too old when it starts would be too old when it is read. */
-#define AGE_MARGIN CLOCK_MINUTE
 #define PARK_FAILURES 5 /* the pause after a refused batch is that of so many failures */
 #define STORE_AGAIN (10 * CLOCK_SECOND)
 
+/* Later than when it is cut: else what was cut anew could be too old again before its first try,
+ * and be cut anew for ever. */
 static bool is_too_old(const struct uploader *u, const struct outbox_batch *batch, int64_t now)
 {
 	int64_t age = cut_max_age(u->config.rules.kind);
 
-	return age > 0 && batch->oldest <= now - age + AGE_MARGIN;
+	return age > 0 && batch->oldest <= now - age - CUT_GRACE;
 }
 
 /* ---- one request ---- */
 
 static void taken(struct uploader *u, struct outbox_batch *batch, char *id)
 {
+	/* Of this try: the ones before, and their ids, are forgotten, and may be days old. */
+	batch->sent = clock_now();
 	batch->state = OUTBOX_SENT;
-	batch->next = clock_now() + u->config.poll;
+	batch->next = batch->sent + u->config.poll;
 	g_free(batch->remote);
 	batch->remote = id;
 	uploader_say(&batch->answer, "%s", "");
@@ -114,15 +116,12 @@ struct refusals {
 	int64_t now;
 };
 
-#define REFUSALS_MAX 1000 /* kept of a batch; all are counted */
-
 static void refused(void *ctx, struct slice line, const char *cause)
 {
 	struct refusals *r = ctx;
 
-	if (r->failures->len < REFUSALS_MAX)
-		uploader_failed(r->failures, r->u, r->batch, r->now, line,
-		        g_strconcat("not sent: ", cause, NULL));
+	uploader_failed(
+	        r->failures, r->u, r->batch, r->now, line, g_strconcat("not sent: ", cause, NULL));
 }
 
 /* Cuts into `batch`, whose bytes are on the disk then. */

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "store/outbox.h"
 #include "upload/http.h"
 #include "upload/policy.h"
@@ -46,7 +47,8 @@ struct uploader_changes {
 
 /* Events of a batch that were not taken: an array of struct outbox_failure that owns its texts. */
 GArray *uploader_failures(void);
-/* Appends a copy. `cause` is taken (g_free). */
+/* Appends a copy, as long as the array is not too large: all are counted elsewhere. `cause` is
+ * taken (g_free). */
 void uploader_failed(GArray *failures, const struct uploader *u, const struct outbox_batch *batch,
         int64_t now, struct slice line, char *cause);
 
@@ -66,6 +68,13 @@ void uploader_trouble(struct uploader *u, const char *text);
 double uploader_jitter(void);
 
 bool uploader_stopping(struct uploader *u);
+
+/* Whether the time of a batch has come. No wait is longer than a day: what lies beyond was written
+ * when the clock was ahead. */
+static inline bool uploader_due(const struct outbox_batch *batch, int64_t now)
+{
+	return batch->next <= now || batch->next > now + CLOCK_DAY;
+}
 
 /* upload/send.c: cuts the next batch, if it is time: 1 something was done, 0 not. */
 int uploader_cut(struct uploader *u, int64_t now);

@@ -12,6 +12,9 @@
 #define TICK_MS 250 /* between looks at the store's mark */
 #define KEY_AGAIN (30 * CLOCK_SECOND)
 #define EXPIRE_EVERY CLOCK_HOUR
+/* Of the events of a batch that were not taken so many, or so many bytes, are kept. */
+#define FAILURES_MAX 1000
+#define FAILURES_BYTES (1024 * 1024)
 #define COMMIT_LOOK_MS 500
 
 bool uploader_stopping(struct uploader *u)
@@ -81,9 +84,22 @@ GArray *uploader_failures(void)
 	return failures;
 }
 
+static bool is_full(const GArray *failures)
+{
+	size_t bytes = 0;
+
+	for (guint i = 0; i < failures->len; i++)
+		bytes += g_array_index(failures, struct outbox_failure, i).line.n;
+	return failures->len >= FAILURES_MAX || bytes >= FAILURES_BYTES;
+}
+
 void uploader_failed(GArray *failures, const struct uploader *u, const struct outbox_batch *batch,
         int64_t now, struct slice line, char *cause)
 {
+	if (is_full(failures)) {
+		g_free(cause);
+		return;
+	}
 	const struct outbox_failure failure = {
 	        .destination = slice_str(u->config.name),
 	        .batch = slice_str(batch->id),
@@ -206,7 +222,7 @@ static int step(struct uploader *u)
 		struct outbox_batch *batch = u->open->pdata[i];
 		if (batch->state != OUTBOX_READY)
 			continue;
-		if (batch->next <= now) {
+		if (uploader_due(batch, now)) {
 			uploader_send(u, batch, now);
 			return 1;
 		}

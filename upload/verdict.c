@@ -11,8 +11,7 @@
 #define NO_VERDICT CLOCK_DAY          /* after which nobody asks any more */
 #define FAILURES_BYTES (8 * 1024 * 1024)
 #define FAILURES_INFLATED (64 * 1024 * 1024)
-#define FAILURES_MAX 10000 /* kept of a batch */
-#define FETCH_TRIES 5
+#define FETCH_TRIES 8 /* over some minutes, or as long as Retry-After says */
 
 struct asking {
 	struct uploader *u;
@@ -78,24 +77,37 @@ struct fetched {
 	const char *fallback; /* cause of those that say none */
 	GArray *failures;
 	int64_t now;
+	uint64_t count; /* also of those that are not kept */
 };
 
 static void keep_failure(void *ctx, struct slice line, const char *cause)
 {
 	struct fetched *f = ctx;
 
-	if (f->failures->len < FAILURES_MAX)
-		uploader_failed(f->failures, f->u, f->batch, f->now, line,
-		        g_strdup(*cause != '\0' ? cause : f->fallback));
+	uploader_failed(f->failures, f->u, f->batch, f->now, line,
+	        g_strdup(*cause != '\0' ? cause : f->fallback));
+	f->count++;
 }
 
-/* 0, or -1 with *err; where it makes no sense to try again, err->number is 0. */
-static int fetch(struct fetched *f, const char *href, struct error *err)
+/* Where the failed events of a batch are; NULL: at another server, where the key must not go. A
+ * server behind another may call itself by a name that we do not know it by: what it says in that
+ * name of a path that it has under ours as well is got from there. To be freed by g_free. */
+static char *failures_url(const struct fetched *f, const char *href)
+{
+	g_autofree char *path =
+	        g_strconcat("/api/v1/ingest/events/failures/", f->batch->remote, NULL);
+	g_autofree char *own = g_strconcat(f->u->config.base, path, NULL);
+	char *url = answer_same_origin(own, href != NULL ? href : own);
+
+	return url == NULL && g_str_has_suffix(href, path) ? g_steal_pointer(&own) : url;
+}
+
+/* 0, or -1 with *err; where it makes no sense to try again, err->number is 0. *retry_after_r as in
+ * a reply. */
+static int fetch(struct fetched *f, const char *href, int64_t *retry_after_r, struct error *err)
 {
 	struct uploader *u = (struct uploader *)f->u;
-	g_autofree char *own = g_strconcat(
-	        u->config.base, "/api/v1/ingest/events/failures/", f->batch->remote, NULL);
-	g_autofree char *url = answer_same_origin(own, href != NULL ? href : own);
+	g_autofree char *url = failures_url(f, href);
 	struct upload_reply reply;
 	int result;
 
@@ -105,6 +117,7 @@ static int fetch(struct fetched *f, const char *href, struct error *err)
 	upload_reply_init(&reply);
 	result = upload_http_get(u->http, url, u->key, FAILURES_BYTES, &reply, err);
 	struct slice body = slice_make(reply.body->str, reply.body->len);
+	*retry_after_r = reply.retry_after;
 	if (result == 0 && reply.status != 200) {
 		g_autofree char *text = answer_text(reply.status, body);
 		result = error_set(err, "its failed events cannot be fetched: %s", text);
@@ -143,18 +156,22 @@ static void partly(
         struct uploader *u, struct outbox_batch *batch, const struct answer_verdict *verdict)
 {
 	g_autoptr(GArray) failures = uploader_failures();
-	struct fetched f = {u, batch, verdict->error_type, failures, clock_now()};
+	struct fetched f = {u, batch, verdict->error_type, failures, clock_now(), 0};
 	struct error err = {0};
+	int64_t retry_after = 0;
 
-	if (fetch(&f, verdict->href, &err) < 0 && err.number == EAGAIN &&
-	        ++u->misses < FETCH_TRIES) {
-		batch->next = clock_now() + policy_wait(u->misses, uploader_jitter(), 0);
+	if (fetch(&f, verdict->href, &retry_after, &err) < 0 && err.number == EAGAIN &&
+	        ++batch->fetches < FETCH_TRIES) {
+		int64_t wait = policy_wait(batch->fetches, uploader_jitter(), retry_after);
+		batch->next = clock_now() + MAX(wait, u->config.poll);
+		uploader_trouble(u, err.text);
 		return;
 	}
-	u->misses = 0;
+	if (batch->fetches > 0)
+		uploader_trouble(u, NULL);
 	batch->succeeded = verdict->succeeded;
 	batch->duplicates = verdict->duplicates;
-	batch->failed = verdict->failed > 0 ? verdict->failed : failures->len;
+	batch->failed = verdict->failed > 0 ? verdict->failed : f.count;
 	u->row->failed += MIN(batch->failed, batch->events);
 	u->row->accepted += batch->events - MIN(batch->failed, batch->events);
 	uploader_say(&batch->answer, "%s%s%s", verdict->error_type, err.set ? "; " : "", err.text);
@@ -206,7 +223,7 @@ static void find_due(struct asking *a, int64_t now)
 {
 	for (guint i = 0; i < a->u->open->len && a->asked->len < ASK_MAX; i++) {
 		struct outbox_batch *batch = a->u->open->pdata[i];
-		if (batch->state != OUTBOX_SENT || batch->next > now)
+		if (batch->state != OUTBOX_SENT || !uploader_due(batch, now))
 			continue;
 		g_ptr_array_add(a->asked, batch);
 		g_ptr_array_add(a->verdicts, NULL);

@@ -234,11 +234,32 @@ def unpaced(d, writer, mails):
     return 2 * mails / (time.monotonic() - begin)
 
 
+def commits(b, writer, followed, clients, seconds):
+    """p99 of commits, ms, while 2000 events/s are written; a daemon's count of them begins with it."""
+    with running(daemon(b, followed)) as d:
+        searches = mixed(*samples(b, d, 100), 2000) if clients else []
+        stop = threading.Event()
+        pace = threading.Thread(target=writer.paced, args=(2000, stop))
+        pace.start()
+        if clients:
+            ask(b, d.socket, searches, threads=clients, seconds=seconds)
+        else:
+            time.sleep(seconds)
+        stop.set()
+        pace.join()
+        return d.status()['commits']['p99_us'] / 1000
+
+
 @bench('live')
 def live(b):
     followed = b.path('followed.log')
     writer = Writer(followed)
     seconds, heap = (30, 40000) if b.full else (6, 20000)
+    got = interleaved(3, {'alone': lambda: commits(b, writer, followed, 0, seconds),
+                          'beside': lambda: commits(b, writer, followed, 8, seconds)})
+    b.row('commit p99 at 2000 events/s, no client', got['alone'][0], 'ms')
+    b.row('commit p99 at 2000 events/s beside 8 clients', got['beside'][0], 'ms', (0.8, 0.95),
+          got['alone'][0] / got['beside'][0], 'of no client')
     with running(daemon(b, followed)) as d:
         recipients, ids = samples(b, d, 100)
         searches = mixed(recipients, ids, 2000)

@@ -14,14 +14,17 @@ def count_lines(path):
 
 @bench('parse')
 def parse(b):
-    messages, days = (4430000, 10) if b.full else (120000, 1)
-    log = b.log(messages, days)
+    log = b.log(600000 if b.full else 120000, 1)
     lines = count_lines(log)
-    runs = {'postwake': lambda: timed([b.program('postwake'), 'parse', log])}
+
+    def run(words, output=subprocess.DEVNULL):
+        timed(['cat', log])  # into the cache: what is measured is the reader, not the disk
+        return timed(words, output)
+
+    runs = {'postwake': lambda: run([b.program('postwake'), 'parse', log])}
     for name, words in (('grep -c', ['grep', '-c', 'status=sent', log]), ('rg -c', ['rg', '-c', 'status=sent', log])):
         if b.peer(words[0]):
-            runs[name] = lambda words=words: timed(words, subprocess.PIPE)
-    runs['grep -c']()  # into the cache
+            runs[name] = lambda words=words: run(words, subprocess.PIPE)
     got = interleaved(3, runs)
     wall, cpu = got.pop('postwake')
     b.row('parse alone (postwake parse to /dev/null)', lines / wall, 'lines/s', (1e6, 2e6))

@@ -59,11 +59,10 @@ static double thread_cpu(void)
 /* A line of the table and a member of the JSON. */
 static void row(const char *name, double value, const char *unit)
 {
-	g_autofree char *key = g_strdelimit(g_strdup(name), " ,:/", '_');
-
 	printf("%-52s %10.2f %s\n", name, value, unit);
 	fflush(stdout);
-	g_string_append_printf(json, "%s\"%s\": %.4g", json->len > 1 ? ", " : "", key, value);
+	g_string_append_printf(json, "%s{\"what\": \"%s\", \"value\": %.5g, \"unit\": \"%s\"}",
+	        json->len > 1 ? ", " : "", name, value, unit);
 }
 
 static void set(struct event *event, enum field field, char *buffer, const char *format, ...)
@@ -336,7 +335,7 @@ static void compare_with_rows(const char *dir, int rounds)
 	}
 	row("rows alone, CPU an event", percentile(rows, 0.5) * 1e6 / RATIO_EVENTS, "us");
 	row("store, CPU an event", percentile(all, 0.5) * 1e6 / RATIO_EVENTS, "us");
-	row("store against rows alone", percentile(ratios, 0.5), "(must 0.25, aim 0.7)");
+	row("rows alone of the store, CPU", percentile(ratios, 0.5), "of it");
 }
 
 /* --- the store of the searches --- */
@@ -383,17 +382,17 @@ static void fill_store(const char *dir)
 		        store, day, kept_day ? 1 : 0.1, commits, kept_day ? &last : &begun);
 		stall = MAX(stall, longest);
 	}
-	row("events a second", events / last.wall, "");
+	row("events a second", events / last.wall, "events/s");
 	row("CPU an event", last.cpu * 1e6 / events, "us");
-	row("CPU of the last day against the first", last.cpu / first.cpu, "(must 1.15, aim 1.05)");
-	row("longest stall at a roll", stall * 1e3, "ms (must 100, aim 20)");
+	row("CPU of the last day against the first", last.cpu / first.cpu, "of it");
+	row("longest stall at a roll", stall * 1e3, "ms");
 	row("commit of 1000 p50", percentile(commits, 0.5) * 1e3, "ms");
 	row("commit of 1000 p99", percentile(commits, 0.99) * 1e3, "ms");
 	row("commit of 1000 longest", percentile(commits, 1) * 1e3, "ms");
 	store_close(&store);
-	row("bytes an event, days open", (double)bytes_of(dir, false) / kept, "");
+	row("bytes an event, days open", (double)bytes_of(dir, false) / kept, "bytes");
 	finish_days(dir);
-	row("bytes an event", (double)bytes_of(dir, false) / kept, "(must 200, aim 130)");
+	row("bytes an event", (double)bytes_of(dir, false) / kept, "bytes");
 }
 
 /* --- searches --- */
@@ -413,7 +412,7 @@ static void take(void *ctx, const struct event *event)
 
 /* The i-th question of a kind: sets filters; `text` is room for a value. */
 struct kind {
-	const char *name, *goal;
+	const char *name;
 	void (*ask)(struct search *search, uint64_t i, char text[128], const char **list);
 	int queries;
 };
@@ -520,18 +519,18 @@ static void ask_hour(struct search *search, uint64_t i, char text[128], const ch
 }
 
 static const struct kind kinds[] = {
-        {"one recipient", "(must 2 / 8, aim 0.5 / 3)", ask_recipient, QUERIES},
-        {"message id", "(must 1 / 4, aim 0.3 / 1)", ask_message, QUERIES},
-        {"recipient domain", "(must 80, aim 20)", ask_domain, QUERIES},
-        {"campaign", "(must 80, aim 20)", ask_campaign, QUERIES},
-        {"delays", "(must 80, aim 20)", ask_delay, 20},
-        {"campaign and deliveries", "(must 80, aim 20)", ask_campaign_delivery, QUERIES},
-        {"sender and bounces", "(must 80, aim 20)", ask_from_bounce, QUERIES},
-        {"subaccount and deliveries", "(must 100 ns a hit)", ask_broad_and, 20},
-        {"deliveries", "(must 30, aim 10)", ask_type, 20},
-        {"reason substring", "(must 150, aim 30)", ask_reason, 50},
-        {"subject substring", "(must 150, aim 30)", ask_subject, 50},
-        {"one hour", "(must 30, aim 10)", ask_hour, 50},
+        {"one recipient", ask_recipient, QUERIES},
+        {"message id", ask_message, QUERIES},
+        {"recipient domain", ask_domain, QUERIES},
+        {"campaign", ask_campaign, QUERIES},
+        {"delays", ask_delay, 20},
+        {"campaign and deliveries", ask_campaign_delivery, QUERIES},
+        {"sender and bounces", ask_from_bounce, QUERIES},
+        {"subaccount and deliveries", ask_broad_and, 20},
+        {"deliveries", ask_type, 20},
+        {"reason substring", ask_reason, 50},
+        {"subject substring", ask_subject, 50},
+        {"one hour", ask_hour, 50},
 };
 
 static void time_kind(struct store *store, const struct kind *kind)
@@ -542,6 +541,7 @@ static void time_kind(struct store *store, const struct kind *kind)
 	g_autofree char *busy = g_strdup_printf("%s p99, CPU alone", kind->name);
 	g_autoptr(GArray) cpus = g_array_new(FALSE, FALSE, sizeof(double));
 	g_autofree char *hits = g_strdup_printf("%s hits", kind->name);
+	g_autofree char *a_hit = g_strdup_printf("%s p99, a hit", kind->name);
 	struct answer answer = {.json = g_string_new(NULL)};
 	uint64_t total = 0, all = 0;
 
@@ -563,9 +563,11 @@ static void time_kind(struct store *store, const struct kind *kind)
 	}
 	g_string_free(answer.json, TRUE);
 	row(p50, percentile(times, 0.5), "ms");
-	row(p99, percentile(times, 0.99), kind->goal);
+	row(p99, percentile(times, 0.99), "ms");
 	row(busy, percentile(cpus, 0.99), "ms");
 	row(hits, (double)all / kind->queries, "on average");
+	if (all / (uint64_t)kind->queries > 500000)
+		row(a_hit, percentile(times, 0.99) * 1e6 * kind->queries / (double)all, "ns");
 }
 
 /* kB of the process that no file backs. */
@@ -588,11 +590,11 @@ static void time_searches(const char *dir)
 
 	if (store_search(store, &search, take, &answer, NULL, NULL) < 0)
 		exit(EXIT_FAILURE);
-	row("start-up to the first answer", (seconds() - start) * 1e3, "ms (must 1000, aim 100)");
+	row("start-up to the first answer", (seconds() - start) * 1e3, "ms");
 	g_string_free(answer.json, TRUE);
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
 		time_kind(store, &kinds[i]);
-	row("private memory after the searches", private_memory() / 1024, "MB (must 96, aim 48)");
+	row("private memory after the searches", private_memory() / 1024, "MB");
 	store_close(&store);
 }
 
@@ -608,7 +610,7 @@ int main(int argc, char **argv)
 		        RATIO_EVENTS);
 		return EXIT_FAILURE;
 	}
-	json = g_string_new("{");
+	json = g_string_new("[");
 	row("events", (double)all_events, "");
 	row("days", all_days, "");
 	compare_with_rows(dir, MAX(rounds, 1));
@@ -616,7 +618,7 @@ int main(int argc, char **argv)
 	time_searches(dir);
 	bytes_of(dir, true);
 	g_rmdir(dir);
-	printf("%s}\n", json->str);
+	printf("%s]\n", json->str);
 	g_string_free(json, TRUE);
 	return EXIT_SUCCESS;
 }

@@ -185,6 +185,24 @@ static void defer(const struct mail *mail, double time, double delay)
 	attempt(mail, time, delay, "4.7.1", "deferred", text);
 }
 
+/* The mail that tells the sender, from its birth to its end. */
+static void notify(const struct mail *mail, double time)
+{
+	char child[17];
+
+	queue_id(child, time);
+	later(time, "postfix/cleanup[%u]: %s: message-id=<%s@" NODE ".example>", mail->pid + 1,
+	        child, child);
+	later(time, "postfix/bounce[%u]: %s: sender non-delivery notification: %s", mail->pid + 3,
+	        mail->id, child);
+	later(time, "postfix/qmgr[801]: %s: from=<>, size=2900, nrcpt=1 (queue active)", child);
+	later(time + 0.3,
+	        "postfix/smtp[%u]: %s: to=<%s>, relay=mail.shop.example[192.0.2.5]:25, delay=0.3, "
+	        "delays=0/0/0.1/0.2, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as %06X)",
+	        mail->pid + 2, child, mail->from, (unsigned)below(1 << 24));
+	later(time + 0.3, "postfix/qmgr[801]: %s: removed", child);
+}
+
 static void bounce(const struct mail *mail, double time, double delay)
 {
 	static const char *const replies[] = {
@@ -195,16 +213,13 @@ static void bounce(const struct mail *mail, double time, double delay)
 	        "command)",
 	};
 	const char *reply = replies[below(G_N_ELEMENTS(replies))], *gap = strstr(reply, "%s");
-	char child[17];
 	g_autofree char *text = g_strdup_printf("host %s[%s] said: %.*s%s%s",
 	        relays[mail->relay].host, relays[mail->relay].ip,
 	        gap != NULL ? (int)(gap - reply) : (int)strlen(reply), reply,
 	        gap != NULL ? mail->to : "", gap != NULL ? gap + 2 : "");
 
 	attempt(mail, time, delay, "5.1.1", "bounced", text);
-	queue_id(child, time);
-	later(time, "postfix/bounce[%u]: %s: sender non-delivery notification: %s", mail->pid + 3,
-	        mail->id, child);
+	notify(mail, time);
 }
 
 static void refused(const struct mail *mail, double time, unsigned client, unsigned n)

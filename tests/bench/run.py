@@ -13,7 +13,8 @@ import time
 
 import frame
 
-MODULES = ('bench_log', 'bench_daemon', 'bench_milter', 'bench_programs')
+MODULES = ('bench_log', 'bench_daemon', 'bench_milter', 'bench_upload',
+           'bench_programs')
 
 
 def main():

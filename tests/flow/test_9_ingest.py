@@ -110,7 +110,8 @@ def files(environment):
     expect('status', 200, status)
     expect('the bytes of the batch', body, whole)
     expect_in('file name', f'Content-Disposition: attachment; filename="{batch_id}.gz"', headers)
-    status, _, refused = curl(daemon, record['href'])
+    expect('href', f'http://localhost{POST}/failures/{batch_id}', record['href'])
+    status, _, refused = curl(daemon, f'{POST}/failures/{batch_id}')
     expect('status', 200, status)
     lines = gzip.decompress(refused).decode().splitlines()
     expect('refused lines', 1, len(lines))
@@ -118,7 +119,7 @@ def files(environment):
     expect('why', {'line': 3, 'message': 'Unknown wrapper banana'}, line['error'])
     expect('the line itself', '3', line['msys']['banana']['event_id'])
     directory = environment.directory('saved')
-    subprocess.run(['curl', '-s', '-O', '-J', '--unix-socket', daemon.socket, f'http://localhost{record["href"]}'],
+    subprocess.run(['curl', '-s', '-O', '-J', '--unix-socket', daemon.socket, record['href']],
                    cwd=directory, check=True, timeout=30)
     expect('saved by -O -J', [f'{batch_id}.gz'], os.listdir(directory))
     for target in ('documentation', 'samples', 'samples?events=inband'):

@@ -195,24 +195,30 @@ def verdicts(environment):
     sink.stop()
 
 
-@flow('upload: failed events at another server are not fetched, and the key does not go there')
+@flow('upload: the key never goes to another server for failed events; a path that ours has too is fetched from ours')
 def other_origin(environment):
-    other = IngestSink()
-    sink = IngestSink(judge=lambda lines: ('validation', lines[:1]))
-    accept = sink.accept
+    for path, said, fetched in (('elsewhere', 'validation; its failed events are at another server', 0),
+                                ('api/v1/ingest/events/failures', 'validation', 1)):
+        other = IngestSink()
+        sink = IngestSink(judge=lambda lines: ('validation', lines[:1]))
+        accept = sink.accept
 
-    def lie(body):
-        batch = accept(body)
-        sink.verdicts[batch]['href'] = f'{other.url}/api/v1/ingest/events/failures/{batch}'
-        return batch
-    sink.accept = lie
-    case = Case(environment, 'origin', sink)
-    case.daemon.start()
-    case.wait('a verdict', lambda s: s['failed'] > 0)
-    expect('requests at the other server', [], other.requests)
-    expect_in('said', 'at another server', next(b for b in case.status()['batches'] if b['state'] == 'partly')['answer'])
-    for server in (sink, other):
-        server.stop()
+        def lie(body, accept=accept, sink=sink, place=f'{other.url}/{path}'):
+            batch = accept(body)
+            sink.verdicts[batch]['href'] = f'{place}/{batch}'
+            return batch
+        sink.accept = lie
+        case = Case(environment, 'origin', sink)
+        case.daemon.start()
+        case.wait('a verdict', lambda s: s['failed'] > 0)
+        expect('requests at the other server', [], other.requests)
+        batch = next(b for b in case.status()['batches'] if b['state'] == 'partly')
+        expect('said', said, batch['answer'][:len(said)])
+        shown = json.loads(case.daemon.postwake('upload', 'show', '--json', batch['id']).stdout)
+        expect('failed events that are known', fetched, len([f for f in shown['failures'] if f['cause'] == 'validation']))
+        case.daemon.stop()
+        for server in (sink, other):
+            server.stop()
 
 
 @flow('upload: kill -9 at any point loses no event and sends none in two batches')

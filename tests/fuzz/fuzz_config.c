@@ -1,5 +1,5 @@
-/* A configuration file of any bytes: it is taken, or refused in words. Seeds: contrib/postwake.conf
- */
+/* A configuration file of any bytes: it is taken, or refused in words.
+ * Seeds: contrib/postwake.conf.sample */
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>

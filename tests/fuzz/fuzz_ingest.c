@@ -30,12 +30,16 @@ static void one_line(struct slice text)
 	struct ingest_line line;
 	struct error err = {0};
 
-	if (ingest_line_take(&rules, text, &line, &err) == 0)
+	if (ingest_line_take(&rules, text, &line, &err) == 0) {
+		json_event(out, &line.event, API_V1);
+		must_parse(out);
+		g_string_truncate(out, 0);
 		json_event(out, &line.event, API_EVENTS);
-	else if (err.set)
+	} else if (err.set) {
 		ingest_line_refused(out, text, 1, line.json != NULL, &err);
-	else
+	} else {
 		abort();
+	}
 	must_parse(out);
 	ingest_line_clear(&line);
 }

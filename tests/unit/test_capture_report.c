@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "capture/report.h"
+#include "event/ingest_check.h"
 #include "store/search.h"
 #include "tests/support/unit.h"
 #include "trace/domains.h"
@@ -328,6 +329,41 @@ START_TEST(a_complaint_has_the_campaign_data_of_its_mail_and_who_reports)
 	ck_assert_str_eq(fields[FIELD_QUEUE_ID], "4A1B2C3D4E");
 	ck_assert_ptr_null(fields[FIELD_RAW_REASON]);
 	free_fields(fields);
+	close_all();
+}
+END_TEST
+
+/* What Events Ingest documents as required is in every report's event, whatever the original
+ * tells. */
+START_TEST(events_of_reports_have_what_an_upload_needs)
+{
+	const struct mail bounce = {.id = "a",
+	        .recipient = "nobody@far.example",
+	        .original = "Message-ID: <other@lab.example>"};
+	static const char *const types[] = {"out_of_band", "spam_complaint", "list_unsubscribe"};
+
+	open_all();
+	take_bounce(NULL, &bounce, 1);
+	take(NULL,
+	        "From: fbl@far.example\nTo: fbl@lab.example\nMessage-ID: <c@far.example>\n"
+	        "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n"
+	        "--b\nContent-Type: message/feedback-report\n\nUser-Agent: Lab/1\n\n"
+	        "--b\nContent-Type: message/rfc822\n\nMessage-ID: "
+	        "<other@lab.example>\n\nx\n--b--\n",
+	        1, 1);
+	take(NULL,
+	        "From: anna@far.example\nTo: shop@lab.example\nMessage-ID: <u@far.example>\n"
+	        "Subject: unsubscribe\n\nunsubscribe\n",
+	        1, 1);
+	for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+		char **fields = only(types[i]);
+		enum event_type type = event_type_by_name(slice_str(types[i]));
+		for (int f = FIELD_MESSAGE_ID + 1; f < FIELDS; f++)
+			if (ingest_flags(type, (enum field)f) & INGEST_REQUIRED)
+				ck_assert_msg(fields[f] != NULL && *fields[f] != '\0', "%s: %s",
+				        types[i], field_catalogue[f].name);
+		free_fields(fields);
+	}
 	close_all();
 }
 END_TEST
@@ -683,8 +719,8 @@ UNIT_MAIN("capture_report", a_bounce_joins_its_mail_by_message_id,
         what_matches_no_mail_is_stored_with_what_it_has, the_same_report_again_adds_nothing,
         a_bounce_of_our_own_server_that_the_log_told_makes_no_event, nor_does_one_of_inbound_mail,
         a_complaint_has_the_campaign_data_of_its_mail_and_who_reports,
-        an_ordinary_mail_makes_no_event, patterns_with_unknown_braces_are_refused,
-        rules_of_the_user_decide_the_class_of_a_report,
+        events_of_reports_have_what_an_upload_needs, an_ordinary_mail_makes_no_event,
+        patterns_with_unknown_braces_are_refused, rules_of_the_user_decide_the_class_of_a_report,
         a_bounce_joins_its_mail_by_an_envelope_id_that_is_one_of_its_ids,
         what_the_returned_header_tells_of_a_mail_that_nobody_knows_is_in_the_event,
         a_broken_x_msys_api_in_the_returned_header_loses_nothing_else,

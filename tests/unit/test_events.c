@@ -168,10 +168,10 @@ START_TEST(the_window_begins_with_from_and_ends_before_to)
 	check("from=2026-06-15T12:34&to=2026-06-15T12:34:56", "");
 	check("from=2026-06-14T12:33&to=2026-06-14T12:34", "3");
 	check("from=2026-06-14T12:33&timezone=America/New_York", "2 1 3");
-	check_fault("to=yesterday", "to", "To must be in the format YYYY-MM-DDTHH:MM:SSZ");
-	check_fault("from=2026-06-15T12:34&to=2026-06-15T12:34", "from", "From must be before to");
+	check_fault("to=yesterday", "to", "to must be in the format YYYY-MM-DDTHH:MM:SSZ");
+	check_fault("from=2026-06-15T12:34&to=2026-06-15T12:34", "from", "from must be before to");
 	check_fault("from=2026-06-15T12:34ZZ", "from",
-	        "From must be in the format YYYY-MM-DDTHH:MM:SSZ");
+	        "from must be in the format YYYY-MM-DDTHH:MM:SSZ");
 }
 END_TEST
 
@@ -179,9 +179,13 @@ START_TEST(faults_are_told)
 {
 	check_fault("per_page=0", "per_page", "per_page must be an integer between 1 and 10000");
 	check_fault("ab_test_versions=1", "ab_test_versions", "ab_test_versions requires ab_tests");
+	check_fault("from=", "from", "from must be in the format YYYY-MM-DDTHH:MM:SSZ");
+	check_fault("cursor=", "cursor",
+	        "cursor must be initial, or as the link to the next page has it");
 	check_fault("cursor=xyz", "cursor",
 	        "cursor must be initial, or as the link to the next page has it");
 	check_fault("campaigns=-", "campaigns", "campaigns must be words, not: -");
+	check_fault("subjects=%21%3F", "subjects", "subjects must be words, not: !?");
 	check_fault("recipient_domains=.", "recipient_domains",
 	        "recipient_domains must be names or parts of domains, not: .");
 	check_fault("since=1&cursor=MSwy", "since", "since and cursor cannot be given together");
@@ -708,6 +712,9 @@ START_TEST(smtpeter_tags_must_all_be_set)
 	check_names("/v1/events/template/T?tags=red", "click");
 	check_names("/v1/events/messageid/0000aa?tags=blue", "open click");
 	json_decref(ask("/v1/events/tags/;", 400));
+	json_decref(ask("/v1/events/email/a@b.example?start=", 400));
+	json_decref(ask("/v1/events/email/a@b.example?end=", 400));
+	check_names("/v1/events/email/a@b.example?tags=", "open click");
 	json_decref(ask("/v1/events/other/x", 404));
 	json_decref(ask("/v1/events/tags/", 404));
 }
@@ -759,6 +766,17 @@ START_TEST(smtpeter_windows_are_calendar_months)
 	check_names("/v1/events/messageid/old", "open");
 	check_names("/v1/events/messageid/old?start=2024-02-01", "open");
 	check_names("/v1/events/messageid/old?end=2024-03-01", "open");
+	/* An open that another program told knows nothing of when that was, and hides nothing. */
+	struct event told =
+	        make_event(EVENT_OPEN, clock_days(2024, 1, 25) * CLOCK_DAY, 60, "told", "a@b");
+	told.injected = 0;
+	struct event sent = told;
+	sent.type = EVENT_INJECTION;
+	sent.id = 61;
+	sent.time = clock_days(2024, 1, 20) * CLOCK_DAY;
+	commit_events(store, &told, 1);
+	commit_events(store, &sent, 1);
+	check_names("/v1/events/messageid/told", "attempt open");
 }
 END_TEST
 

@@ -96,8 +96,10 @@ static void put_tree(GByteArray *out)
 static void put_place(GByteArray *out)
 {
 	put_control(out, MAP, 5);
-	put_key(out, "country", MAP, 1);
+	put_key(out, "country", MAP, 2);
 	put_pair(out, "iso_code", "US");
+	put_key(out, "names", MAP, 1);
+	put_pair(out, "en", "United States");
 	put_key(out, "subdivisions", ARRAY, 1);
 	put_control(out, MAP, 1);
 	put_pair(out, "iso_code", "MD");
@@ -151,7 +153,8 @@ static struct geo *make_database(void)
 }
 
 #define PLACE \
-	"{\"country\":\"US\",\"region\":\"MD\",\"city\":\"Columbia\",\"postal_code\":\"21046\"," \
+	"{\"country\":\"US\",\"country_name\":\"United " \
+	"States\",\"region\":\"MD\",\"city\":\"Columbia\",\"postal_code\":\"21046\"," \
 	"\"latitude\":39.1749,\"longitude\":-76.8375}"
 
 START_TEST(an_address_has_a_place)
@@ -161,6 +164,10 @@ START_TEST(an_address_has_a_place)
 
 	ck_assert(geo_locate(geo, SLICE("192.0.2.77"), out));
 	ck_assert_str_eq(out->str, ">" PLACE);
+	/* As a socket for both families tells it. */
+	g_string_truncate(out, 1);
+	ck_assert(geo_locate(geo, SLICE("::FFFF:192.0.2.77"), out));
+	ck_assert_str_eq(out->str, ">" PLACE);
 	geo_close(&geo);
 }
 END_TEST
@@ -168,7 +175,8 @@ END_TEST
 START_TEST(other_addresses_have_none)
 {
 	static const char *const others[] = {"198.51.100.1", "192.0.3.1", "", "192.0.2",
-	        "example.com", "192.0.2.77 ", "2001:db8::1", "192.0.2.77:25"};
+	        "example.com", "192.0.2.77 ", "2001:db8::1", "192.0.2.77:25", "::ffff:198.51.100.1",
+	        "::ffff:"};
 	struct geo *geo = make_database();
 	g_autoptr(GString) out = g_string_new(NULL);
 

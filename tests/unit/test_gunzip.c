@@ -83,6 +83,23 @@ START_TEST(damage_and_what_comes_behind_are_refused)
 }
 END_TEST
 
+/* As gzip(1): what was read from a tape or a disk is filled up to a block. */
+START_TEST(zeros_behind_the_last_member_are_padding)
+{
+	static const guint8 zeros[512] = {0};
+	g_autoptr(GByteArray) packed = pack(SLICE("one\n")), more = pack(SLICE("two\n"));
+	g_autoptr(GString) out = g_string_new(NULL);
+
+	g_byte_array_append(packed, more->data, more->len);
+	g_byte_array_append(packed, zeros, sizeof(zeros));
+	ck_assert_int_eq(gunzip(bytes_of(packed), MOST, collect, out, NULL), 0);
+	ck_assert_str_eq(out->str, "one\ntwo\n");
+	g_byte_array_append(packed, more->data, more->len); /* no padding after all */
+	assert_refused(bytes_of(packed), "damaged");
+	assert_refused(slice_make((const char *)zeros, sizeof(zeros)), "damaged");
+}
+END_TEST
+
 START_TEST(a_bomb_ends_at_the_bound)
 {
 	g_autofree char *zeros = g_malloc0(64 * MOST);
@@ -118,4 +135,5 @@ END_TEST
 
 UNIT_MAIN("gunzip", what_was_packed_comes_out_again,
         members_in_a_row_are_one_text_and_an_empty_one_is_none, a_text_cut_off_anywhere_is_refused,
-        damage_and_what_comes_behind_are_refused, a_bomb_ends_at_the_bound, the_taker_may_end_it)
+        damage_and_what_comes_behind_are_refused, zeros_behind_the_last_member_are_padding,
+        a_bomb_ends_at_the_bound, the_taker_may_end_it)

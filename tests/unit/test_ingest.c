@@ -357,6 +357,97 @@ START_TEST(faults_of_a_batch_are_told_afterwards)
 }
 END_TEST
 
+START_TEST(members_in_a_row_and_padding_are_one_batch)
+{
+	g_autoptr(GString) first = good_lines(1, 2), second = good_lines(3, 2);
+	g_autoptr(GByteArray) packed = pack(slice_str(first->str));
+	g_autoptr(GByteArray) more = pack(slice_str(second->str));
+	static const guint8 zeros[300] = {0};
+
+	g_byte_array_append(packed, more->data, more->len);
+	g_byte_array_append(packed, zeros, sizeof(zeros));
+	g_autofree char *id = send_packed(packed);
+	assert_verdict(id, "success 4 0 0");
+}
+END_TEST
+
+START_TEST(an_event_id_of_zero_comes_in_once_and_is_found_and_shown)
+{
+	g_autoptr(GString) lines = good_lines(0, 2);
+
+	assert_sent(lines->str, "success 2 0 0");
+	g_string_append_c(lines, '\n');
+	assert_sent(lines->str, "duplicate_batch 0 0 2");
+	ck_assert_uint_eq(stored(SEARCH_EVENT_ID, "0"), 1);
+	struct query_answer answer = get("/api/v1/events/message?event_ids=0");
+	ck_assert_ptr_nonnull(strstr(answer.body->str, "\"event_id\":\"0\""));
+	query_answer_clear(&answer);
+}
+END_TEST
+
+/* The URL of the refused lines in a batch's record, as told to somebody with that Host header. */
+static char *href_for(const char *id, const char *host, bool tls)
+{
+	g_autofree char *uri = g_strconcat(STATUS "?batch_ids=", id, NULL);
+	const struct query_input input = {
+	        .method = "GET", .uri = slice_str(uri), .host = host, .tls = tls};
+	struct query_answer answer = ask(&input);
+	json_t *root = json_loads(answer.body->str, 0, NULL);
+	const char *href;
+
+	ck_assert_int_eq(json_unpack(root, "{s:[{s:s}]}", "results", "href", &href), 0);
+	char *copy = g_strdup(href);
+	json_decref(root);
+	query_answer_clear(&answer);
+	return copy;
+}
+
+START_TEST(the_file_of_refused_lines_is_named_by_a_whole_url)
+{
+	static const struct {
+		const char *host, *want;
+		bool tls;
+	} rows[] = {
+	        {"api.example.com", "http://api.example.com", false},
+	        {"api.example.com:8443", "https://api.example.com:8443", true},
+	        {"[::1]:8080", "http://[::1]:8080", false},
+	        {"/run/postwake/query.sock", "", false},
+	        {"evil.example/x?", "", false},
+	        {"", "", false},
+	        {NULL, "", false},
+	};
+	g_autofree char *id = send_text("{}\n");
+
+	assert_verdict(id, "validation 0 1 0");
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *href = href_for(id, rows[i].host, rows[i].tls);
+		g_autofree char *want = g_strconcat(rows[i].want, POST "/failures/", id, NULL);
+		ck_assert_str_eq(href, want);
+	}
+}
+END_TEST
+
+/* Every record of an error has its href, as the service's; nobody who follows it gets a 404. */
+START_TEST(an_error_without_refused_lines_has_an_empty_file_of_them)
+{
+	g_autoptr(GString) lines = good_lines(1, 2);
+	g_autofree char *good = send_text(lines->str);
+
+	assert_verdict(good, "success 2 0 0");
+	ck_assert_ptr_null(refused_lines(good));
+	g_autofree char *again = send_text(lines->str), *empty = send_text("");
+	assert_verdict(again, "duplicate_batch 0 0 2");
+	assert_verdict(empty, "empty_batch 0 0 0");
+	g_autofree char *none = refused_lines(again), *nothing = refused_lines(empty);
+	ck_assert_pstr_eq(none, "");
+	ck_assert_pstr_eq(nothing, "");
+	static const char *const foreign[] = {"8", NULL};
+	b.access.scope.subaccounts = foreign;
+	b.access.who = "key 9";
+	ck_assert_ptr_null(refused_lines(again));
+}
+END_TEST
+
 START_TEST(bad_events_are_dropped_counted_and_kept_for_download)
 {
 	g_autoptr(GString) lines = good_lines(1, 3);
@@ -568,7 +659,11 @@ START_TEST(wrong_parameters_are_told_by_name)
 	        {"?per_page=10001", "per_page"}, {"?cursor=x", "cursor"}, {"?cursor=0.1", "cursor"},
 	        {"?events=bounce", "events"}, {"?error_types=x", "error_types"},
 	        {"?retryable=maybe", "retryable"}, {"?subaccounts=a", "subaccounts"},
-	        {"?delimiter=", "delimiter"}, {"?batch_ids=%zz", "batch_ids"}};
+	        {"?delimiter=", "delimiter"}, {"?batch_ids=%zz", "batch_ids"}, {"?from=", "from"},
+	        {"?to=", "to"}, {"?per_page=", "per_page"}, {"?cursor=", "cursor"},
+	        {"?retryable=", "retryable"}, {"?per_page=1&per_page=2", "per_page"},
+	        {"?retryable=true&retryable=false", "retryable"},
+	        {"?delimiter=a&delimiter=b", "delimiter"}, {"?batch_ids=a%00b", "batch_ids"}};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
 		g_autofree char *uri = g_strconcat(STATUS, wrong[i][0], NULL);
@@ -852,7 +947,10 @@ int main(void)
 {
 	const TTest *const tests[] = {a_batch_is_taken_validated_and_found,
 	        every_type_comes_in_and_is_found, faults_of_the_request_are_told_at_once,
-	        faults_of_a_batch_are_told_afterwards,
+	        faults_of_a_batch_are_told_afterwards, members_in_a_row_and_padding_are_one_batch,
+	        an_event_id_of_zero_comes_in_once_and_is_found_and_shown,
+	        the_file_of_refused_lines_is_named_by_a_whole_url,
+	        an_error_without_refused_lines_has_an_empty_file_of_them,
 	        bad_events_are_dropped_counted_and_kept_for_download,
 	        an_event_comes_in_once_by_its_id,
 	        events_that_are_too_old_or_of_the_future_are_refused,

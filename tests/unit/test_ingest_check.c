@@ -56,7 +56,7 @@ START_TEST(each_field_of_the_minimum_is_missed_by_its_name)
 {
 	struct event event = minimum(EVENT_BOUNCE);
 
-	event.id = 0;
+	event.id = EVENT_NO_ID;
 	assert_refused(&event, "Missing event_id on event of type inband");
 	event = minimum(EVENT_BOUNCE);
 	event.time = 0;
@@ -93,6 +93,46 @@ START_TEST(hash_and_domain_of_a_recipient_come_together)
 }
 END_TEST
 
+/* What is uploaded to the service has all that documentation calls required. */
+START_TEST(what_documentation_requires_is_more_than_what_is_enforced)
+{
+	static const struct {
+		enum event_type type;
+		const char *want; /* NULL: the minimum is enough */
+	} rows[] = {
+	        {EVENT_INJECTION, NULL},
+	        {EVENT_BOUNCE, NULL},
+	        {EVENT_POLICY_REJECTION, NULL},
+	        {EVENT_DELIVERY, "Missing delv_method on event of type delivery"},
+	        {EVENT_DELAY, "Missing delv_method on event of type tempfail"},
+	        {EVENT_OUT_OF_BAND, "Missing delv_method on event of type outofband"},
+	        {EVENT_SPAM_COMPLAINT, "Missing delv_method on event of type feedback"},
+	        {EVENT_CLICK, "Missing delv_method on event of type click"},
+	        {EVENT_LIST_UNSUBSCRIBE, "Missing delv_method on event of type list"},
+	        {EVENT_RELAY_DELIVERY, "Missing relay_id on event of type relay_delivery"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct event event = minimum(rows[i].type);
+		struct error err = {0};
+		int result = ingest_check_documented(&event, &err);
+		ck_assert_int_eq(result, rows[i].want == NULL ? 0 : -1);
+		if (rows[i].want != NULL)
+			ck_assert_str_eq(err.text, rows[i].want);
+		ck_assert(taken(&event));
+	}
+	struct event event = minimum(EVENT_SPAM_COMPLAINT);
+	struct error err = {0};
+	event.field[FIELD_DELV_METHOD] = SLICE("esmtp");
+	ck_assert_int_eq(ingest_check_documented(&event, &err), -1);
+	ck_assert_str_eq(err.text, "Missing fbtype on event of type feedback");
+	event.field[FIELD_FBTYPE] = SLICE("abuse");
+	ck_assert_int_eq(ingest_check_documented(&event, NULL), 0);
+	event.field[FIELD_MESSAGE_ID] = SLICE_NONE;
+	ck_assert_int_eq(ingest_check_documented(&event, NULL), -1);
+}
+END_TEST
+
 START_TEST(what_must_be_there_is_documented_as_required)
 {
 	for (int i = 0; i < EVENT_TYPES; i++)
@@ -110,4 +150,6 @@ END_TEST
 UNIT_MAIN("ingest_check", the_documented_minimum_is_enough_for_every_type,
         either_method_of_transport_will_do, each_field_of_the_minimum_is_missed_by_its_name,
         a_message_that_was_never_made_has_no_message_id,
-        hash_and_domain_of_a_recipient_come_together, what_must_be_there_is_documented_as_required)
+        hash_and_domain_of_a_recipient_come_together,
+        what_documentation_requires_is_more_than_what_is_enforced,
+        what_must_be_there_is_documented_as_required)

@@ -159,6 +159,50 @@ START_TEST(what_is_no_json_is_refused)
 }
 END_TEST
 
+/* Whoever mends the line must find the place: no text of a library, which names its options. */
+START_TEST(what_is_wrong_with_json_is_told_with_its_column)
+{
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+	        {"{\"a\":\"\\u0000\"}", "at column 13: a string holds the character NUL"},
+	        {"{\"\\u0000\":1}", "a name holds the character NUL"},
+	        {"{\"a\":1", "at column 6: it ends too early"},
+	        {"{\"a\":1} 7", "at column 9: something follows the object"},
+	        {"{\"a\":\xff}", "at column 5: no UTF-8"},
+	        {"{\"a\":1e999}", "at column 10: a number is too large"},
+	        {"{\"a\":99999999999999999999}", "a number is too large"},
+	        {"{a:1}", "at column 2: what stands here is not allowed"},
+	        {"", "at column 1: "},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+		assert_refused(rows[i].text, rows[i].want);
+	g_autofree char *nest = g_strnfill(100000, '[');
+	assert_refused(nest, "objects and arrays stand too deep in each other");
+}
+END_TEST
+
+/* The contract: a decimal number from 0 up. */
+START_TEST(an_event_id_of_zero_is_there_and_none_is_not)
+{
+	struct ingest_line line;
+	struct error err = {0};
+
+	read_well("{\"msys\":{\"message_event\":{\"type\":\"inband\",\"event_id\":\"0\","
+	          "\"timestamp\":\"1549054731\",\"message_id\":\"x\",\"recv_method\":\"rest\"" TAIL,
+	        &line);
+	ck_assert_uint_eq(line.event.id, 0);
+	ck_assert_int_eq(ingest_check(&line.event, &err), 0);
+	ingest_line_clear(&line);
+	read_well(
+	        "{\"msys\":{\"message_event\":{\"type\":\"inband\",\"event_id\":null" TAIL, &line);
+	ck_assert_int_eq(ingest_check(&line.event, &err), -1);
+	ck_assert_str_eq(err.text, "Missing event_id on event of type inband");
+	ingest_line_clear(&line);
+}
+END_TEST
+
 START_TEST(values_of_any_type_that_means_the_same_are_taken)
 {
 	assert_value("msg_size", "315", "315");
@@ -194,11 +238,11 @@ START_TEST(values_that_mean_something_else_are_refused_by_name)
 	assert_wrong_value("rcpt_meta", "\"x\"", "an object");
 	assert_wrong_value("rcpt_tags", "[1]", "an array of strings");
 	assert_wrong_value("rcpt_tags", "{}", "an array of strings");
-	assert_wrong_value("event_id", "\"0\"", "decimal number from 1");
-	assert_wrong_value("event_id", "\"9223372036854775808\"", "decimal number from 1");
-	assert_wrong_value("event_id", "\"1x\"", "decimal number from 1");
-	assert_wrong_value("event_id", "true", "decimal number from 1");
-	assert_wrong_value("event_id", "{}", "decimal number from 1");
+	assert_wrong_value("event_id", "-1", "decimal number from 0");
+	assert_wrong_value("event_id", "\"9223372036854775808\"", "decimal number from 0");
+	assert_wrong_value("event_id", "\"1x\"", "decimal number from 0");
+	assert_wrong_value("event_id", "true", "decimal number from 0");
+	assert_wrong_value("event_id", "{}", "decimal number from 0");
 }
 END_TEST
 
@@ -332,6 +376,8 @@ END_TEST
 UNIT_MAIN("ingest_read", a_line_becomes_an_event, a_recipient_without_address_has_its_domain,
         every_type_has_its_name_and_its_wrapper,
         wrappers_and_types_that_do_not_belong_together_are_refused, what_is_no_json_is_refused,
+        what_is_wrong_with_json_is_told_with_its_column,
+        an_event_id_of_zero_is_there_and_none_is_not,
         values_of_any_type_that_means_the_same_are_taken,
         values_that_mean_something_else_are_refused_by_name, times_come_in_seconds_and_milliseconds,
         what_is_too_long_or_too_deep_is_refused, every_sample_of_the_documentation_is_taken,

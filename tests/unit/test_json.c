@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(absent_data_are_absent_keys)
 {
-	struct event event = {.type = EVENT_SMS_STATUS, .time = TIME};
+	struct event event = {.type = EVENT_SMS_STATUS, .id = EVENT_NO_ID, .time = TIME};
 	g_autofree char *text = event_text(&event, API_V1);
 
 	ck_assert_str_eq(
@@ -304,10 +304,47 @@ START_TEST(values_that_do_not_fit_their_field_are_strings_and_not_guessed)
 }
 END_TEST
 
+/* v1 had maps for arrays in metadata, the Events API has the arrays. */
+START_TEST(arrays_of_metadata_are_maps_by_index_in_v1)
+{
+	static const char *const table[][2] = {
+	        {"{\"a\":[\"foo\",\"bar\"]}", "{\"a\":{\"0\":\"foo\",\"1\":\"bar\"}}"},
+	        {"{\"a\":[],\"b\":1}", "{\"a\":{},\"b\":1}"},
+	        {"{\"a\":[[1,2],{\"b\":[null,true]},-1.5e3]}",
+	                "{\"a\":{\"0\":{\"0\":1,\"1\":2},\"1\":{\"b\":{\"0\":null,\"1\":true}},"
+	                "\"2\":-1.5e3}}"},
+	        {"{ \"a\" : [ \"]\" , \"\\\"[\" ] , \"b\" : \"[1,2]\" }",
+	                "{ \"a\" : { \"0\":\"]\" , \"1\":\"\\\"[\" } , \"b\" : \"[1,2]\" }"},
+	        {"{\"a\":{\"b\":{}}}", "{\"a\":{\"b\":{}}}"},
+	};
+	struct event event = bounce();
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+		g_autoptr(GString) old = g_string_new(NULL), new = g_string_new(NULL);
+		event.field[FIELD_RCPT_META] = slice_str(table[i][0]);
+		json_event_value(old, &event, FIELD_RCPT_META, API_V1);
+		json_event_value(new, &event, FIELD_RCPT_META, API_EVENTS);
+		ck_assert_str_eq(old->str, table[i][1]);
+		ck_assert_str_eq(new->str, table[i][0]);
+	}
+	event.field[FIELD_RCPT_TAGS] = SLICE("[\"a\"]");
+	g_autoptr(GString) tags = g_string_new(NULL);
+	json_event_value(tags, &event, FIELD_RCPT_TAGS, API_V1);
+	ck_assert_str_eq(tags->str, "[\"a\"]");
+	/* What is no JSON ends all the same. */
+	static const char *const broken[] = {
+	        "{\"a\":[}", "{]]]}}}[,,,}", "{\"a\":[\"\\}", "{[[[[}"};
+	for (size_t i = 0; i < G_N_ELEMENTS(broken); i++) {
+		event.field[FIELD_RCPT_META] = slice_str(broken[i]);
+		json_event_value(tags, &event, FIELD_RCPT_META, API_V1);
+	}
+}
+END_TEST
+
 START_TEST(an_absent_field_has_no_value)
 {
 	g_autoptr(GString) out = g_string_new("x");
-	struct event event = {.type = EVENT_BOUNCE, .time = TIME};
+	struct event event = {.type = EVENT_BOUNCE, .id = EVENT_NO_ID, .time = TIME};
 
 	ck_assert(!json_event_value(out, &event, FIELD_REASON, API_V1));
 	ck_assert(!json_event_value(out, &event, FIELD_EVENT_ID, API_V1));
@@ -398,5 +435,6 @@ UNIT_MAIN("json",
 	metadata_and_tags_are_always_there_for_mail_only,
 	values_have_the_kind_of_their_field,
 	values_that_do_not_fit_their_field_are_strings_and_not_guessed,
+	arrays_of_metadata_are_maps_by_index_in_v1,
 	an_absent_field_has_no_value,
 	events_of_random_bytes_read_back)

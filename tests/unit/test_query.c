@@ -539,6 +539,7 @@ START_TEST(results_are_v1_events)
 	ck_assert_str_eq(text(event, "type"), "injection");
 	ck_assert_str_eq(text(event, "timestamp"), "2026-06-15T11:34:56.789+00:00");
 	ck_assert_str_eq(text(event, "injection_time"), "2026-06-15T11:34:55.789Z");
+	ck_assert_str_eq(text(event, "tdate"), "2026-06-15T11:34:56.789Z");
 	ck_assert_str_eq(text(event, "subject"), "Your order \"17\" <\xc3\xa4> \xef\xbf\xbd\n");
 	ck_assert(json_is_object(json_object_get(event, "rcpt_meta")));
 	ck_assert(json_is_array(json_object_get(event, "rcpt_tags")));

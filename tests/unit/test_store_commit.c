@@ -484,6 +484,17 @@ START_TEST(arrivals_come_in_order_whatever_day_they_belong_to)
 		pages++;
 	}
 	ck_assert_int_eq(pages, (80 + 6) / 7);
+	/* However small the room is, each call gets on by an event. */
+	search.bytes = 1;
+	uint64_t before = next = last = 0;
+	for (pages = 0; next < 120; pages++, before = next) {
+		ck_assert_int_eq(
+		        store_arrivals(store, &search, before, next_arrival, &last, &next, NULL),
+		        0);
+		ck_assert_uint_gt(next, before);
+	}
+	ck_assert_int_eq(pages, 81); /* the last one finds no match any more */
+	search.bytes = 0;
 	ck_assert_uint_eq(next, 120);
 	ck_assert_int_eq(store_arrivals(store, &search, 120, next_arrival, &last, &next, NULL), 0);
 	ck_assert_uint_eq(next, 120);

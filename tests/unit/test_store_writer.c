@@ -174,8 +174,8 @@ START_TEST(a_stream_of_events_is_grouped_and_somebody_who_waits_is_not)
 		g_usleep(2000);
 	}
 	gint64 took = g_get_monotonic_time() - started;
-	/* At most one in 50 ms, give or take one at the ends. */
-	ck_assert_int_le(counts.commits, took / 50000 + 2);
+	/* At most one in 20 ms, give or take one at the ends. */
+	ck_assert_int_le(counts.commits, took / 20000 + 2);
 	for (uint64_t i = 101; i <= 110; i++)
 		ck_assert_int_eq(store_writer_wait(writer, add(writer, i, true), 5000), 1);
 	ck_assert_int_ge(counts.commits, 10);
@@ -196,13 +196,39 @@ START_TEST(a_commit_that_fails_is_tried_until_it_works)
 	for (int i = 0; i < 1000 && counts.failures < 2; i++)
 		g_usleep(10000);
 	ck_assert_int_ge(counts.failures, 2);
+	struct store_pace pace;
+	store_writer_pace(writer, &pace);
+	ck_assert_uint_eq(pace.commits, 0);
 	counts.fail = false;
 	ck_assert_int_eq(store_writer_wait(writer, ticket, 5000), 1);
+	store_writer_pace(writer, &pace);
+	ck_assert_uint_eq(pace.commits, 1);
 	ck_assert_int_eq(store_writer_stop(&writer, NULL), 0);
 	ck_assert_uint_eq(counts.inserted, 1);
 	g_autoptr(GArray) ledger = store_ledger(store, NULL);
 	ck_assert_uint_eq(g_array_index(ledger, struct store_source, 0).count[LEDGER_EVENT], 1);
 	ck_assert_uint_eq(g_array_index(ledger, struct store_source, 0).count[LEDGER_KNOWN], 0);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(the_pace_is_that_of_the_last_commits)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct counts counts = {0};
+	struct store_writer *writer = start(store, &counts, 0);
+	struct store_pace pace;
+
+	store_writer_pace(writer, &pace);
+	ck_assert_uint_eq(pace.commits + pace.p50 + pace.p99 + pace.longest, 0);
+	for (uint64_t i = 1; i <= WRITER_PACE + 10; i++)
+		ck_assert_int_eq(store_writer_wait(writer, add(writer, i, true), 5000), 1);
+	store_writer_pace(writer, &pace);
+	ck_assert_uint_eq(pace.commits, WRITER_PACE);
+	ck_assert_uint_gt(pace.p50, 0);
+	ck_assert_uint_le(pace.p50, pace.p99);
+	ck_assert_uint_le(pace.p99, pace.longest);
+	ck_assert_int_eq(store_writer_stop(&writer, NULL), 0);
 	store_close(&store);
 }
 END_TEST
@@ -430,7 +456,8 @@ int main(void)
 	        events_that_come_during_a_commit_share_the_next_one,
 	        a_full_batch_holds_back_those_who_add,
 	        a_stream_of_events_is_grouped_and_somebody_who_waits_is_not,
-	        a_commit_that_fails_is_tried_until_it_works, stopping_ends_also_when_nothing_works,
+	        a_commit_that_fails_is_tried_until_it_works, the_pace_is_that_of_the_last_commits,
+	        stopping_ends_also_when_nothing_works,
 	        a_writer_that_gives_up_ends_at_the_first_failure,
 	        who_adds_may_wait_for_some_time_only_and_is_told_why, the_writer_drops_old_days,
 	        a_job_runs_between_commits_also_while_they_fail,

@@ -130,6 +130,28 @@ START_TEST(a_soft_bounce_is_a_delay_and_a_probe_is_nothing)
 }
 END_TEST
 
+/* Events Ingest wants a method of each delivery and delay: of what is held back before anybody
+ * tries, and of programs whose name a log has lost, too. */
+START_TEST(each_delivery_and_delay_has_a_method_and_each_refusal_came_by_smtp)
+{
+	struct outcome *o = script_run(
+	        NULL, SCRIPT(BIRTH, ACTIVE, "11 A1 deferred to=b@y.example service=error",
+	                      "12 A1 deferred to=b@y.example relay=192.0.2.9:25",
+	                      "13 A1 sent to=b@y.example service=uucp",
+	                      "14 A1 bounced to=c@y.example service=error",
+	                      "20 - reject stage=RCPT to=d@y.example code=550"));
+
+	check_events(o, WANT("injection b@y.example", "delay b@y.example", "delay b@y.example",
+	                        "delivery b@y.example", "injection c@y.example",
+	                        "bounce c@y.example", "policy_rejection d@y.example"));
+	for (unsigned i = 1; i <= 3; i++)
+		check_field(o, i, "delv_method", "esmtp");
+	check_field(o, 5, "delv_method", "");
+	check_field(o, 6, "recv_method", "esmtp");
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(an_alias_is_injected_once_under_the_name_that_the_sender_used)
 {
 	struct outcome *o = script_run(
@@ -830,6 +852,7 @@ UNIT_MAIN("trace", documentation_lists_what_events_carry_and_adds_nothing_else,
         without_the_first_line_retries_are_unknown_and_birth_comes_from_the_delay,
         the_first_delivery_tells_the_birth_of_a_mail_that_was_in_the_queue_before,
         a_long_queue_id_tells_the_birth, a_soft_bounce_is_a_delay_and_a_probe_is_nothing,
+        each_delivery_and_delay_has_a_method_and_each_refusal_came_by_smtp,
         an_alias_is_injected_once_under_the_name_that_the_sender_used,
         a_line_with_37_recipients_gives_37_events, equal_lines_of_one_second_are_told_apart,
         equal_lines_between_others_of_a_second_are_told_apart,

@@ -59,6 +59,9 @@ START_TEST(a_duplicate_is_accepted_only_where_the_batch_was_sent_before)
 
 	ck_assert_int_eq(policy_of_verdict(&verdict, true), POLICY_ACCEPTED);
 	ck_assert_int_eq(policy_of_verdict(&verdict, false), POLICY_PARKED);
+	verdict.failed = 1;
+	ck_assert_int_eq(policy_of_verdict(&verdict, true), POLICY_PARTLY);
+	verdict.failed = 0;
 	verdict.error_type = "validation";
 	ck_assert_int_eq(policy_of_verdict(&verdict, false), POLICY_PARTLY);
 	verdict.error_type = "decompress";
@@ -177,6 +180,15 @@ START_TEST(failed_events_are_read_with_their_causes_plain_or_packed)
 	ck_assert_str_eq(plain->str, want);
 	ck_assert_int_eq(answer_failures(bytes, 10000, keep_cause, packed, NULL), 0);
 	ck_assert_str_eq(packed->str, want);
+	g_autofree char *lines = g_strconcat(text, "\n", NULL);
+	g_autofree char *twice = g_strconcat(want, want, NULL);
+	g_autoptr(GByteArray) two = gzip_of(lines);
+	g_autoptr(GString) both = g_string_new(NULL);
+	g_byte_array_append(two, gzip->data, gzip->len);
+	ck_assert_int_eq(answer_failures(slice_make((const char *)two->data, two->len), 10000,
+	                         keep_cause, both, NULL),
+	        0);
+	ck_assert_str_eq(both->str, twice);
 	ck_assert_int_eq(answer_failures(bytes, 50, keep_cause, packed, NULL), -1);
 	ck_assert_int_eq(
 	        answer_failures(slice_head(bytes, bytes.n - 9), 10000, keep_cause, packed, NULL),
@@ -373,6 +385,54 @@ START_TEST(events_are_cut_in_the_order_of_their_arrival_and_each_once)
 }
 END_TEST
 
+/* More than are looked at at a time, by their bytes and not by their number. */
+START_TEST(large_events_are_cut_whole_and_none_counts_as_lost)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	const struct cut_rules rules = {.kind = UPLOAD_POSTWAKE};
+	g_autofree char *subject = g_strnfill(150000, 's');
+	struct cut cut = {0};
+
+	for (unsigned i = 0; i < 60; i++) {
+		struct event event =
+		        make_event(EVENT_DELIVERY, DAY1 + i * 1000, i + 1, "m1", "a@example.com");
+		g_autofree char *own = g_strdup_printf("%u %s", i, subject);
+		set_field(&event, FIELD_DELV_METHOD, "esmtp");
+		event.field[FIELD_SUBJECT] = slice_str(own);
+		ck_assert_uint_eq(commit_events(store, &event, 1), 1);
+	}
+	ck_assert_uint_eq(cut_events(store, &rules, 0, DAY1, &cut), 60);
+	ck_assert_uint_eq(cut.lost, 0);
+	ck_assert_uint_eq(cut.until, 60);
+	cut_clear(&cut);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(an_event_that_is_larger_than_a_small_batch_goes_alone)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	const struct cut_rules rules = {.kind = UPLOAD_POSTWAKE, .bytes = 2000};
+	g_autoptr(GRand) rand = g_rand_new_with_seed(3);
+	g_autoptr(GString) noise = g_string_new(NULL);
+	struct event event = make_event(EVENT_DELIVERY, DAY1, 1, "m1", "a@example.com");
+	struct cut cut = {0};
+
+	while (noise->len < 8000)
+		g_string_append_printf(noise, "%08x", g_rand_int(rand));
+	set_field(&event, FIELD_DELV_METHOD, "esmtp");
+	event.field[FIELD_SUBJECT] = slice_make(noise->str, noise->len);
+	ck_assert_uint_eq(commit_events(store, &event, 1), 1);
+	commit_some(store, 10, 3, DAY1 + 10000);
+	ck_assert_uint_eq(cut_events(store, &rules, 0, DAY1, &cut), 1);
+	ck_assert_uint_eq(cut.until, 1);
+	ck_assert_uint_eq(cut_events(store, &rules, 1, DAY1, &cut), 3);
+	ck_assert_uint_le(cut.bytes->len, 2000);
+	cut_clear(&cut);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(what_is_too_old_is_counted_for_the_service_and_sent_to_another_postwake)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -380,7 +440,8 @@ START_TEST(what_is_too_old_is_counted_for_the_service_and_sent_to_another_postwa
 	struct cut cut = {0};
 
 	commit_some(store, 1, 3, DAY1); /* at 0, 1 and 2 s */
-	ck_assert_uint_eq(cut_events(store, &rules, 0, DAY1 + CLOCK_DAY + 1000, &cut), 1);
+	ck_assert_uint_eq(
+	        cut_events(store, &rules, 0, DAY1 + CLOCK_DAY - 2 * CUT_GRACE + 1000, &cut), 1);
 	ck_assert_uint_eq(cut.too_old, 2);
 	ck_assert_int_eq(cut.oldest, DAY1 + 2000);
 	rules.kind = UPLOAD_POSTWAKE;
@@ -433,6 +494,36 @@ START_TEST(an_event_that_would_be_refused_is_told_and_not_sent)
 	ck_assert_uint_eq(refused, 1);
 	ck_assert_uint_eq(cut.invalid, 1);
 	ck_assert_uint_eq(cut.events, 0);
+	store_close(&store);
+}
+END_TEST
+
+static void note_cause(void *ctx, struct slice line, const char *cause)
+{
+	ck_assert(line.n > 0);
+	g_string_append_printf(ctx, "%s\n", cause);
+}
+
+/* By the table of the API's documentation; another postwake takes what it enforces. */
+START_TEST(what_documentation_requires_is_asked_for_the_service_only)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct cut_rules rules = {.kind = UPLOAD_SPARKPOST};
+	struct event bad = make_event(EVENT_DELAY, DAY1, 7, "m1", "a@example.com");
+	g_autoptr(GString) causes = g_string_new(NULL);
+	struct cut cut = {0};
+
+	set_field(&bad, FIELD_RECV_METHOD, "esmtp");
+	ck_assert_uint_eq(commit_events(store, &bad, 1), 1);
+	ck_assert_int_eq(
+	        cut_batch(store, &rules, 0, UINT64_MAX, DAY1, note_cause, causes, &cut, NULL), 0);
+	ck_assert_str_eq(causes->str, "Missing delv_method on event of type tempfail\n");
+	ck_assert_uint_eq(cut.invalid, 1);
+	ck_assert_uint_eq(cut.events, 0);
+	rules.kind = UPLOAD_POSTWAKE;
+	ck_assert_uint_eq(cut_events(store, &rules, 0, DAY1, &cut), 1);
+	ck_assert_uint_eq(cut.invalid, 0);
+	cut_clear(&cut);
 	store_close(&store);
 }
 END_TEST
@@ -551,6 +642,37 @@ START_TEST(failures_are_kept_with_their_batch_until_they_are_trimmed)
 }
 END_TEST
 
+static void note_newest(void *ctx, const struct outbox_failure *failure)
+{
+	int64_t *range = ctx;
+
+	range[0] = MIN(range[0], failure->time);
+	range[1] = MAX(range[1], failure->time);
+	range[2]++;
+}
+
+START_TEST(the_newest_failures_of_all_are_kept)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+	int64_t range[3] = {INT64_MAX, 0, 0};
+
+	for (int i = 1; i <= OUTBOX_FAILURES + 50; i++) {
+		const struct outbox_failure failure = {
+		        SLICE("far"), SLICE("b1"), i, SLICE("why"), SLICE("{}")};
+		store_batch_failure(batch, &failure);
+	}
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), 0);
+	ck_assert_int_eq(store_each_failure(store, NULL, 100000, note_newest, range, NULL), 0);
+	ck_assert_int_eq(range[0], 51);
+	ck_assert_int_eq(range[1], OUTBOX_FAILURES + 50);
+	ck_assert_int_eq(range[2], OUTBOX_FAILURES);
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {waits_double_up_to_five_minutes_and_obey_the_other_side,
@@ -565,11 +687,15 @@ int main(void)
 	        a_pack_uses_its_limit_with_lines_that_pack_well, equal_lines_make_equal_bytes,
 	        a_key_is_read_where_only_its_owner_and_group_may,
 	        events_are_cut_in_the_order_of_their_arrival_and_each_once,
+	        large_events_are_cut_whole_and_none_counts_as_lost,
+	        an_event_that_is_larger_than_a_small_batch_goes_alone,
 	        what_is_too_old_is_counted_for_the_service_and_sent_to_another_postwake,
 	        only_what_is_wanted_is_cut, an_event_that_would_be_refused_is_told_and_not_sent,
+	        what_documentation_requires_is_asked_for_the_service_only,
 	        what_retention_took_is_counted_as_lost, a_batch_comes_back_as_it_was_with_its_bytes,
 	        damaged_bytes_are_told_and_files_without_row_go,
-	        failures_are_kept_with_their_batch_until_they_are_trimmed, NULL};
+	        failures_are_kept_with_their_batch_until_they_are_trimmed,
+	        the_newest_failures_of_all_are_kept, NULL};
 
 	return run_store_tests("upload", setup, teardown, tests);
 }
