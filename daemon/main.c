@@ -239,10 +239,11 @@ static int daemon_close(struct daemon *d, struct error *err)
 	g_atomic_int_set(&d->stopping, 1);
 	if (d->ticks != NULL)
 		g_thread_join(d->ticks);
-	sources_stop(&d->sources);
+	sources_stop(d->sources);
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	sources_free(&d->sources); /* whose status the server told */
 	access_close(&d->access);
 	uploads_stop(&d->uploads);
 	report_close(&d->report);

@@ -28,7 +28,7 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/golden/golden.py \
 	tests/support/lab.py \
 	tests/support/sendmail.py \
-	tests/support/tally.py tests/support/tsan.supp tests/support/tsan_glib.c tests/support/valgrind.supp \
+	tests/support/tally.py tests/support/no_jit.c tests/support/tsan.supp tests/support/tsan_glib.c tests/support/valgrind.supp \
 	tests/instrumented tests/README.md
 
 # Benchmarks: tests/bench/README.md. Not run by `make check`.
