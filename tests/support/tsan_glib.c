@@ -14,6 +14,8 @@ static void (*real_lock)(GMutex *);
 static void (*real_unlock)(GMutex *);
 static gboolean (*real_trylock)(GMutex *);
 static void (*real_wait)(GCond *, GMutex *);
+static void (*real_push)(GAsyncQueue *, gpointer);
+static gpointer (*real_pop)(GAsyncQueue *);
 static void (*real_leave)(volatile void *, gsize);
 static gboolean (*real_wait_until)(GCond *, GMutex *, gint64);
 
@@ -25,6 +27,8 @@ static void look_up(void)
 	real_trylock = dlsym(RTLD_NEXT, "g_mutex_trylock");
 	real_wait = dlsym(RTLD_NEXT, "g_cond_wait");
 	real_wait_until = dlsym(RTLD_NEXT, "g_cond_wait_until");
+	real_push = dlsym(RTLD_NEXT, "g_async_queue_push");
+	real_pop = dlsym(RTLD_NEXT, "g_async_queue_pop");
 	real_leave = dlsym(RTLD_NEXT, "g_once_init_leave");
 	real_lock = dlsym(RTLD_NEXT, "g_mutex_lock");
 }
@@ -80,6 +84,21 @@ gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end)
 	gboolean woken = real_wait_until(cond, mutex, end);
 	acquired(mutex);
 	return woken;
+}
+
+void g_async_queue_push(GAsyncQueue *queue, gpointer data)
+{
+	look_up();
+	releases(queue);
+	real_push(queue, data);
+}
+
+gpointer g_async_queue_pop(GAsyncQueue *queue)
+{
+	look_up();
+	gpointer data = real_pop(queue);
+	acquired(queue);
+	return data;
 }
 
 /* Who finds it done looks at the location by an atomic load that ThreadSanitizer knows. */
