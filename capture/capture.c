@@ -15,11 +15,12 @@ struct capture {
 	struct store_writer *writer;
 	struct capture_stream *live;
 	struct store_batch *batch; /* the current one, while somebody holds the lock */
-	struct trace_counts told;  /* counters that the store has been given */
-	int64_t newest;            /* time of the newest event, stored or on its way */
-	capture_earlier *earlier;
-	void *earlier_ctx;
-	bool failing; /* touched by the writer's thread only */
+	bool urgent;               /* somebody waits for what was fed since then */
+	void (*pull)(void *ctx);
+	void *pull_ctx;
+	struct trace_counts told; /* counters that the store has been given */
+	int64_t newest;           /* time of the newest event, stored or on its way */
+	bool failing;             /* touched by the writer's thread only */
 };
 
 struct capture_stream {
@@ -221,11 +222,27 @@ void capture_source_resume(struct capture_source *source, int64_t last)
 	syslog_clock_set_last(line_reader_clock(source->reader), last);
 }
 
+static void capture_pull_locked(struct capture *capture)
+{
+	if (capture->pull != NULL)
+		capture->pull(capture->pull_ctx);
+}
+
+static void capture_locked(struct capture *capture, struct store_batch *batch)
+{
+	capture->batch = batch;
+	capture->urgent = false;
+	capture_pull_locked(capture);
+}
+
 static void capture_lock(struct capture *capture)
 {
-	struct store_batch *batch = store_writer_begin(capture->writer);
+	capture_locked(capture, store_writer_begin(capture->writer));
+}
 
-	capture->batch = batch;
+static uint64_t capture_unlock(struct capture *capture, bool urgent)
+{
+	return store_writer_end(capture->writer, urgent || capture->urgent);
 }
 
 void capture_begin(struct capture_source *source)
@@ -239,7 +256,7 @@ bool capture_try_begin(struct capture_source *source, int timeout_ms)
 	struct store_batch *batch = store_writer_try_begin(capture->writer, timeout_ms);
 
 	if (batch != NULL)
-		capture->batch = batch;
+		capture_locked(capture, batch);
 	return batch != NULL;
 }
 
@@ -249,7 +266,7 @@ uint64_t capture_end(struct capture_source *source, struct slice position)
 
 	if (position.p != NULL)
 		store_batch_position(capture->batch, slice_str(source->name), position);
-	return store_writer_end(capture->writer, false);
+	return capture_unlock(capture, false);
 }
 
 int capture_wait(struct capture *capture, uint64_t ticket, int timeout_ms)
@@ -307,31 +324,27 @@ static int64_t capture_classify(
 	return source->time;
 }
 
-static void capture_call_earlier(struct capture *capture)
+/* Before each line: the lock may be older than the line. */
+static void capture_begin_line(struct capture_source *source, bool again)
 {
-	if (capture->earlier != NULL)
-		capture->earlier(capture->earlier_ctx);
-}
+	struct capture_stream *stream = source->stream;
 
-/* Before a line: the MTA wrote it after the milter had answered. */
-static void capture_next(struct capture_source *source, bool again)
-{
-	if (source->stream == source->stream->capture->live)
-		capture_call_earlier(source->stream->capture);
+	if (stream == stream->capture->live)
+		capture_pull_locked(stream->capture);
 	source->class = LEDGER_IGNORED;
 	source->again = again;
 }
 
 int64_t capture_line(struct capture_source *source, struct slice line, int64_t offset, bool again)
 {
-	capture_next(source, again);
+	capture_begin_line(source, again);
 	line_reader_read(source->reader, line, capture_observed, source);
 	return capture_classify(source, line, offset, again);
 }
 
 int64_t capture_entry(struct capture_source *source, const struct syslog_line *entry, bool again)
 {
-	capture_next(source, again);
+	capture_begin_line(source, again);
 	line_reader_entry(source->reader, entry, capture_observed, source);
 	return capture_classify(source, entry->text, -1, again);
 }
@@ -350,34 +363,28 @@ void capture_gap(
 
 /* ---- what is no line ---- */
 
-uint64_t capture_observe(struct capture_stream *stream, const struct observation *seen, bool urgent)
+void capture_pull_from(struct capture *capture, void (*pull)(void *ctx), void *ctx)
 {
-	capture_lock(stream->capture);
-	capture_observe_held(stream, seen);
-	return store_writer_end(stream->capture->writer, urgent);
+	capture_lock(capture);
+	capture->pull = pull;
+	capture->pull_ctx = ctx;
+	capture_unlock(capture, false);
 }
 
-void capture_observe_held(struct capture_stream *stream, const struct observation *seen)
+uint64_t capture_feed(struct capture *capture, const struct observation *seen, bool urgent)
 {
-	trace_feed(stream->trace, seen);
-	store_batch_no_line(stream->capture->batch);
+	trace_feed(capture->live->trace, seen);
+	store_batch_no_line(capture->batch);
 	/* Mostly there is no event yet, only state, which comes in by capture_before_commit. */
-	store_batch_pending(stream->capture->batch);
+	store_batch_pending(capture->batch);
+	capture->urgent |= urgent;
+	return store_writer_ticket(capture->writer);
 }
 
-void capture_set_earlier(struct capture *capture, capture_earlier *earlier, void *ctx)
+void capture_pull(struct capture *capture)
 {
 	capture_lock(capture);
-	capture->earlier = earlier;
-	capture->earlier_ctx = ctx;
-	store_writer_end(capture->writer, false);
-}
-
-void capture_run_earlier(struct capture *capture)
-{
-	capture_lock(capture);
-	capture_call_earlier(capture);
-	store_writer_end(capture->writer, false);
+	capture_unlock(capture, false);
 }
 
 uint64_t capture_add(struct capture *capture, const struct event *event)
@@ -385,7 +392,7 @@ uint64_t capture_add(struct capture *capture, const struct event *event)
 	capture_lock(capture);
 	store_batch_event(capture->batch, event);
 	store_batch_no_line(capture->batch);
-	return store_writer_end(capture->writer, true);
+	return capture_unlock(capture, true);
 }
 
 uint64_t capture_try_ingest(struct capture *capture, const struct event *const *events, size_t n,
@@ -421,14 +428,14 @@ void capture_tell_gap(struct capture *capture, const struct store_gap *gap)
 {
 	capture_lock(capture);
 	store_batch_gap(capture->batch, gap);
-	store_writer_end(capture->writer, false);
+	capture_unlock(capture, false);
 }
 
 void capture_count(struct capture *capture, const char *name, int64_t n)
 {
 	capture_lock(capture);
 	store_batch_count(capture->batch, name, n);
-	store_writer_end(capture->writer, false);
+	capture_unlock(capture, false);
 }
 
 static void capture_tell(struct store_batch *batch, const char *name, uint64_t now, uint64_t told)
@@ -448,7 +455,7 @@ void capture_tick(struct capture *capture, int64_t now)
 	capture_tell(
 	        capture->batch, "envelope_cancelled", counts.cancelled, capture->told.cancelled);
 	capture->told = counts;
-	store_writer_end(capture->writer, false);
+	capture_unlock(capture, false);
 }
 
 struct forgetting {
@@ -487,7 +494,7 @@ int capture_forget(
 	unsigned known = trace_forget(capture->live->trace, holds, ctx);
 	int result = store_each_state(capture->store, capture_forget_saved, &forgetting, err);
 	store_batch_pending(capture->batch);
-	uint64_t ticket = store_writer_end(capture->writer, true);
+	uint64_t ticket = capture_unlock(capture, true);
 	*n = MAX(known, forgetting.n);
 	/* What the writer runs after it comes behind that commit. */
 	while (result == 0 && store_writer_wait(capture->writer, ticket, 1000) != 1)

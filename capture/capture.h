@@ -72,17 +72,18 @@ bool capture_trouble(struct capture *capture, struct error *err);
 /* How long commits take: store_writer_pace. */
 void capture_pace(struct capture *capture, struct store_pace *pace_r);
 
-/* Feeds one observation that is no line (the milter's). Returns a ticket. */
-uint64_t capture_observe(
-        struct capture_stream *stream, const struct observation *seen, bool urgent);
+/* What is no line (the milter's) is kept by its owner until capture pulls it: whenever the lock is
+ * taken, and before each line of the live stream, so that what was there before a line was written
+ * is also fed before it. `pull` is called with the lock held and calls capture_feed; NULL = none.
+ */
+void capture_pull_from(struct capture *capture, void (*pull)(void *ctx), void *ctx);
 
-/* What others told before and waits for the lock: `earlier` is called with the lock held, before
- * each line of the live stream, so that it is fed first, by capture_observe_held. NULL: no more. */
-typedef void capture_earlier(void *ctx);
-void capture_set_earlier(struct capture *capture, capture_earlier *earlier, void *ctx);
-/* Has it called where no line comes. */
-void capture_run_earlier(struct capture *capture);
-void capture_observe_held(struct capture_stream *stream, const struct observation *seen);
+/* Feeds one observation to the live stream; `urgent`: somebody waits for it. Only within `pull`.
+ * Returns its ticket. */
+uint64_t capture_feed(struct capture *capture, const struct observation *seen, bool urgent);
+
+/* Pulls now. */
+void capture_pull(struct capture *capture);
 
 /* Adds an event that is finished (a report's) and commits at once. Returns a ticket. */
 uint64_t capture_add(struct capture *capture, const struct event *event);

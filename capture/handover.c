@@ -1,151 +1,170 @@
 #include "capture/handover.h"
 
 #include <glib.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+/* Items that nobody waits for are gathered so long: waking up costs more than feeding one. */
+#define GATHER (10 * G_TIME_SPAN_MILLISECOND)
 
 struct handover {
 	struct capture *capture;
 	GThread *thread;
-	GMutex lock;
-	GCond filled; /* an item came, or the end */
-	GCond fed;    /* an item with a waiter was fed */
+	pthread_mutex_t lock;  /* not GMutex, which the thread sanitizer cannot see */
+	pthread_cond_t filled; /* an item came, or the end */
+	pthread_cond_t fed;    /* an item with a waiter was fed */
 	GQueue items;
-	gint waiting; /* items of the queue, to be looked at without the lock */
+	gint length; /* of items, to be read without the lock */
 	size_t most;
+	bool idle;  /* the thread waits for an item */
+	bool hurry; /* an item with a waiter came */
 	bool ending;
 	uint64_t dropped;
 };
 
-/* A deep copy of an observation. */
+/* A deep copy of an observation; one block of memory, since another thread frees it. */
 struct handover_item {
 	struct observation seen;
 	struct envelope envelope;
-	char *texts;         /* bytes of the observation */
-	GStringChunk *bytes; /* of the envelope */
-	GArray *recipients;
 	bool waited;    /* somebody waits for `ticket` and frees the item */
 	bool abandoned; /* but gave up while it was being fed: the feeding thread frees it */
 	bool ready;
 	uint64_t ticket;
+	struct envelope_recipient recipient[]; /* and the bytes of all texts */
 };
 
-static void handover_copy_slice(GStringChunk *bytes, struct slice *slice)
+/* False when it is `end` (monotonic us). */
+static bool handover_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gint64 end)
 {
-	if (slice->p == NULL)
-		return;
-	/* g_string_chunk_insert_len stops at no NUL, but cannot be told "nothing". */
-	slice->p = slice->n > 0 ? g_string_chunk_insert_len(bytes, slice->p, (gssize)slice->n) : "";
+	const struct timespec until = {
+	        .tv_sec = end / G_USEC_PER_SEC, .tv_nsec = end % G_USEC_PER_SEC * 1000};
+
+	return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &until) == 0;
 }
 
-static void handover_copy_envelope(struct handover_item *item, const struct envelope *from)
+/* Recipients are texts and nothing else. */
+#define RECIPIENT_TEXTS (sizeof(struct envelope_recipient) / sizeof(struct slice))
+
+static size_t handover_bytes(const struct slice *texts, size_t n)
 {
-	item->bytes = g_string_chunk_new(1024);
-	item->envelope = *from;
-	for (int i = 0; i < FIELDS; i++)
-		handover_copy_slice(item->bytes, &item->envelope.field[i]);
-	item->recipients = g_array_sized_new(
-	        FALSE, FALSE, sizeof(struct envelope_recipient), (guint)from->recipients);
-	g_array_append_vals(item->recipients, from->recipient, (guint)from->recipients);
-	for (size_t i = 0; i < from->recipients; i++) {
-		struct envelope_recipient *one =
-		        &g_array_index(item->recipients, struct envelope_recipient, i);
-		handover_copy_slice(item->bytes, &one->address);
-		handover_copy_slice(item->bytes, &one->type);
-		handover_copy_slice(item->bytes, &one->meta);
-		handover_copy_slice(item->bytes, &one->tags);
-		handover_copy_slice(item->bytes, &one->subs);
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += texts[i].n;
+	return bytes;
+}
+
+/* Copies texts to `bytes`; what is behind them there. */
+static char *handover_move(struct slice *texts, size_t n, char *bytes)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (texts[i].p == NULL)
+			continue;
+		texts[i].p = memcpy(bytes, texts[i].p, texts[i].n);
+		bytes += texts[i].n;
 	}
-	item->envelope.recipient = (const void *)item->recipients->data;
+	return bytes;
+}
+
+static void handover_copy_envelope(
+        struct handover_item *item, const struct envelope *from, char *bytes)
+{
+	struct slice *recipients = (struct slice *)item->recipient;
+
+	item->envelope = *from;
+	item->envelope.recipient = item->recipient;
 	item->seen.envelope = &item->envelope;
+	if (from->recipients > 0)
+		memcpy(item->recipient, from->recipient,
+		        from->recipients * sizeof(item->recipient[0]));
+	bytes = handover_move(item->envelope.field, FIELDS, bytes);
+	handover_move(recipients, from->recipients * RECIPIENT_TEXTS, bytes);
 }
 
 static struct handover_item *handover_copy(const struct observation *from)
 {
-	struct handover_item *item = g_new0(struct handover_item, 1);
+	const struct envelope *envelope = from->envelope;
+	const size_t recipients = envelope != NULL ? envelope->recipients : 0;
+	const size_t texts = observation_bytes(from);
+	size_t size = sizeof(struct handover_item) +
+	              recipients * sizeof(struct envelope_recipient) + texts;
 
-	item->texts = g_malloc(observation_bytes(from) + 1);
-	observation_copy(&item->seen, from, item->texts);
-	if (from->envelope != NULL)
-		handover_copy_envelope(item, from->envelope);
+	if (envelope != NULL)
+		size += handover_bytes(envelope->field, FIELDS) +
+		        handover_bytes((const struct slice *)envelope->recipient,
+		                recipients * RECIPIENT_TEXTS);
+	struct handover_item *item = g_malloc(size);
+	*item = (struct handover_item){0};
+	char *bytes = (char *)(item->recipient + recipients);
+	observation_copy(&item->seen, from, bytes);
+	if (envelope != NULL)
+		handover_copy_envelope(item, envelope, bytes + texts);
 	return item;
 }
 
-static void handover_item_free(struct handover_item *item)
+static void handover_feed(struct handover *handover, struct handover_item *item)
 {
-	if (item->recipients != NULL)
-		g_array_free(item->recipients, TRUE);
-	g_clear_pointer(&item->bytes, g_string_chunk_free);
-	g_free(item->texts);
-	g_free(item);
-}
+	uint64_t ticket = capture_feed(handover->capture, &item->seen, item->waited);
 
-/* Takes an item out, the first one or the first if nobody waits for it; NULL: there is none. With
- * the lock held. */
-static struct handover_item *handover_pop(struct handover *handover, bool unwaited)
-{
-	struct handover_item *item = g_queue_peek_head(&handover->items);
-
-	if (item == NULL || (unwaited && item->waited))
-		return NULL;
-	g_atomic_int_add(&handover->waiting, -1);
-	return g_queue_pop_head(&handover->items);
-}
-
-/* One that somebody waits for: nothing can be told of its mail before he has his answer. */
-static void handover_feed_waited(struct handover *handover, struct handover_item *item)
-{
-	uint64_t ticket = capture_observe(capture_live(handover->capture), &item->seen, true);
-
-	g_mutex_lock(&handover->lock);
+	if (!item->waited) {
+		g_free(item);
+		return;
+	}
+	pthread_mutex_lock(&handover->lock);
 	item->ticket = ticket;
 	item->ready = true;
 	bool abandoned = item->abandoned;
-	g_cond_broadcast(&handover->fed);
-	g_mutex_unlock(&handover->lock);
+	pthread_cond_broadcast(&handover->fed);
+	pthread_mutex_unlock(&handover->lock);
 	if (abandoned)
-		handover_item_free(item);
+		g_free(item);
 }
 
-/* Feeds those that nobody waits for, with capture's lock held: by our thread, or by whoever is
- * about to feed a line, for the log may already tell of the same mails. An item leaves the queue
- * only here, under that lock, or a line could overtake it. */
-static void handover_earlier(void *ctx)
+static struct handover_item *handover_pop(struct handover *handover)
+{
+	pthread_mutex_lock(&handover->lock);
+	struct handover_item *item = g_queue_pop_head(&handover->items);
+	g_atomic_int_set(&handover->length, (gint)handover->items.length);
+	pthread_mutex_unlock(&handover->lock);
+	return item;
+}
+
+/* Called with the lock of capture held. */
+static void handover_pull(void *ctx)
 {
 	struct handover *handover = ctx;
 	struct handover_item *item;
 
-	while (g_atomic_int_get(&handover->waiting) > 0) {
-		g_mutex_lock(&handover->lock);
-		item = handover_pop(handover, true);
-		g_mutex_unlock(&handover->lock);
-		if (item == NULL)
+	while (g_atomic_int_get(&handover->length) > 0 && (item = handover_pop(handover)) != NULL)
+		handover_feed(handover, item);
+}
+
+/* Waits for items, then for more of them; false at the end. */
+static bool handover_gather(struct handover *handover)
+{
+	pthread_mutex_lock(&handover->lock);
+	handover->idle = true;
+	while (handover->items.length == 0 && !handover->ending)
+		pthread_cond_wait(&handover->filled, &handover->lock);
+	handover->idle = false;
+	gint64 end = g_get_monotonic_time() + GATHER;
+	while (!handover->hurry && !handover->ending)
+		if (!handover_wait_until(&handover->filled, &handover->lock, end))
 			break;
-		capture_observe_held(capture_live(handover->capture), &item->seen);
-		handover_item_free(item);
-	}
+	handover->hurry = false;
+	bool go_on = !handover->ending;
+	pthread_mutex_unlock(&handover->lock);
+	return go_on;
 }
 
 static gpointer handover_run(gpointer data)
 {
 	struct handover *handover = data;
 
-	g_mutex_lock(&handover->lock);
-	for (;;) {
-		struct handover_item *head = g_queue_peek_head(&handover->items);
-		if (head == NULL && handover->ending)
-			break;
-		if (head == NULL) {
-			g_cond_wait(&handover->filled, &handover->lock);
-			continue;
-		}
-		struct handover_item *item = head->waited ? handover_pop(handover, false) : NULL;
-		g_mutex_unlock(&handover->lock);
-		if (item != NULL)
-			handover_feed_waited(handover, item);
-		else
-			capture_run_earlier(handover->capture);
-		g_mutex_lock(&handover->lock);
-	}
-	g_mutex_unlock(&handover->lock);
+	while (handover_gather(handover))
+		if (g_atomic_int_get(&handover->length) > 0)
+			capture_pull(handover->capture);
 	return NULL;
 }
 
@@ -155,11 +174,11 @@ struct handover *handover_new(struct capture *capture, size_t most)
 
 	handover->capture = capture;
 	handover->most = most > 0 ? most : 10000;
-	g_mutex_init(&handover->lock);
-	g_cond_init(&handover->filled);
-	g_cond_init(&handover->fed);
+	pthread_mutex_init(&handover->lock, NULL);
+	pthread_cond_init(&handover->filled, NULL);
+	pthread_cond_init(&handover->fed, NULL);
 	g_queue_init(&handover->items);
-	capture_set_earlier(capture, handover_earlier, handover);
+	capture_pull_from(capture, handover_pull, handover);
 	handover->thread = g_thread_new("handover", handover_run, handover);
 	return handover;
 }
@@ -170,15 +189,15 @@ void handover_free(struct handover **handover)
 
 	if (h == NULL)
 		return;
-	g_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->lock);
 	h->ending = true;
-	g_cond_signal(&h->filled);
-	g_mutex_unlock(&h->lock);
+	pthread_cond_signal(&h->filled);
+	pthread_mutex_unlock(&h->lock);
 	g_thread_join(h->thread);
-	capture_set_earlier(h->capture, NULL, NULL);
-	g_cond_clear(&h->filled);
-	g_cond_clear(&h->fed);
-	g_mutex_clear(&h->lock);
+	capture_pull_from(h->capture, NULL, NULL);
+	pthread_cond_destroy(&h->filled);
+	pthread_cond_destroy(&h->fed);
+	pthread_mutex_destroy(&h->lock);
 	g_clear_pointer(handover, g_free);
 }
 
@@ -190,8 +209,10 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 		return false;
 	}
 	g_queue_push_tail(&handover->items, item);
-	g_atomic_int_inc(&handover->waiting);
-	g_cond_signal(&handover->filled);
+	g_atomic_int_set(&handover->length, (gint)handover->items.length);
+	handover->hurry |= item->waited;
+	if (handover->idle || item->waited)
+		pthread_cond_signal(&handover->filled);
 	return true;
 }
 
@@ -201,16 +222,15 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 static bool handover_await(struct handover *handover, struct handover_item *item, gint64 end)
 {
 	while (!item->ready)
-		if (!g_cond_wait_until(&handover->fed, &handover->lock, end))
+		if (!handover_wait_until(&handover->fed, &handover->lock, end))
 			break;
 	if (item->ready)
 		return true;
 	if (g_queue_remove(&handover->items, item)) {
-		g_atomic_int_add(&handover->waiting, -1);
-		handover_item_free(item);
-	} else {
+		g_atomic_int_set(&handover->length, (gint)handover->items.length);
+		g_free(item);
+	} else
 		item->abandoned = true;
-	}
 	return false;
 }
 
@@ -221,12 +241,12 @@ int handover_give(struct handover *handover, const struct observation *seen, int
 
 	item->waited = wait_ms > 0;
 	bool waited = item->waited;
-	g_mutex_lock(&handover->lock);
+	pthread_mutex_lock(&handover->lock);
 	bool pushed = handover_push(handover, item);
 	bool fed = pushed && waited && handover_await(handover, item, end);
-	g_mutex_unlock(&handover->lock);
+	pthread_mutex_unlock(&handover->lock);
 	if (!pushed) {
-		handover_item_free(item);
+		g_free(item);
 		return -1;
 	}
 	if (!waited)
@@ -234,15 +254,15 @@ int handover_give(struct handover *handover, const struct observation *seen, int
 	if (!fed)
 		return -1;
 	uint64_t ticket = item->ticket;
-	handover_item_free(item);
+	g_free(item);
 	gint64 left = (end - g_get_monotonic_time()) / 1000;
 	return capture_wait(handover->capture, ticket, left > 0 ? (int)left : 0) == 1 ? 0 : -1;
 }
 
 uint64_t handover_dropped(struct handover *handover)
 {
-	g_mutex_lock(&handover->lock);
+	pthread_mutex_lock(&handover->lock);
 	uint64_t dropped = handover->dropped;
-	g_mutex_unlock(&handover->lock);
+	pthread_mutex_unlock(&handover->lock);
 	return dropped;
 }

@@ -1,5 +1,6 @@
 /* Hand-over of the milter's observations: mail must not wait for the store, so end-of-message puts
- * a copy into a bounded queue, and a thread feeds it to the live stream (design, 6). */
+ * a copy into a bounded queue. Capture pulls it before the lines of the log; where there are none,
+ * a thread sees to it within 10 ms. */
 #ifndef PW_CAPTURE_HANDOVER_H
 #define PW_CAPTURE_HANDOVER_H
 

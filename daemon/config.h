@@ -87,7 +87,7 @@ struct config {
 	int query_window;    /* minutes */
 	int ingest_max_age;  /* minutes; 0 = no limit */
 	int ingest_max_size; /* MB of batches that are kept */
-	char *report_users;  /* who may hand over reports; NULL = whoever may open the socket */
+	char *report_users;  /* who may hand over reports; NULL: see postwake.conf(5) */
 
 	char *geoip; /* database; NULL = none */
 

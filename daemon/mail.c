@@ -11,13 +11,14 @@
 struct mail {
 	struct handover *handover;
 	struct report_context *report;
-	struct milter_config milter;
+	struct milter_config config;
+	struct milter *milter;
 	int commit_timeout; /* ms */
 	bool any_node;      /* the log's names for this machine and instance are not known */
 	bool any_instance;
 	GThread *thread;
-	gint stopping;
 	GMutex lock;
+	GHashTable *told;   /* troubles that were logged, static texts */
 	GHashTable *counts; /* counter, static text -> how many since mail_counted */
 };
 
@@ -48,6 +49,20 @@ static void mail_count(void *ctx, const char *counter)
 	gsize n = GPOINTER_TO_SIZE(g_hash_table_lookup(mail->counts, counter));
 	g_hash_table_insert(mail->counts, (gpointer)counter, GSIZE_TO_POINTER(n + 1));
 	g_mutex_unlock(&mail->lock);
+}
+
+/* An MTA would do it at each mail: told once, then counted. */
+static void mail_trouble(void *ctx, const char *counter, const char *why)
+{
+	struct mail *mail = ctx;
+
+	mail_count(mail, counter);
+	g_mutex_lock(&mail->lock);
+	bool first = g_hash_table_add(mail->told, (gpointer)why);
+	g_mutex_unlock(&mail->lock);
+	if (first)
+		log_warning("milter", "a connection was not served: %s (told once; counted as %s)",
+		        why, counter);
 }
 
 static bool mail_report_address(void *ctx, const char *address)
@@ -83,15 +98,14 @@ static gpointer mail_run(gpointer data)
 {
 	struct mail *mail = data;
 
-	if (milter_serve() < 0 && !g_atomic_int_get(&mail->stopping))
-		log_error("milter", "the listener ended; mail passes without it until a restart");
+	milter_serve(mail->milter);
 	return NULL;
 }
 
 static void mail_configure(struct mail *mail, const struct config *config)
 {
 	mail->commit_timeout = config->milter_commit_timeout;
-	mail->milter = (struct milter_config){
+	mail->config = (struct milter_config){
 	        .socket = config->milter_socket,
 	        .group = config->milter_group,
 	        .mode = (unsigned)config->milter_mode,
@@ -111,18 +125,20 @@ static void mail_configure(struct mail *mail, const struct config *config)
 	 * that only a name that was configured counts; else the queue id finds the message. */
 	const struct config_source *first = config->sources->pdata[0];
 	if (config->sources->len == 1) {
-		if (mail->milter.instance == NULL)
-			mail->milter.instance = first->instance;
-		if (mail->milter.node == NULL)
-			mail->milter.node = first->node;
+		if (mail->config.instance == NULL)
+			mail->config.instance = first->instance;
+		if (mail->config.node == NULL)
+			mail->config.node = first->node;
 	}
-	mail->any_instance = mail->milter.instance == NULL;
-	mail->any_node = mail->milter.node == NULL;
+	mail->any_instance = mail->config.instance == NULL;
+	mail->any_node = mail->config.node == NULL;
 }
 
 static void mail_free(struct mail *mail)
 {
+	milter_free(&mail->milter);
 	g_hash_table_unref(mail->counts);
+	g_hash_table_unref(mail->told);
 	g_mutex_clear(&mail->lock);
 	g_free(mail);
 }
@@ -137,6 +153,7 @@ struct mail *mail_start(const struct config *config, struct handover *handover,
 	        .report_address = mail_report_address,
 	        .report = mail_report,
 	        .count = mail_count,
+	        .trouble = mail_trouble,
 	        .decode_text = mime_decode_text,
 	        .first_address = mime_first_address,
 	        .first_name = mime_first_name,
@@ -145,10 +162,12 @@ struct mail *mail_start(const struct config *config, struct handover *handover,
 	mime_init();
 	g_mutex_init(&mail->lock);
 	mail->counts = g_hash_table_new(g_str_hash, g_str_equal);
+	mail->told = g_hash_table_new(g_str_hash, g_str_equal);
 	mail->handover = handover;
 	mail->report = report;
 	mail_configure(mail, config);
-	if (milter_listen(&mail->milter, &hooks, err) < 0) {
+	mail->milter = milter_listen(&mail->config, &hooks, err);
+	if (mail->milter == NULL) {
 		mail_free(mail);
 		return NULL;
 	}
@@ -164,8 +183,7 @@ void mail_stop(struct mail **mail)
 {
 	if (*mail == NULL)
 		return;
-	g_atomic_int_set(&(*mail)->stopping, 1);
-	milter_stop();
+	milter_stop((*mail)->milter);
 	g_thread_join((*mail)->thread);
 	g_clear_pointer(mail, mail_free);
 }

@@ -231,8 +231,6 @@ static gpointer daemon_watchdog(gpointer data)
 	_exit(3);
 }
 
-/* What was seen is committed before the milter's threads are waited for: libmilter may take
- * seconds. */
 static int daemon_close(struct daemon *d, struct error *err)
 {
 	g_thread_unref(g_thread_new("watchdog", daemon_watchdog, NULL));

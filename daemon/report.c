@@ -1,6 +1,7 @@
 #include "daemon/report.h"
 
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -129,7 +130,13 @@ int report_open(struct report_context *context, const struct config *config,
 	context->reports = report_settings(config, classifier, err);
 	if (context->reports == NULL)
 		return -1;
-	if (config->report_users != NULL && read_users(context, config->report_users, err) < 0)
+	/* A report makes an event of anybody's mail: where a table narrows who may do what, and
+	 * where keys are asked for, it is not left open to all. */
+	const char *users = config->report_users;
+	if (users == NULL &&
+	        (config->accesses->len > 0 || strcmp(config->query_socket_keys, "required") == 0))
+		users = "";
+	if (users != NULL && read_users(context, users, err) < 0)
 		return -1;
 	context->passed = g_async_queue_new();
 	context->thread = g_thread_new("reports", report_run, context);

@@ -1,359 +1,399 @@
 #include "milter/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <glib.h>
-#include <libmilter/mfapi.h>
-#include <libmilter/mfdef.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/stat.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "milter/peer.h"
 #include "milter/socket.h"
+#include "milter/waiters.h"
 
-#define MSYS_HEADER "X-MSYS-API"
-#define BACKLOG 256
+#define EVENTS_MAX 64
+#define READ_BYTES 65536    /* at one time; a mail without its body mostly fits */
+#define WAITERS_MAX 200     /* mails that may wait for a commit at one time; others wait for them */
+#define REST_MS 200         /* when no connection can be taken */
+#define DESCRIPTORS_LEFT 64 /* for the rest of the process */
 
-/* What we need not see, and answers that we need not give; libmilter gives those in our place when
- * the MTA cannot do without. */
-#define STEPS_OFF (SMFIP_NOBODY | SMFIP_NOUNKNOWN | SMFIP_NOEOH | SMFIP_NODATA)
-#define STEPS_SILENT \
-	(SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_DATA | \
-	        SMFIP_NR_UNKN | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY)
+struct connection {
+	GList link; /* in one of the milter's queues */
+	struct milter *milter;
+	int fd;
+	uint32_t watched; /* events that epoll tells; 0 = it does not know the descriptor */
+	struct peer *peer;
+	GString *out; /* not sent yet */
+	bool deaf;    /* the MTA takes no replies any more; what it had sent still counts */
+	gint64 active;
+};
 
-/* libmilter has one listener a process and keeps its threads when it stops, so this stays too. */
-static struct listener {
+struct milter {
+	struct milter_hooks hooks;
 	struct milter_shared *shared;
+	struct peer_plan plan;
 	struct milter_socket socket;
-	bool remove_header, see_rejects, reports, tempfail;
+	int fd, poll, wake;
+	gint stop;
+	guint most;              /* connections */
+	gint64 rest;             /* no connection is taken until then; 0 = they are */
+	bool full;               /* the last try failed */
+	GQueue idle;             /* connections, that of the longest silence first */
+	GQueue waiting;          /* those whose message waits for its commit */
+	struct waiters *waiters; /* NULL where none does */
+	char bytes[READ_BYTES];
+};
 
-	gint unskippable; /* an MTA sends all of a body, whatever the reply */
-	gint closed;      /* callbacks must not begin any more */
-	gint active;      /* callbacks that began */
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	bool stop;  /* milter_stop was called */
-	bool ended; /* smfi_main returned by itself: a failure */
-} listener = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+/* ---- connections ---- */
 
-/* The gate: between enter and leave the hooks may be called. Callbacks run in libmilter's threads,
- * which live on after milter_serve. */
-static void leave(void)
+static void tell_trouble(const struct milter *milter, const char *counter, const char *why)
 {
-	if (!g_atomic_int_dec_and_test(&listener.active) || !g_atomic_int_get(&listener.closed))
+	if (milter->hooks.trouble != NULL)
+		milter->hooks.trouble(milter->hooks.ctx, counter, why);
+}
+
+/* False when the system has no room for it. */
+static bool watch(struct connection *connection, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = connection};
+
+	if (events == connection->watched)
+		return true;
+	int how = events == 0                ? EPOLL_CTL_DEL
+	          : connection->watched == 0 ? EPOLL_CTL_ADD
+	                                     : EPOLL_CTL_MOD;
+	connection->watched = events;
+	return epoll_ctl(connection->milter->poll, how, connection->fd, &event) == 0;
+}
+
+static void move(struct connection *connection, GQueue *from, GQueue *to)
+{
+	if (from != NULL)
+		g_queue_unlink(from, &connection->link);
+	g_queue_push_tail_link(to, &connection->link);
+	connection->active = g_get_monotonic_time();
+}
+
+/* One that is in neither queue any more. */
+static void connection_free(struct connection *connection)
+{
+	close(connection->fd);
+	peer_free(&connection->peer);
+	g_string_free(connection->out, TRUE);
+	g_free(connection);
+}
+
+static void connection_close(struct connection *connection)
+{
+	g_queue_unlink(&connection->milter->idle, &connection->link);
+	connection_free(connection);
+}
+
+/* Sends what can be sent now. */
+static void send_replies(struct connection *connection)
+{
+	GString *out = connection->out;
+
+	if (connection->deaf)
+		g_string_truncate(out, 0);
+	while (out->len > 0) {
+		ssize_t n = send(connection->fd, out->str, out->len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		connection->deaf = n < 0;
+		g_string_erase(out, 0, n < 0 ? -1 : (gssize)n);
+	}
+}
+
+/* Does what the peer needs next; the connection may be gone then. */
+static void go_on(struct connection *connection, enum peer_need need)
+{
+	struct milter *milter = connection->milter;
+
+	while (need == PEER_END && milter->waiters == NULL) {
+		peer_end(connection->peer);
+		peer_ended(connection->peer, connection->out);
+		need = peer_feed(connection->peer, SLICE_NONE, connection->out);
+	}
+	send_replies(connection);
+	if (need == PEER_END) {
+		/* Not even a hang-up concerns us until it is back. */
+		watch(connection, 0);
+		move(connection, &milter->idle, &milter->waiting);
+		waiters_give(milter->waiters, connection);
 		return;
-	pthread_mutex_lock(&listener.lock);
-	pthread_cond_broadcast(&listener.changed);
-	pthread_mutex_unlock(&listener.lock);
-}
-
-/* The session of a callback, or NULL when the gate is closed; then no leave. */
-static struct milter_session *enter(SMFICTX *ctx)
-{
-	struct milter_session *session = smfi_getpriv(ctx);
-
-	if (session == NULL)
-		return NULL;
-	g_atomic_int_inc(&listener.active);
-	if (!g_atomic_int_get(&listener.closed))
-		return session;
-	leave();
-	return NULL;
-}
-
-static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
-        unsigned long f2, unsigned long f3, unsigned long *actions_r, unsigned long *steps_r,
-        unsigned long *f2_r, unsigned long *f3_r)
-{
-	/* Macros that we read, by stage; a list may not be empty. */
-	const struct {
-		int stage;
-		const char *macros;
-	} rows[] = {
-	        {SMFIM_CONNECT, "j"},
-	        {SMFIM_HELO, "j"},
-	        {SMFIM_ENVFROM, "i {auth_type} {auth_authen} {tls_version} {cipher}"},
-	        {SMFIM_ENVRCPT,
-	                listener.see_rejects ? "i {rcpt_mailer} {rcpt_host} {rcpt_addr}" : "i"},
-	        {SMFIM_EOM, "i {msg_id}"},
-	};
-	unsigned long want_actions = listener.remove_header ? SMFIF_CHGHDRS : 0;
-	unsigned long want_steps = STEPS_OFF | STEPS_SILENT;
-
-	(void)f2;
-	(void)f3;
-	/* Postfix holds commands that need no reply back until one does, and libmilter reads none
-	 * of them when the MTA hung up in the meantime: a refusal must be replied to. */
-	if (listener.see_rejects)
-		want_steps = (want_steps | SMFIP_RCPT_REJ) & ~(unsigned long)SMFIP_NR_RCPT;
-	/* A reply to the first piece of a body can refuse the others. */
-	if (listener.reports)
-		want_steps =
-		        (want_steps | SMFIP_SKIP) & ~(unsigned long)(SMFIP_NOBODY | SMFIP_NR_BODY);
-	if (listener.reports && (steps & SMFIP_SKIP) == 0)
-		g_atomic_int_set(&listener.unskippable, 1);
-	if ((actions & SMFIF_SETSYMLIST) != 0) {
-		want_actions |= SMFIF_SETSYMLIST;
-		for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
-			smfi_setsymlist(ctx, rows[i].stage, (char *)rows[i].macros);
 	}
-	*actions_r = actions & want_actions;
-	*steps_r = steps & want_steps;
-	*f2_r = *f3_r = 0;
-	return SMFIS_CONTINUE;
-}
+	if (need == PEER_CLOSE) {
+		const char *why = peer_refusal(connection->peer);
 
-static const char *macro(SMFICTX *ctx, const char *name)
-{
-	return smfi_getsymval(ctx, (char *)name);
-}
-
-/* The address of a client as text; NULL when it has none. */
-static const char *address_text(
-        const _SOCK_ADDR *address, char text[INET6_ADDRSTRLEN], unsigned *port_r)
-{
-	if (address != NULL && address->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)address;
-
-		*port_r = ntohs(in->sin_port);
-		return inet_ntop(AF_INET, &in->sin_addr, text, INET6_ADDRSTRLEN);
+		if (why != NULL)
+			tell_trouble(milter, "milter_refused", why);
+		connection_close(connection);
+		return;
 	}
-	if (address != NULL && address->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)address;
-
-		*port_r = ntohs(in6->sin6_port);
-		return inet_ntop(AF_INET6, &in6->sin6_addr, text, INET6_ADDRSTRLEN);
-	}
-	return NULL;
+	/* Who does not take the replies is not read from. */
+	if (!watch(connection, connection->out->len > 0 ? EPOLLOUT : EPOLLIN))
+		connection_close(connection);
 }
 
-static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
+static void read_bytes(struct connection *connection)
 {
-	char text[INET6_ADDRSTRLEN];
-	unsigned port = 0;
-	const char *ip = address_text(address, text, &port);
+	struct milter *milter = connection->milter;
+	ssize_t n = read(connection->fd, milter->bytes, sizeof(milter->bytes));
 
-	if (smfi_getpriv(ctx) == NULL)
-		smfi_setpriv(ctx, milter_session_new(listener.shared));
-	struct milter_session *session = enter(ctx);
-	if (session != NULL) {
-		milter_session_connect(session, host, ip, port);
-		leave();
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_close(connection);
+		return;
 	}
-	return SMFIS_NOREPLY;
+	move(connection, &milter->idle, &milter->idle);
+	go_on(connection,
+	        peer_feed(connection->peer, slice_make(milter->bytes, (size_t)n), connection->out));
 }
 
-static sfsistat on_helo(SMFICTX *ctx, char *name)
+static void connection_new(struct milter *milter, int fd)
 {
-	struct milter_session *session = enter(ctx);
+	struct connection *connection = g_new0(struct connection, 1);
 
-	if (session != NULL) {
-		milter_session_helo(session, name);
-		leave();
-	}
-	return SMFIS_NOREPLY;
+	connection->link.data = connection;
+	connection->milter = milter;
+	connection->fd = fd;
+	connection->peer = peer_new(&milter->plan);
+	connection->out = g_string_sized_new(64);
+	move(connection, NULL, &milter->idle);
+	if (!watch(connection, EPOLLIN))
+		connection_close(connection);
+	else /* The negotiation mostly is there already. */
+		read_bytes(connection);
 }
 
-static sfsistat on_mail(SMFICTX *ctx, char **argv)
+static void on_event(struct connection *connection)
 {
-	struct milter_session *session = enter(ctx);
-
-	if (session != NULL) {
-		milter_session_mail(session, (const char *const *)argv, macro(ctx, "i"),
-		        macro(ctx, "{auth_authen}"), macro(ctx, "{auth_type}"),
-		        macro(ctx, "{tls_version}"), macro(ctx, "{cipher}"));
-		leave();
+	if (connection->out->len == 0) {
+		read_bytes(connection);
+		return;
 	}
-	return SMFIS_NOREPLY;
+	send_replies(connection);
+	go_on(connection, PEER_READ);
 }
 
-static sfsistat on_rcpt(SMFICTX *ctx, char **argv)
-{
-	struct milter_session *session = enter(ctx);
+/* ---- messages that wait for their commit ---- */
 
-	if (session != NULL) {
-		milter_session_rcpt(session, (const char *const *)argv, macro(ctx, "i"),
-		        macro(ctx, "{rcpt_mailer}"), macro(ctx, "{rcpt_host}"),
-		        macro(ctx, "{rcpt_addr}"));
-		leave();
-	}
-	return listener.see_rejects ? SMFIS_CONTINUE : SMFIS_NOREPLY;
+static void end_message(void *item)
+{
+	struct connection *connection = item;
+
+	peer_end(connection->peer);
 }
 
-static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
+static void wake(void *ctx)
 {
-	struct milter_session *session = enter(ctx);
+	struct milter *milter = ctx;
 
-	if (session != NULL) {
-		milter_session_header(session, name, value);
-		leave();
-	}
-	return SMFIS_NOREPLY;
+	eventfd_write(milter->wake, 1);
 }
 
-static sfsistat on_body(SMFICTX *ctx, unsigned char *bytes, size_t n)
+static void take_ended(struct milter *milter)
 {
-	struct milter_session *session = enter(ctx);
-	bool more = false;
+	struct connection *connection;
 
-	if (session != NULL) {
-		more = milter_session_body(session, slice_make((const char *)bytes, n));
-		leave();
+	while (milter->waiters != NULL && (connection = waiters_take(milter->waiters)) != NULL) {
+		move(connection, &milter->waiting, &milter->idle);
+		peer_ended(connection->peer, connection->out);
+		go_on(connection, peer_feed(connection->peer, SLICE_NONE, connection->out));
 	}
-	return more || g_atomic_int_get(&listener.unskippable) ? SMFIS_CONTINUE : SMFIS_SKIP;
 }
 
-static sfsistat on_end(SMFICTX *ctx)
-{
-	struct milter_session *session = enter(ctx);
-	unsigned remove = 0;
-	int result = listener.tempfail ? -1 : 0;
+/* ---- taking connections ---- */
 
-	if (session != NULL) {
-		result = milter_session_end(
-		        session, macro(ctx, "i"), macro(ctx, "{msg_id}"), &remove);
-		leave();
-	}
-	if (result < 0) {
-		smfi_setreply(ctx, (char *)"451", (char *)"4.3.0",
-		        (char *)"The message could not be recorded; try again later");
-		return SMFIS_TEMPFAIL;
-	}
-	/* The last first: taking one out moves those behind it. */
-	for (unsigned i = remove; i > 0; i--)
-		smfi_chgheader(ctx, (char *)MSYS_HEADER, (int)i, NULL);
-	return SMFIS_CONTINUE;
+static void watch_listener(struct milter *milter, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = milter};
+
+	epoll_ctl(milter->poll, EPOLL_CTL_MOD, milter->fd, &event);
 }
 
-static sfsistat on_abort(SMFICTX *ctx)
+/* Those who come wait meanwhile; their MTA decides how long. */
+static void rest(struct milter *milter)
 {
-	struct milter_session *session = enter(ctx);
+	if (!milter->full)
+		tell_trouble(milter, "milter_full",
+		        "there are no more descriptors for connections (LimitNOFILE, ulimit -n)");
+	milter->full = true;
+	milter->rest = g_get_monotonic_time() + REST_MS * 1000;
+	watch_listener(milter, 0);
+}
 
-	if (session != NULL) {
-		milter_session_abort(session);
-		leave();
+/* One at a time: to find out that there is no other costs more than to be told again. */
+static void take_connection(struct milter *milter)
+{
+	if (milter->idle.length + milter->waiting.length >= milter->most) {
+		rest(milter);
+		return;
 	}
-	return SMFIS_CONTINUE;
+	int fd = accept4(milter->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		milter->full = false;
+		connection_new(milter, fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		rest(milter);
+	}
+	/* Otherwise who came is gone again. */
 }
 
-static sfsistat on_close(SMFICTX *ctx)
-{
-	struct milter_session *session = smfi_getpriv(ctx);
+/* ---- the loop ---- */
 
-	/* Freeing calls no hook, so it needs no gate. */
-	smfi_setpriv(ctx, NULL);
-	milter_session_free(&session);
-	return SMFIS_CONTINUE;
+/* What time brings; how many ms until it brings more, -1 = never. */
+static int on_time(struct milter *milter)
+{
+	const gint64 silence = (gint64)MILTER_IDLE_SECONDS * G_USEC_PER_SEC;
+	gint64 now = g_get_monotonic_time(), next = G_MAXINT64;
+	GList *first;
+
+	if (milter->rest != 0 && milter->rest <= now) {
+		milter->rest = 0;
+		watch_listener(milter, EPOLLIN);
+	}
+	while ((first = milter->idle.head) != NULL) {
+		struct connection *connection = first->data;
+
+		next = connection->active + silence;
+		if (next > now)
+			break;
+		connection_close(connection);
+		next = G_MAXINT64;
+	}
+	if (milter->rest != 0)
+		next = MIN(next, milter->rest);
+	return next == G_MAXINT64 ? -1 : (int)((next - now) / 1000 + 1);
 }
 
-static int open_socket(unsigned mode, struct error *err)
+static void dispatch(struct milter *milter, const struct epoll_event *event)
 {
-	struct milter_socket *socket = &listener.socket;
-	struct smfiDesc filter = {
-	        .xxfi_name = (char *)"postwake",
-	        .xxfi_version = SMFI_VERSION,
-	        .xxfi_flags = SMFIF_CHGHDRS | SMFIF_SETSYMLIST,
-	        .xxfi_connect = on_connect,
-	        .xxfi_helo = on_helo,
-	        .xxfi_envfrom = on_mail,
-	        .xxfi_envrcpt = on_rcpt,
-	        .xxfi_header = on_header,
-	        .xxfi_body = on_body,
-	        .xxfi_eom = on_end,
-	        .xxfi_abort = on_abort,
-	        .xxfi_close = on_close,
-	        .xxfi_negotiate = on_negotiate,
-	};
+	eventfd_t n;
 
-	if (smfi_register(filter) != MI_SUCCESS || smfi_setconn(socket->spec) != MI_SUCCESS ||
-	        smfi_setbacklog(BACKLOG) != MI_SUCCESS)
-		return error_set(
-		        err, "libmilter refuses its set-up (another version than at build?)");
-	/* libmilter makes it 0777 & ~umask; nobody may connect before it has its group. */
-	mode_t old = umask(0777 & ~mode);
-	int result = smfi_opensocket(false);
-	umask(old);
-	if (result != MI_SUCCESS)
-		return error_set(err,
-		        "%s: cannot listen; libmilter told syslog why (for inet: address in use?)",
-		        socket->spec);
+	if (event->data.ptr == milter)
+		take_connection(milter);
+	else if (event->data.ptr == &milter->wake)
+		eventfd_read(milter->wake, &n);
+	else
+		on_event(event->data.ptr);
+}
+
+/* Messages whose commit is under way get its result; others that wait for one are not begun. */
+static void close_all(struct milter *milter)
+{
+	GList *link;
+
+	if (milter->waiters != NULL)
+		waiters_stop(milter->waiters);
+	while ((link = g_queue_pop_head_link(&milter->waiting)) != NULL) {
+		struct connection *connection = link->data;
+
+		peer_ended(connection->peer, connection->out);
+		send_replies(connection);
+		connection_free(connection);
+	}
+	while ((link = milter->idle.head) != NULL)
+		connection_close(link->data);
+}
+
+void milter_serve(struct milter *milter)
+{
+	struct epoll_event events[EVENTS_MAX];
+
+	while (!g_atomic_int_get(&milter->stop)) {
+		int n = epoll_wait(milter->poll, events, EVENTS_MAX, on_time(milter));
+
+		for (int i = 0; i < n; i++)
+			dispatch(milter, &events[i]);
+		take_ended(milter);
+	}
+	milter_socket_remove(&milter->socket);
+	close_all(milter);
+}
+
+void milter_stop(struct milter *milter)
+{
+	g_atomic_int_set(&milter->stop, 1);
+	wake(milter);
+}
+
+/* ---- opening and closing ---- */
+
+static guint connections_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > G_MAXINT)
+		return G_MAXINT;
+	return limit.rlim_cur > 2 * DESCRIPTORS_LEFT ? (guint)limit.rlim_cur - DESCRIPTORS_LEFT
+	                                             : DESCRIPTORS_LEFT;
+}
+
+static int open_loop(struct milter *milter, struct error *err)
+{
+	struct epoll_event listener = {.events = EPOLLIN, .data.ptr = milter};
+	struct epoll_event waking = {.events = EPOLLIN, .data.ptr = &milter->wake};
+
+	milter->poll = epoll_create1(EPOLL_CLOEXEC);
+	milter->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (milter->poll < 0 || milter->wake < 0 ||
+	        epoll_ctl(milter->poll, EPOLL_CTL_ADD, milter->fd, &listener) < 0 ||
+	        epoll_ctl(milter->poll, EPOLL_CTL_ADD, milter->wake, &waking) < 0)
+		return error_errno(err, errno, "cannot wait for connections of the milter");
 	return 0;
 }
 
-int milter_listen(
+struct milter *milter_listen(
         const struct milter_config *config, const struct milter_hooks *hooks, struct error *err)
 {
-	unsigned mode = config->mode != 0 ? config->mode : 0660;
+	struct milter *milter = g_new0(struct milter, 1);
 
-	listener.remove_header = config->remove_header;
-	listener.see_rejects = config->see_rejects;
-	listener.reports = config->reports;
-	listener.tempfail = config->on_failure == MILTER_TEMPFAIL;
-	listener.shared = milter_shared_new(config, hooks, err);
-	if (listener.shared == NULL ||
-	        milter_socket_parse(&listener.socket, config->socket, err) < 0 ||
-	        milter_socket_prepare(&listener.socket, err) < 0 || open_socket(mode, err) < 0)
-		goto failed;
-	if (milter_socket_permit(&listener.socket, config->group, mode, err) == 0)
-		return 0;
-	milter_socket_remove(&listener.socket);
-failed:
-	milter_socket_clear(&listener.socket);
-	milter_shared_free(&listener.shared);
-	return -1;
+	milter->hooks = *hooks;
+	milter->fd = milter->poll = milter->wake = -1;
+	milter->most = connections_limit();
+	milter->shared = milter_shared_new(config, hooks, err);
+	milter->plan = (struct peer_plan){.shared = milter->shared,
+	        .remove_header = config->remove_header,
+	        .see_rejects = config->see_rejects,
+	        .reports = config->reports,
+	        .tempfail = config->on_failure == MILTER_TEMPFAIL};
+	if (milter->plan.tempfail)
+		milter->waiters = waiters_new(WAITERS_MAX, end_message, wake, milter);
+	if (milter->shared == NULL ||
+	        milter_socket_parse(&milter->socket, config->socket, err) < 0 ||
+	        milter_socket_open(&milter->socket, config->group,
+	                config->mode != 0 ? config->mode : 0660, &milter->fd, err) < 0 ||
+	        open_loop(milter, err) < 0)
+		milter_free(&milter);
+	return milter;
 }
 
-/* libmilter starts a thread that waits for SIGHUP, SIGTERM and SIGINT by sigwait and then ends the
- * listener for good, whichever of them it was. It has no switch for that, so this takes the place
- * of libc's sigwait in the whole program: signals belong to the main thread. */
-int sigwait(const sigset_t *set, int *signal_r)
+static void close_fd(int fd)
 {
-	while (gettid() != getpid())
-		pause();
-	int number = sigwaitinfo(set, NULL);
-	if (number < 0)
-		return errno;
-	*signal_r = number;
-	return 0;
+	if (fd >= 0)
+		close(fd);
 }
 
-static gpointer run_main(gpointer data)
+void milter_free(struct milter **milter)
 {
-	(void)data;
-	smfi_main();
-	pthread_mutex_lock(&listener.lock);
-	listener.ended = true;
-	pthread_cond_broadcast(&listener.changed);
-	pthread_mutex_unlock(&listener.lock);
-	return NULL;
-}
+	struct milter *m = *milter;
 
-/* smfi_stop would need up to 5 s (libmilter's listener looks no more often), and its worker threads
- * outlive it in any case. So the gate is closed instead, and libmilter goes with the process. */
-int milter_serve(void)
-{
-	int result = 0;
-
-	pthread_mutex_lock(&listener.lock);
-	if (!listener.stop)
-		g_thread_unref(g_thread_new("milter", run_main, NULL));
-	while (!listener.stop && !listener.ended)
-		pthread_cond_wait(&listener.changed, &listener.lock);
-	if (!listener.stop)
-		result = -1;
-	g_atomic_int_set(&listener.closed, 1);
-	while (g_atomic_int_get(&listener.active) > 0)
-		pthread_cond_wait(&listener.changed, &listener.lock);
-	pthread_mutex_unlock(&listener.lock);
-	milter_socket_remove(&listener.socket);
-	return result;
-}
-
-void milter_stop(void)
-{
-	pthread_mutex_lock(&listener.lock);
-	listener.stop = true;
-	pthread_cond_broadcast(&listener.changed);
-	pthread_mutex_unlock(&listener.lock);
+	if (m == NULL)
+		return;
+	milter_socket_remove(&m->socket);
+	close_all(m);
+	close_fd(m->fd);
+	close_fd(m->poll);
+	close_fd(m->wake);
+	waiters_free(&m->waiters);
+	milter_shared_free(&m->shared);
+	milter_socket_clear(&m->socket);
+	g_clear_pointer(milter, g_free);
 }

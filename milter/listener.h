@@ -1,27 +1,31 @@
-/* libmilter: socket, negotiation and the callbacks, which only hand on to milter/session.h.
- * libmilter serves one socket a process and can be stopped only once. */
+/* The milter's server: one thread serves the connections of all MTAs (milter/peer.h). Where a mail
+ * waits for its commit (MILTER_TEMPFAIL) other threads do, one for each such mail. */
 #ifndef PW_MILTER_LISTENER_H
 #define PW_MILTER_LISTENER_H
 
 #include "base/error.h"
 #include "milter/session.h"
 
-/* Opens the socket (replacing a dead one, refusing a live one), sets mode and group. Not
- * thread-safe: it changes the umask for a moment. */
-int milter_listen(
+/* A connection that nothing comes from for so long is closed, as libmilter does it. */
+#define MILTER_IDLE_SECONDS 7210
+
+struct milter;
+
+/* Opens the socket (replacing a dead one, refusing a live one), with its mode and group. NULL with
+ * *err. Copies both arguments. */
+struct milter *milter_listen(
         const struct milter_config *config, const struct milter_hooks *hooks, struct error *err);
 
-/* Serves until milter_stop; blocks. When it returns no hook is called any more and the socket file
- * is gone. 0 after milter_stop, -1 when libmilter failed (it tells syslog why).
- *
- * Signals are left to the program: in one that links this, sigwait works in the main thread only.
- *
- * libmilter's threads and open MTA sessions live on until the process exits, which should be soon:
- * a mail that comes meanwhile passes unrecorded, or gets 451 with MILTER_TEMPFAIL. */
-int milter_serve(void);
+/* Serves until milter_stop; blocks. When it returns no hook is called any more, the socket file is
+ * gone and all connections are closed: of a mail whose end had come the MTA got the answer (451
+ * with MILTER_TEMPFAIL unless it was committed), of others its default_action decides. */
+void milter_serve(struct milter *milter);
 
-/* From another thread, also before milter_serve. milter_serve then returns at once, or as soon as
- * the hooks that are under way have. */
-void milter_stop(void);
+/* From another thread, also before milter_serve, which then returns at once, or as soon as the
+ * hooks that are under way have. */
+void milter_stop(struct milter *milter);
+
+/* After milter_serve, or without it. */
+void milter_free(struct milter **milter);
 
 #endif

@@ -101,9 +101,12 @@ struct milter_session *milter_session_new(struct milter_shared *shared)
 	return session;
 }
 
-/* Makes the session ready for the next message. */
+/* Makes the session ready for the next message. Nothing is kept of one that was not begun, and an
+ * MTA aborts those as well. */
 static void message_reset(struct message *message)
 {
+	if (!message->open)
+		return;
 	attributes_clear(&message->msys);
 	attributes_clear(&message->mapped);
 	passing_clear(&message->passing);

@@ -1,5 +1,5 @@
-/* A milter session without libmilter: what the callbacks of milter/listener.c hand on, and the
- * envelope that comes out at end of message. Tested without an MTA.
+/* A milter session without its protocol: the steps that milter/peer.h hands on, and the envelope
+ * that comes out at end of message. Tested without an MTA.
  *
  * The envelope's observation holds from, size (SIZE= of MAIL; the log knows better), client_*,
  * helo, sasl_* and message_id; envelope->field holds MSG_FROM, SUBJECT, FRIENDLY_FROM,
@@ -32,7 +32,7 @@ struct milter_session;
 enum milter_on_failure { MILTER_ACCEPT, MILTER_TEMPFAIL };
 
 /* What the owner does with an envelope, and the readers of headers (mime/headers.h has functions
- * that fit). Called in libmilter's threads. */
+ * that fit). With MILTER_TEMPFAIL `observed` is called in several threads at a time. */
 struct milter_hooks {
 	void *ctx;
 	/* Hands over an observation (ENVELOPE, or REJECT for a refused recipient). With `wait` it
@@ -47,6 +47,9 @@ struct milter_hooks {
 	void (*report)(void *ctx, GString *mail);
 	/* One more of `counter`, a static text such as "milter_bad_json". May be NULL. */
 	void (*count)(void *ctx, const char *counter);
+	/* The same for a connection that was refused (milter_refused) or could not be taken
+	 * (milter_full), and why; static texts. May be NULL. */
+	void (*trouble)(void *ctx, const char *counter, const char *why);
 
 	/* mime_decode_text, mime_first_address, mime_first_name, mime_each_address. */
 	char *(*decode_text)(struct slice value);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <grp.h>
+#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,16 +14,23 @@
 
 /* Long enough for any group's line. */
 #define GROUP_BUFFER 65536
+/* Connections that may wait to be taken. */
+#define BACKLOG 256
 
 static int parse_inet(struct milter_socket *socket, const char *spec, struct error *err)
 {
-	struct slice port = slice_str(spec);
+	struct slice host = slice_str(spec);
 	int64_t number;
 
-	slice_cut(&port, ':');
-	if (!slice_int(slice_cut(&port, '@'), &number) || number < 1 || number > 65535)
+	socket->family = slice_eq(slice_cut(&host, ':'), SLICE("inet6")) ? AF_INET6 : AF_INET;
+	struct slice port = slice_cut(&host, '@');
+	if (!slice_int(port, &number) || number < 1 || number > 65535)
 		return error_set(err, "%s: the port is a number from 1 to 65535", spec);
+	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		host = slice_make(host.p + 1, host.n - 2);
 	socket->spec = g_strdup(spec);
+	socket->port = slice_dup(port);
+	socket->host = host.n > 0 ? slice_dup(host) : NULL;
 	return 0;
 }
 
@@ -40,6 +48,7 @@ int milter_socket_parse(struct milter_socket *socket_r, const char *spec, struct
 	if (path.n >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return error_set(err, "%s: the path of a socket has at most %zu bytes", spec,
 		        sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+	socket_r->family = AF_UNIX;
 	socket_r->path = slice_dup(path);
 	socket_r->spec = g_strconcat("unix:", socket_r->path, NULL);
 	return 0;
@@ -49,6 +58,8 @@ void milter_socket_clear(struct milter_socket *socket)
 {
 	g_free(socket->spec);
 	g_free(socket->path);
+	g_free(socket->host);
+	g_free(socket->port);
 	*socket = (struct milter_socket){0};
 }
 
@@ -67,12 +78,11 @@ static int connect_path(const char *path)
 	return number == EAGAIN ? 0 : number;
 }
 
-int milter_socket_prepare(const struct milter_socket *socket, struct error *err)
+/* Makes room for a UNIX socket. */
+static int prepare(const struct milter_socket *socket, struct error *err)
 {
 	struct stat info;
 
-	if (socket->path == NULL)
-		return 0;
 	if (lstat(socket->path, &info) < 0) {
 		g_autofree char *folder = g_path_get_dirname(socket->path);
 
@@ -115,14 +125,11 @@ static int find_group(const char *name, gid_t *group_r, struct error *err)
 	return 0;
 }
 
-int milter_socket_permit(
-        struct milter_socket *socket, const char *group, unsigned mode, struct error *err)
+static int permit(struct milter_socket *socket, const char *group, unsigned mode, struct error *err)
 {
 	struct stat info;
 	gid_t gid = (gid_t)-1;
 
-	if (socket->path == NULL)
-		return 0;
 	if (lstat(socket->path, &info) < 0)
 		return error_errno(err, errno, "%s", socket->path);
 	socket->device = info.st_dev;
@@ -137,6 +144,64 @@ int milter_socket_permit(
 	if (chmod(socket->path, mode) < 0)
 		return error_errno(err, errno, "%s: cannot set the mode %04o", socket->path, mode);
 	return 0;
+}
+
+static int open_socket(int family, int *fd_r, struct error *err)
+{
+	*fd_r = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return *fd_r < 0 ? error_errno(err, errno, "cannot make a socket") : 0;
+}
+
+/* Nobody can connect before `listen`, whatever the mode of the file is until then. */
+static int open_path(struct milter_socket *socket, const char *group, unsigned mode, int *fd_r,
+        struct error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	g_strlcpy(address.sun_path, socket->path, sizeof(address.sun_path));
+	if (prepare(socket, err) < 0 || open_socket(AF_UNIX, fd_r, err) < 0)
+		return -1;
+	if (bind(*fd_r, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_errno(err, errno, "%s: cannot make the socket", socket->path);
+	return permit(socket, group, mode, err);
+}
+
+static int open_port(const struct milter_socket *socket, int *fd_r, struct error *err)
+{
+	const struct addrinfo wanted = {.ai_family = socket->family,
+	        .ai_socktype = SOCK_STREAM,
+	        .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo *found = NULL;
+	int yes = 1;
+
+	int failure = getaddrinfo(socket->host, socket->port, &wanted, &found);
+	if (failure != 0)
+		return error_set(err, "%s: cannot find the address: %s", socket->spec,
+		        gai_strerror(failure));
+	int result = open_socket(socket->family, fd_r, err);
+	if (result == 0 && (setsockopt(*fd_r, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+	                           bind(*fd_r, found->ai_addr, found->ai_addrlen) < 0))
+		result = error_errno(err, errno, "%s: cannot listen there", socket->spec);
+	freeaddrinfo(found);
+	return result;
+}
+
+int milter_socket_open(struct milter_socket *socket, const char *group, unsigned mode, int *fd_r,
+        struct error *err)
+{
+	*fd_r = -1;
+	int result = socket->path != NULL ? open_path(socket, group, mode, fd_r, err)
+	                                  : open_port(socket, fd_r, err);
+
+	if (result == 0 && listen(*fd_r, BACKLOG) < 0)
+		result = error_errno(err, errno, "%s: cannot listen there", socket->spec);
+	if (result == 0)
+		return 0;
+	milter_socket_remove(socket);
+	if (*fd_r >= 0)
+		close(*fd_r);
+	*fd_r = -1;
+	return -1;
 }
 
 void milter_socket_remove(const struct milter_socket *socket)

@@ -1,5 +1,4 @@
-/* The milter's socket, as far as libmilter leaves it to us: what stands in its place, and who may
- * connect. */
+/* The milter's socket: what stands in its place, and who may connect. */
 #ifndef PW_MILTER_SOCKET_H
 #define PW_MILTER_SOCKET_H
 
@@ -8,8 +7,11 @@
 #include "base/error.h"
 
 struct milter_socket {
-	char *spec;   /* as libmilter takes it */
+	char *spec;   /* as configured */
 	char *path;   /* of a UNIX socket; NULL for inet */
+	char *host;   /* of an inet one; NULL = all addresses of this machine */
+	char *port;   /* a number */
+	int family;   /* AF_UNIX, AF_INET, AF_INET6 */
 	dev_t device; /* of the file that we made */
 	ino_t inode;
 };
@@ -18,13 +20,11 @@ struct milter_socket {
 int milter_socket_parse(struct milter_socket *socket_r, const char *spec, struct error *err);
 void milter_socket_clear(struct milter_socket *socket);
 
-/* Makes room for a UNIX socket: a dead one is removed; one that answers, and what is no socket, is
- * refused. */
-int milter_socket_prepare(const struct milter_socket *socket, struct error *err);
-
-/* Gives the file its group (name or number; NULL = leave it) and mode. */
-int milter_socket_permit(
-        struct milter_socket *socket, const char *group, unsigned mode, struct error *err);
+/* Listens. What stands in the place of a UNIX socket is removed when it is a dead one, and refused
+ * when it answers or is no socket; its file gets the group (name or number; NULL = leave it) and
+ * the mode before anybody can connect. The descriptor is the caller's. */
+int milter_socket_open(struct milter_socket *socket, const char *group, unsigned mode, int *fd_r,
+        struct error *err);
 
 /* Removes the file when it is still the one that we made. */
 void milter_socket_remove(const struct milter_socket *socket);

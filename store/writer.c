@@ -332,6 +332,11 @@ uint64_t store_writer_end(struct store_writer *writer, bool urgent)
 	return ticket;
 }
 
+uint64_t store_writer_ticket(const struct store_writer *writer)
+{
+	return writer->ticket;
+}
+
 int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_ms)
 {
 	gint64 until = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;

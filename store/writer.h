@@ -41,6 +41,9 @@ struct store_batch *store_writer_try_begin(struct store_writer *writer, int time
  * waits, commit at once. */
 uint64_t store_writer_end(struct store_writer *writer, bool urgent);
 
+/* The ticket of what was added already, between begin and end. */
+uint64_t store_writer_ticket(const struct store_writer *writer);
+
 /* Waits until the ticket is durable: 1 committed, 0 not within timeout_ms, -1 the writer gave up
  * (store_writer_stop says why). */
 int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_ms);

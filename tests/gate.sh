@@ -47,7 +47,6 @@ only() {
 	verdict "<$1> is included only in $2" "$found"
 }
 only sqlite3.h 'store/'
-only libmilter/mfapi.h 'milter/listener\.c$'
 only microhttpd.h 'query/server(\.c|_[a-z]+\.c|-private\.h)$'
 only gnutls/ 'query/tls\.[ch]$'
 only gmime/ 'mime/'

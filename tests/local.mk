@@ -32,16 +32,20 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/instrumented tests/README.md
 
 # Benchmarks: tests/bench/README.md. Not run by `make check`.
-bench_needs = tests/bench/genlog tests/bench/bench_client tests/bench/noop_milter \
+bench_needs = tests/bench/genlog tests/bench/bench_client \
 	tests/bench/bench_store tests/bench/bench_classify
-EXTRA_PROGRAMS = tests/bench/genlog tests/bench/bench_client tests/bench/noop_milter
+EXTRA_PROGRAMS = tests/bench/genlog tests/bench/bench_client
 CLEANFILES += $(EXTRA_PROGRAMS)
 tests_bench_genlog_SOURCES = tests/bench/genlog.c
 tests_bench_genlog_LDADD = $(GLIB_LIBS) -lm
 tests_bench_bench_client_SOURCES = tests/bench/bench_client.c
 tests_bench_bench_client_LDADD = $(GLIB_LIBS)
+if HAVE_LIBMILTER
+bench_needs += tests/bench/noop_milter
+EXTRA_PROGRAMS += tests/bench/noop_milter
 tests_bench_noop_milter_SOURCES = tests/bench/noop_milter.c
-tests_bench_noop_milter_LDADD = $(MILTER_LIBS)
+tests_bench_noop_milter_LDADD = -lmilter
+endif
 
 .PHONY: bench bench-full
 bench: all $(bench_needs)

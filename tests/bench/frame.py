@@ -122,9 +122,8 @@ def interleaved(rounds, runs):
 
 
 def cpu_of(pid):
-    """CPU seconds of a process."""
-    fields = lab.read(f'/proc/{pid}/stat').rsplit(')', 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+    """CPU seconds of a process, with the threads that it had; to the ns (/proc/PID/stat has 10 ms)."""
+    return time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ STAFF, SUPPORT = 62001, 62002
 SEARCH = '/api/v1/message-events?from=2000-01-01T00:00'
 DOCUMENTATION = '/api/v1/message-events/events/documentation'
 
+REPORT = 'From: joe@red.example\nSubject: hello\n\nNo report at all.\n'
 LINE = '{stamp} mx1 postfix/smtp[9]: {number}AAAAAAAAA: to=<joe@{domain}.example>, relay=mx.{domain}.example[192.0.2.1]:25, ' \
        'delay=1, delays=0.1/0/0.1/0.8, dsn=2.0.0, status=sent (250 2.0.0 Ok)\n'
 
@@ -51,11 +52,13 @@ def certificate(directory, name):
     return fresh[0]
 
 
-def as_user(daemon, target, uid, groups=(), header=None):
-    """Status and answer of a request that another user makes."""
+def as_user(daemon, target, uid, groups=(), header=None, body=None):
+    """Status and answer of a request that another user makes; a body makes it a POST."""
     words = ['setpriv', f'--reuid={uid}', f'--regid={uid}', '--groups', ','.join(map(str, groups)) or str(uid),
              'curl', '-sS', '-w', '\n%{http_code}', '--unix-socket', daemon.socket, f'http://localhost{target}']
-    answer = subprocess.run(words + (['-H', header] if header else []), capture_output=True, text=True, check=True)
+    words += ['-H', header] if header else []
+    words += ['--data-binary', body, '-H', 'Content-Type: message/rfc822'] if body else []
+    answer = subprocess.run(words, capture_output=True, text=True, check=True)
     body, _, status = answer.stdout.rpartition('\n')
     return int(status), json.loads(body)
 
@@ -93,6 +96,8 @@ def table(environment):
     expect('what arrived', {'red.example'}, {e['recipient_domain'] for e in arrived})
     expect('the status', ['mark'], list(as_user(daemon, '/api/v1/status', ALICE)[1]['results']))
     expect('keys', 403, as_user(daemon, '/api/v1/keys', ALICE)[0])
+    for uid, status in ((0, 200), (ALICE, 403), (CAROL, 403)):
+        expect(f'a report from {uid}', status, as_user(daemon, '/api/v1/report', uid, body=REPORT)[0])
 
 
 @flow('without a table whoever may open the socket may read, and no more')
@@ -100,6 +105,7 @@ def no_table(environment):
     daemon = filled(environment, 'open', {})
     expect('all', ['blue', 'green', 'red'], domains(as_user(daemon, SEARCH, ALICE)[1]))
     expect('keys', 403, as_user(daemon, '/api/v1/keys', ALICE)[0])
+    expect('a report', 200, as_user(daemon, '/api/v1/report', ALICE, body=REPORT)[0])
     words = ['setpriv', f'--reuid={ALICE}', f'--regid={ALICE}', '--clear-groups', '--',
              os.path.join(environment.build, 'postwake'), '-s', daemon.socket, 'key', 'add']
     refused = subprocess.run(words, capture_output=True, text=True, check=False)

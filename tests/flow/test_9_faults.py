@@ -261,7 +261,7 @@ def descriptors(environment):
     old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     used = {int(fd) for fd in os.listdir(f'/proc/{pid}/fd')}
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(1000)) - used), old[1]))
-    # libmilter takes no connection then: mail flows after the time-out of the MTA.
+    # The milter takes no connection then: mail flows after the time-out of the MTA.
     mail.send(2, quickly=False)
     for _ in range(20):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:

@@ -8,6 +8,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_ingest \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_lines \
+	tests/fuzz/fuzz_peer \
 	tests/fuzz/fuzz_position \
 	tests/fuzz/fuzz_query \
 	tests/fuzz/fuzz_report \

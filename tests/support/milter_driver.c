@@ -23,13 +23,11 @@ static const struct step {
         {'B', 0x10, 0x80000},
 };
 
-struct milter_driver *driver_open(const char *path)
+static struct milter_driver *open_address(const struct sockaddr *address, socklen_t n)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+	if (connect(fd, address, n) < 0) {
 		close(fd);
 		return NULL;
 	}
@@ -39,6 +37,23 @@ struct milter_driver *driver_open(const char *path)
 	driver->data = g_string_new("");
 	driver->changes = g_string_new("");
 	return driver;
+}
+
+struct milter_driver *driver_open(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	return open_address((struct sockaddr *)&address, sizeof(address));
+}
+
+struct milter_driver *driver_open_port(unsigned port)
+{
+	const struct sockaddr_in address = {.sin_family = AF_INET,
+	        .sin_port = htons((guint16)port),
+	        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+	return open_address((const struct sockaddr *)&address, sizeof(address));
 }
 
 void driver_close(struct milter_driver **driver)

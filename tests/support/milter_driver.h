@@ -23,6 +23,7 @@ struct milter_driver {
 
 /* NULL when the socket does not take the connection. */
 struct milter_driver *driver_open(const char *path);
+struct milter_driver *driver_open_port(unsigned port); /* of 127.0.0.1 */
 void driver_close(struct milter_driver **driver);
 
 void driver_negotiate(struct milter_driver *driver, unsigned actions, unsigned steps);

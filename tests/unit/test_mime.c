@@ -218,6 +218,59 @@ START_TEST(the_display_name_is_decoded)
 }
 END_TEST
 
+/* So many of these bytes at most. */
+static void add_some(GString *text, GRand *dice, const char *bytes, int most)
+{
+	for (int n = g_rand_int_range(dice, 0, most + 1); n > 0; n--)
+		g_string_append_c(text, bytes[g_rand_int_range(dice, 0, (gint32)strlen(bytes))]);
+}
+
+static void note_each(void *ctx, const char *address)
+{
+	g_string_append_printf(ctx, "%s;", address);
+}
+
+/* All that is known of a value. */
+static char *read_mailbox(const char *value)
+{
+	g_autofree char *address = mime_first_address(slice_str(value));
+	g_autofree char *name = mime_first_name(slice_str(value));
+	GString *text = g_string_new(NULL);
+
+	g_string_printf(text, "%s|%s|", address, name);
+	mime_each_address(slice_str(value), note_each, text);
+	return g_string_free(text, FALSE);
+}
+
+/* A comma behind a mailbox changes nothing, but no plain one has it. */
+START_TEST(plain_mailboxes_are_read_as_gmime_reads_them)
+{
+	g_autoptr(GRand) dice = g_rand_new_with_seed(1);
+
+	mime_init();
+	for (int i = 0; i < 20000; i++) {
+		g_autoptr(GString) value = g_string_new(NULL);
+		bool angle = g_rand_boolean(dice);
+
+		add_some(value, dice, " ", 1);
+		if (angle)
+			add_some(value, dice, "ab1C  ", 12);
+		g_string_append(value, angle ? "<x" : "x");
+		add_some(value, dice, "ab1._-+=", 3);
+		g_string_append(value, "y@1");
+		add_some(value, dice, "ab1.-", 3);
+		g_string_append(value, angle ? "z>" : "z");
+		add_some(value, dice, " ", 1);
+		g_autofree char *plain = read_mailbox(value->str);
+		g_string_append_c(value, ',');
+		g_autofree char *other = read_mailbox(value->str);
+		ck_assert_msg(strcmp(plain, other) == 0, "%s %s, not %s", value->str, plain, other);
+	}
+	g_autofree char *nul = mime_first_address(SLICE("a\0@b.c"));
+	ck_assert_str_ne(nul, "a");
+}
+END_TEST
+
 START_TEST(huge_and_hostile_values_end_soon)
 {
 	static const char *const pieces[] = {"=?utf-8?Q?", "=?utf-8?B?w7w=?= ", "\"", "<", "(",
@@ -276,4 +329,5 @@ UNIT_MAIN("mime", plain_and_encoded_text_is_decoded,
         broken_encoded_words_stay_as_they_are, raw_bytes_are_utf_8_or_windows_1252,
         control_characters_never_come_through, addresses_are_found_in_all_forms_of_rfc_5322,
         groups_are_opened, broken_addresses_harm_nobody, the_display_name_is_decoded,
-        huge_and_hostile_values_end_soon, a_header_block_is_read_field_by_field)
+        plain_mailboxes_are_read_as_gmime_reads_them, huge_and_hostile_values_end_soon,
+        a_header_block_is_read_field_by_field)
