@@ -42,7 +42,7 @@ struct importer {
 /* An archive that is damaged or cut off is no reason to leave the other files unread. */
 static void import_damage(struct importer *importer, const struct error *why)
 {
-	fprintf(stderr, "postwake: %s; what could be read of it has been taken\n", why->text);
+	cli_fail("%s; what could be read of it has been taken", why->text);
 	importer->damaged = true;
 }
 

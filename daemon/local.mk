@@ -3,6 +3,7 @@ libdaemon_a_SOURCES = \
 	daemon/access.c daemon/access.h \
 	daemon/config.c daemon/config.h \
 	daemon/erase.c daemon/erase.h \
+	daemon/health.c daemon/health.h \
 	daemon/config_url.c daemon/config_url.h \
 	daemon/import.c daemon/import.h \
 	daemon/inbound.c daemon/inbound.h \

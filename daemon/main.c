@@ -18,6 +18,7 @@
 #include "daemon/access.h"
 #include "daemon/config.h"
 #include "daemon/erase.h"
+#include "daemon/health.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
 #include "daemon/ingest.h"
@@ -57,6 +58,7 @@ struct daemon {
 	struct report_context report;
 	struct ingest_context ingest;
 	struct retention retention;
+	struct health health;
 	GThread *ticks;
 	gint stopping;
 	gint hangup;      /* SIGHUP came */
@@ -255,10 +257,11 @@ static int daemon_close(struct daemon *d, struct error *err)
 	g_atomic_int_set(&d->stopping, 1);
 	if (d->ticks != NULL)
 		g_thread_join(d->ticks);
-	sources_stop(&d->sources);
+	sources_stop(d->sources);
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	sources_free(&d->sources); /* whose status the server told */
 	access_close(&d->access);
 	uploads_stop(&d->uploads);
 	report_close(&d->report);
@@ -302,6 +305,7 @@ static void daemon_tick(struct daemon *d)
 		d->dropped = dropped;
 	}
 	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now);
+	health_look(&d->health, d->capture, now);
 	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);
 }

@@ -55,6 +55,8 @@ static void send_headers(const struct query_answer *answer, struct MHD_Response 
 	char seconds[16];
 
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	/* Foreign text is in most answers: no browser may take one for a page. */
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	if (answer->allow != NULL)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
 	if (answer->disposition != NULL)

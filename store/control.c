@@ -164,6 +164,7 @@ static int stay_in_place(struct control *control, struct store *store, struct er
 
 	if (stat(control->path, &st) == 0 && st.st_ino == control->inode)
 		return 0;
+	aside_deleted_control(store);
 	helper_do(store->helper, close_wal, &control->wal);
 	pthread_mutex_lock(&control->lock);
 	int result = open_both(control, store, err);
