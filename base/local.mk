@@ -5,7 +5,8 @@ libbase_a_SOURCES = \
 	base/digest.h \
 	base/gunzip.c base/gunzip.h \
 	base/log.c base/log.h \
-	base/slice.c base/slice.h
+	base/slice.c base/slice.h \
+	base/visible.c base/visible.h
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_base tests/unit/test_gunzip

@@ -6,6 +6,8 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "base/visible.h"
+
 static struct {
 	const char *program;
 	bool syslog;
@@ -45,9 +47,7 @@ void log_line(enum log_level level, const char *id, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text + n, sizeof(text) - (size_t)n, format, ap);
 	va_end(ap);
-	for (char *p = text; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	visible_mask(text);
 	if (log_to.syslog)
 		syslog(log_priority[level], "%s", text);
 	else if (log_to.journal)

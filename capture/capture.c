@@ -424,6 +424,13 @@ struct store_writer *capture_writer(struct capture *capture)
 	return capture->writer;
 }
 
+void capture_tell_gap(struct capture *capture, const struct store_gap *gap)
+{
+	capture_lock(capture);
+	store_batch_gap(capture->batch, gap);
+	capture_unlock(capture, false);
+}
+
 void capture_count(struct capture *capture, const char *name, int64_t n)
 {
 	capture_lock(capture);

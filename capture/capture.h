@@ -99,6 +99,9 @@ uint64_t capture_try_ingest_drop(struct capture *capture, const GPtrArray *ids, 
 /* The writer, for what is committed with the rest and needs no stream (uploads). */
 struct store_writer *capture_writer(struct capture *capture);
 
+/* Tells of something that is no loss of a log. */
+void capture_tell_gap(struct capture *capture, const struct store_gap *gap);
+
 /* Adds to a named counter of the store. */
 void capture_count(struct capture *capture, const char *name, int64_t n);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "store/outbox.h"
 
 struct erasing {
 	struct capture *capture;
@@ -35,9 +36,20 @@ static int switch_job(void *ctx, struct error *err)
 {
 	struct erasing *e = ctx;
 
-	return store_erase_switch(e->store, e->erasure, &e->day, err) < 0
-	               ? -1
-	               : store_erase_note(e->store, e->erasure, err);
+	return store_erase_switch(e->store, e->erasure, &e->day, err);
+}
+
+struct setting_aside {
+	struct store *store;
+	int64_t day;
+	const struct error *cause;
+};
+
+static int aside_job(void *ctx, struct error *err)
+{
+	const struct setting_aside *aside = ctx;
+
+	return store_erase_set_aside(aside->store, aside->day, aside->cause, err);
 }
 
 static int end_job(void *ctx, struct error *err)
@@ -62,30 +74,50 @@ static bool is_stopped(const struct erasing *e)
 	return e->stop != NULL && e->stop(e->ctx);
 }
 
-/* A day that nobody can read is named; the others are done. */
+/* Uploads cut nothing meanwhile: what they read of the old file is known before it goes. */
+static int switch_day(struct erasing *e, struct error *err)
+{
+	store_outbox_hold(e->store);
+	int result = capture_run(e->capture, switch_job, e, err);
+	store_outbox_release(e->store);
+	return result;
+}
+
+/* A file that is damaged is set aside, and what can be read of it saved later; one that the disk
+ * does not give is named, and the others are done. */
+static int end_unread(
+        struct erasing *e, int64_t number, const struct error *cause, struct error *err)
+{
+	struct setting_aside aside = {e->store, number, cause};
+	char date[CLOCK_TEXT_MAX];
+
+	if (cause->number == EBADMSG)
+		return capture_run(e->capture, aside_job, &aside, err);
+	if (cause->number == EIO) {
+		clock_format(number * CLOCK_DAY, CLOCK_DATE, date);
+		erasure_name_rest(e->erasure,
+		        "the file of %s cannot be read and was left as it is: move it away", date);
+		return 0;
+	}
+	if (cause->set && err != NULL)
+		*err = *cause;
+	return -1;
+}
+
 static int erase_day(struct erasing *e, int64_t number, struct error *err)
 {
 	struct error cause = {0};
-	char date[CLOCK_TEXT_MAX];
 	int result =
 	        store_erase_day(e->store, e->erasure, number, e->stop, e->ctx, &e->day, &cause);
 
 	if (result == 1)
-		result = capture_run(e->capture, switch_job, e, &cause);
+		result = switch_day(e, &cause);
 	if (result == 0)
 		return 0;
 	/* The writer ended before it took the new file. */
 	if (e->day != NULL)
 		store_erase_drop(&e->day);
-	if (cause.number == EIO) {
-		clock_format(number * CLOCK_DAY, CLOCK_DATE, date);
-		erasure_name_rest(e->erasure,
-		        "the file of %s is damaged and was left as it is: move it away", date);
-		return 0;
-	}
-	if (cause.set && err != NULL)
-		*err = cause;
-	return -1;
+	return end_unread(e, number, &cause, err);
 }
 
 static int erase_days(struct erasing *e, struct error *err)
@@ -100,6 +132,25 @@ static int erase_days(struct erasing *e, struct error *err)
 	return 0;
 }
 
+static int run_job(void *ctx, store_job *job, void *job_ctx, struct error *err)
+{
+	const struct erasing *e = ctx;
+
+	return capture_run(e->capture, job, job_ctx, err);
+}
+
+static bool is_asked_to_stop(void *ctx)
+{
+	return is_stopped(ctx);
+}
+
+static int erase_files(struct erasing *e, struct error *err)
+{
+	const struct erase_how how = {run_job, is_asked_to_stop, e};
+
+	return store_erase_files(e->store, e->erasure, &how, err);
+}
+
 static int carry_out(struct erasing *e, struct error *err)
 {
 	uint64_t forgotten = 0;
@@ -110,6 +161,8 @@ static int carry_out(struct erasing *e, struct error *err)
 	e->erasure->open += forgotten;
 	if (result == 0)
 		result = erase_days(e, err);
+	if (result == 0)
+		result = erase_files(e, err);
 	if (result == 0)
 		result = capture_run(e->capture, end_job, e, err);
 	tombstones_free(&e->stones);

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/gunzip.h"
 #include "capture/ingest_line.h"
+#include "store/erase.h"
+#include "store/erase_line.h"
 #include "store/spool.h"
 
 #define STEP 500                     /* events */
@@ -53,6 +55,8 @@ struct validation {
 	uint64_t resumed;     /* lines that an earlier run has dealt with */
 	uint64_t handed_over; /* the line that the last step ended with */
 	uint64_t failed, repeated, unknown;
+	struct tombstones *stones; /* NULL: nobody was erased */
+	bool named;                /* a line names somebody who was */
 };
 
 static bool stopping(struct ingest *ingest)
@@ -257,14 +261,48 @@ static int end_step(struct validation *v, struct error *err)
 
 /* ---- second pass: the events ---- */
 
-static int refuse_line(struct validation *v, struct slice text, bool is_json,
-        const struct error *why, struct error *err)
+/* Lines that are kept as they came must not bring back who was erased. */
+static bool names_erased(struct validation *v, struct slice text)
+{
+	if (v->stones == NULL || erase_line(v->stones, text, v->scratch) == LINE_KEPT)
+		return false;
+	v->named = true;
+	return true;
+}
+
+/* What of a refused line may be kept, and why it was refused, which may quote it. */
+static struct slice keep_of_refused(
+        struct validation *v, struct slice text, bool *is_json, struct error *why)
+{
+	bool plain = store_pseudonymised(v->ingest->store) == 0;
+	g_autoptr(GString) scratch = g_string_new(NULL);
+
+	if (names_erased(v, text)) {
+		error_clear(why);
+		error_set(why, "The line names somebody who was erased");
+		text = SLICE(TOMBSTONE_MARK);
+		*is_json = false;
+	} else if (!plain) {
+		struct slice said =
+		        store_plainless(v->ingest->store, slice_str(why->text), scratch);
+		g_autofree char *copy = slice_dup(said);
+		error_clear(why);
+		error_set(why, "%s", copy);
+		text = SLICE("not kept: pseudonymise = yes");
+		*is_json = false;
+	}
+	return text;
+}
+
+static int refuse_line(
+        struct validation *v, struct slice text, bool is_json, struct error *why, struct error *err)
 {
 	v->failed++;
 	if (v->refused == NULL)
 		v->refused = spool_failures_begin(v->ingest->spool, v->id, err);
 	if (v->refused == NULL)
 		return -1;
+	text = keep_of_refused(v, text, &is_json, why);
 	g_string_truncate(v->scratch, 0);
 	ingest_line_refused(v->scratch, text, v->lines, is_json, why);
 	return spool_failures_add(v->refused, slice_make(v->scratch->str, v->scratch->len), err);
@@ -276,6 +314,7 @@ static int take_line(struct validation *v, struct slice text, struct error *err)
 	struct error why = {0};
 	int result = 0;
 
+	v->named = v->named || names_erased(v, text);
 	if (ingest_line_take(&v->rules, text, &line, &why) < 0) {
 		result = refuse_line(v, text, line.json != NULL, &why, err);
 		ingest_line_clear(&line);
@@ -318,6 +357,13 @@ static int take_all(struct validation *v, struct error *err)
 
 /* ---- the end ---- */
 
+/* Where no addresses are kept, the bytes of a batch go when they are not needed any more. */
+static void end_bytes(struct validation *v)
+{
+	if (store_pseudonymised(v->ingest->store) != 0)
+		spool_drop_bytes(v->ingest->spool, v->id);
+}
+
 static void tell_end(struct validation *v, const char *error)
 {
 	g_autofree char *text =
@@ -347,6 +393,7 @@ static int finish(struct validation *v, const char *error, uint64_t duplicates, 
 	step.expires = (clock_day_of(now) + DAYS_KEPT + 1) * CLOCK_DAY;
 	if (hand_over(v, NULL, 0, &step) == 0 || !wait_for_steps(v->ingest))
 		return stopped(err);
+	end_bytes(v);
 	tell_end(v, error);
 	return 0;
 }
@@ -363,6 +410,15 @@ static int resume(struct validation *v, struct error *err)
 	return found;
 }
 
+/* The files of a batch that names somebody erased, before it is said to be done: the commits keep
+ * their events out themselves. */
+static int clean_files(struct validation *v, struct error *err)
+{
+	return v->stones == NULL
+	               ? 0
+	               : MIN(spool_clean(v->ingest->store, v->id, v->stones, true, err), 0);
+}
+
 static int validate_lines(struct validation *v, struct error *err)
 {
 	unsigned char digest[INGEST_DIGEST_SIZE];
@@ -373,7 +429,7 @@ static int validate_lines(struct validation *v, struct error *err)
 	_Static_assert(INGEST_DIGEST_SIZE == SHA256_DIGEST_SIZE, "SHA-256");
 	if (measure(v, &why) < 0) {
 		tell(v->ingest, false, v->id, why.text);
-		return finish(v, "decompress", 0, SLICE_NONE, err);
+		return finish(v, "decompress", 0, SLICE_NONE, err) < 0 ? -1 : clean_files(v, err);
 	}
 	if (v->events == 0)
 		return finish(v, "empty_batch", 0, SLICE_NONE, err);
@@ -385,8 +441,10 @@ static int validate_lines(struct validation *v, struct error *err)
 	if (seen < 0)
 		return -1;
 	if (resumed == 0 && seen == 1)
-		return finish(v, "duplicate_batch", duplicates, digested, err);
-	if (take_all(v, err) < 0)
+		return clean_files(v, err) < 0
+		               ? -1
+		               : finish(v, "duplicate_batch", duplicates, digested, err);
+	if (take_all(v, err) < 0 || (v->named && clean_files(v, err) < 0))
 		return -1;
 	return finish(v, NULL, v->repeated, digested, err);
 }
@@ -419,10 +477,19 @@ static void validation_clear(struct validation *v)
 	spool_failures_end(&v->refused, false, NULL);
 	ingest_scope_clear(&v->rules.scope);
 	spool_batch_clear(&v->batch);
+	tombstones_free(&v->stones);
 	g_array_unref(v->step);
 	g_hash_table_unref(v->ids);
 	g_string_free(v->rest, TRUE);
 	g_string_free(v->scratch, TRUE);
+}
+
+static int load_stones(struct validation *v, struct error *err)
+{
+	struct error cause = {0};
+
+	v->stones = store_erase_all_stones(v->ingest->store, &cause);
+	return cause.set ? error_set(err, "%s", cause.text) : 0;
 }
 
 /* One run. `give_up`: what keeps it from coming to an end becomes its outcome. */
@@ -431,7 +498,9 @@ static int validate(struct ingest *ingest, const char *id, bool give_up, struct 
 	struct validation v;
 
 	validation_init(&v, ingest, id);
-	int result = spool_read(ingest->store, id, &v.batch, err);
+	int result = load_stones(&v, err);
+	if (result == 0)
+		result = spool_read(ingest->store, id, &v.batch, err);
 	if (result == 1) {
 		v.rules = (struct ingest_rules){
 		        .config = &ingest->config, .received = v.batch.received};
@@ -474,7 +543,10 @@ static void validate_to_the_end(struct ingest *ingest, const char *id)
 {
 	for (int try = 1; wait_for_steps(ingest) && !stopping(ingest); try++) {
 		struct error err = {0};
-		if (validate(ingest, id, try >= TRIES, &err) >= 0 || err.number == ECANCELED)
+		spool_hold(ingest->store);
+		int result = validate(ingest, id, try >= TRIES, &err);
+		spool_release(ingest->store);
+		if (result >= 0 || err.number == ECANCELED)
 			return;
 		tell(ingest, true, id, err.text);
 		rest_a_while(ingest);
@@ -484,8 +556,10 @@ static void validate_to_the_end(struct ingest *ingest, const char *id)
 static void expire(struct ingest *ingest)
 {
 	struct error err = {0};
-	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, clock_now(), &err);
 
+	spool_hold(ingest->store);
+	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, clock_now(), &err);
+	spool_release(ingest->store);
 	if (ids == NULL)
 		tell(ingest, true, NULL, err.text);
 	else if (ids->len > 0)
@@ -549,6 +623,18 @@ static void init_lock(struct ingest *ingest)
 	clock_cond_init(&ingest->changed);
 }
 
+/* Bytes of batches that are validated: from before addresses were no longer kept, or of a run that
+ * was cut off. */
+static int drop_plain(struct ingest *ingest, GPtrArray *pending, struct error *err)
+{
+	g_autoptr(GPtrArray) ids = spool_ids(ingest->store, err);
+
+	for (guint i = 0; ids != NULL && i < ids->len; i++)
+		if (!g_ptr_array_find_with_equal_func(pending, ids->pdata[i], g_str_equal, NULL))
+			spool_drop_bytes(ingest->spool, ids->pdata[i]);
+	return ids != NULL ? 0 : -1;
+}
+
 /* What an earlier run left goes first. */
 static int queue_pending(struct ingest *ingest, struct error *err)
 {
@@ -558,7 +644,7 @@ static int queue_pending(struct ingest *ingest, struct error *err)
 		return -1;
 	for (guint i = 0; i < ids->len; i++)
 		g_queue_push_tail(&ingest->waiting, g_strdup(ids->pdata[i]));
-	return 0;
+	return store_pseudonymised(ingest->store) != 0 ? drop_plain(ingest, ids, err) : 0;
 }
 
 int ingest_open(struct ingest **ingest_r, struct capture *capture, struct store *store,

@@ -12,6 +12,7 @@
 enum fit { FIT_NONE, FIT_MAIL, FIT_SENT, FIT_RECIPIENT, FIT_DELIVERY };
 
 struct look {
+	struct store *store;
 	struct original *original;
 	const struct original_key *key;
 	bool needs_recipient; /* the key alone does not prove that it is the mail */
@@ -26,20 +27,21 @@ static bool same(struct slice field, const char *text)
 	return text != NULL && field.n > 0 && slice_eq_case(field, slice_str(text));
 }
 
-static bool is_recipient(const struct event *event, const struct original_key *key)
+static bool is_recipient(
+        struct store *store, const struct event *event, const struct original_key *key)
 {
 	const enum field fields[] = {FIELD_RCPT_TO, FIELD_ORIG_RCPT_TO};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
-		if (same(event->field[fields[i]], key->recipient) ||
-		        same(event->field[fields[i]], key->written))
+		if (store_is_address(store, event->field[fields[i]], slice_str(key->recipient)) ||
+		        store_is_address(store, event->field[fields[i]], slice_str(key->written)))
 			return true;
 	return false;
 }
 
 static enum fit fit_of(const struct look *look, const struct event *event)
 {
-	bool recipient = is_recipient(event, look->key);
+	bool recipient = is_recipient(look->store, event, look->key);
 	const struct report *report = look->key->report;
 
 	if (look->needs_recipient && !recipient)
@@ -47,8 +49,8 @@ static enum fit fit_of(const struct look *look, const struct event *event)
 	if (look->needs_subject &&
 	        (!same(event->field[FIELD_SUBJECT], report->text[REPORT_ORIGINAL_SUBJECT]) ||
 	                (report->text[REPORT_ORIGINAL_FROM] != NULL &&
-	                        !same(event->field[FIELD_FRIENDLY_FROM],
-	                                report->text[REPORT_ORIGINAL_FROM]))))
+	                        !store_is_address(look->store, event->field[FIELD_FRIENDLY_FROM],
+	                                slice_str(report->text[REPORT_ORIGINAL_FROM])))))
 		return FIT_NONE;
 	bool delivered = event_outbound(event->type) == EVENT_DELIVERY;
 	if (recipient)
@@ -151,7 +153,7 @@ static int look_by_headers(struct store *store, struct look *look, struct error 
 int original_find(struct store *store, const struct original_key *key, struct original *original_r,
         struct error *err)
 {
-	struct look look = {.original = original_r, .key = key};
+	struct look look = {.store = store, .original = original_r, .key = key};
 	int result = -1;
 
 	*original_r = (struct original){.bytes = g_byte_array_new()};

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "cli/cli.h"
+#include "cli/print.h"
 #include "event/classify.h"
 #include "event/json.h"
 
@@ -13,7 +14,7 @@ struct classify {
 	GString *out, *reason;
 };
 
-static void print_json(struct classify *c, const struct bounce_rule *rule)
+static void explain_json(struct classify *c, const struct bounce_rule *rule)
 {
 	const struct bounce_class *class = bounce_class_by_code(rule->bounce_class);
 	char code[12];
@@ -30,18 +31,14 @@ static void print_json(struct classify *c, const struct bounce_rule *rule)
 	g_string_append(c->out, "}\n");
 }
 
-static void print_text(struct classify *c, const struct bounce_rule *rule)
+static void explain_text(struct classify *c, const struct bounce_rule *rule)
 {
 	const struct bounce_class *class = bounce_class_by_code(rule->bounce_class);
 
 	g_string_printf(c->out, "%d %s (%s), rule %s (%s line %u): ", class->code, class->name,
 	        class->category, rule->name, rule->file, rule->line);
-	/* A reply of several lines stays in one line. */
-	for (gsize i = 0; i < c->reason->len; i++) {
-		char byte = c->reason->str[i];
-		g_string_append_c(c->out, g_ascii_iscntrl(byte) ? ' ' : byte);
-	}
-	g_string_append_c(c->out, '\n');
+	g_autofree char *safe = print_safe(c->reason->str);
+	g_string_append_printf(c->out, "%s\n", safe);
 }
 
 static const struct bounce_rule *explain(struct classify *c, struct slice text)
@@ -53,9 +50,9 @@ static const struct bounce_rule *explain(struct classify *c, struct slice text)
 	g_string_truncate(c->reason, 0);
 	classifier_reason(c->classifier, c->reason, text);
 	if (c->json)
-		print_json(c, rule);
+		explain_json(c, rule);
 	else
-		print_text(c, rule);
+		explain_text(c, rule);
 	fwrite(c->out->str, 1, c->out->len, stdout);
 	return rule;
 }

@@ -4,17 +4,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cli/print.h"
 #include "daemon/inbound.h"
 
 int cli_fail(const char *format, ...)
 {
 	va_list ap;
 
-	fputs("postwake: ", stderr);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	g_autofree char *text = g_strdup_vprintf(format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	g_autofree char *safe = print_safe(text); /* it may quote an answer, a log, a mail */
+	fprintf(stderr, "postwake: %s\n", safe);
 	return CLI_FAILED;
 }
 

@@ -34,7 +34,10 @@ static void print_words(const json_t *list, const char *title, const char *betwe
 		return;
 	printf("%s", title);
 	json_array_foreach(list, i, text)
-	        printf("%s%s", i > 0 ? between : "", json_string_value(text));
+	{
+		g_autofree char *safe = print_safe(json_string_value(text));
+		printf("%s%s", i > 0 ? between : "", safe);
+	}
 	putchar('\n');
 }
 

@@ -42,7 +42,7 @@ struct importer {
 /* An archive that is damaged or cut off is no reason to leave the other files unread. */
 static void import_damage(struct importer *importer, const struct error *why)
 {
-	fprintf(stderr, "postwake: %s; what could be read of it has been taken\n", why->text);
+	cli_fail("%s; what could be read of it has been taken", why->text);
 	importer->damaged = true;
 }
 
@@ -302,7 +302,7 @@ static int import_open(struct importer *importer, struct cli *cli, struct error 
 			return -1;
 		dir = config->store;
 	}
-	if (g_mkdir_with_parents(dir, 0750) < 0)
+	if (g_mkdir_with_parents(dir, 0700) < 0)
 		return error_errno(err, errno, "cannot make the store directory %s", dir);
 	if (store_open(&importer->store, dir, STORE_WRITE, &options, &held) == 0)
 		return import_open_capture(importer, cli, err);

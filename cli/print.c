@@ -6,9 +6,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/visible.h"
 #include "cli/client.h"
 #include "cli/when.h"
 #include "event/catalogue.h"
+#include "event/json.h"
 
 #define COLUMNS_OF_TABLE 4
 /* Width of a streamed recipient column, where the longest is not known. */
@@ -40,14 +42,6 @@ enum print_form print_form(const struct print_options *options)
 
 /* ---- foreign text ---- */
 
-/* Characters that a terminal obeys, or that reorder what a reader sees. */
-static bool print_obeyed(gunichar c)
-{
-	return c < ' ' || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-	       (c >= 0xe0000 && c <= 0xe007f);
-}
-
 char *print_safe(const char *text)
 {
 	g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -57,7 +51,7 @@ char *print_safe(const char *text)
 		gunichar c = g_utf8_get_char(p);
 		if (c == '\n' || c == '\r' || c == '\t')
 			g_string_append_c(out, ' ');
-		else if (print_obeyed(c))
+		else if (visible_never(c))
 			g_string_append_printf(out, "\\u%04x", c);
 		else
 			g_string_append_unichar(out, c);
@@ -65,12 +59,29 @@ char *print_safe(const char *text)
 	return g_string_free(out, FALSE);
 }
 
+/* What a spreadsheet takes for a formula: blanks before it and wide forms make no difference to
+ * some (OWASP, CSV Injection). */
+static bool print_is_formula(const char *text)
+{
+	static const gunichar starts[] = {'=', '+', '-', '@', 0xff1d, 0xff0b, 0xff0d, 0xff20};
+
+	if (*text == '\t' || *text == '\r' || *text == '\n')
+		return true;
+	while (g_unichar_isspace(g_utf8_get_char(text)))
+		text = g_utf8_next_char(text);
+	for (size_t i = 0; i < G_N_ELEMENTS(starts); i++)
+		if (g_utf8_get_char(text) == starts[i])
+			return true;
+	return false;
+}
+
 char *print_csv_field(const char *text)
 {
+	g_autofree char *valid = g_utf8_make_valid(text, -1);
 	g_autofree char *safe = print_safe(text);
 	GString *out = g_string_new("\"");
 
-	if (*text != '\0' && strchr("=+-@\t\r", *text) != NULL)
+	if (print_is_formula(valid))
 		g_string_append_c(out, '\'');
 	for (const char *p = safe; *p != '\0'; p++) {
 		if (*p == '"')
@@ -191,11 +202,14 @@ static void print_stream_row(struct printer *printer, json_t *event)
 
 void print_json(const json_t *value, size_t flags)
 {
-	/* A terminal gets no bare character that it would obey; programs get UTF-8. */
+	/* A terminal may know no UTF-8, and obey a byte of it; programs get it. */
 	if (isatty(STDOUT_FILENO))
 		flags |= JSON_ENSURE_ASCII;
-	json_dumpf(value, stdout, flags);
-	putchar('\n');
+	g_autoptr(GString) out = g_string_new(NULL);
+	char *text = json_dumps(value, flags);
+	json_append(out, slice_str(text != NULL ? text : ""));
+	free(text);
+	puts(out->str);
 }
 
 static void print_csv_heading(void)

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/print.h"
 #include "event/ledger.h"
 
 #define BAR 30
 
 struct progress {
 	gboolean quiet, bar;
-	const char *path;
+	char *path; /* as it may be shown */
 	guint number, of;
 	guint64 lines;
 	gint64 started, drawn; /* monotonic us */
@@ -27,12 +28,15 @@ struct progress *progress_new(gboolean quiet)
 
 void progress_free(struct progress **progress)
 {
+	if (*progress != NULL)
+		g_free((*progress)->path);
 	g_clear_pointer(progress, g_free);
 }
 
 void progress_file(struct progress *progress, const char *path, guint number, guint of)
 {
-	progress->path = path;
+	g_free(progress->path);
+	progress->path = print_safe(path);
 	progress->number = number;
 	progress->of = of;
 }

@@ -6,6 +6,7 @@
 
 #include "cli/print.h"
 #include "cli/input.h"
+#include "event/pseudonym.h"
 #include "logtail/lines.h"
 #include "trace/trace.h"
 
@@ -112,7 +113,8 @@ static void proof_need(struct proof *proof, const char *text)
 		g_ptr_array_add(proof->needles, g_strdup(text));
 }
 
-/* What to look for: queue ids; the refused recipient, or the client, of a refusal without one. */
+/* What to look for: queue ids; the refused recipient, or the client, of a refusal without one. Logs
+ * know no pseudonyms. */
 static void proof_want(struct proof *proof)
 {
 	for (guint i = 0; i < proof->events->len; i++) {
@@ -121,6 +123,8 @@ static void proof_want(struct proof *proof)
 		        g_strdup(client_text(event, "type")));
 		if (*client_text(event, "queue_id") != '\0')
 			proof_need(proof, client_text(event, "queue_id"));
+		else if (g_str_has_prefix(client_text(event, "raw_rcpt_to"), PSEUDONYM_PREFIX))
+			proof_need(proof, client_text(event, "remote_addr"));
 		else if (*client_text(event, "raw_rcpt_to") != '\0')
 			proof_need(proof, client_text(event, "raw_rcpt_to"));
 		else

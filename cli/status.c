@@ -23,6 +23,8 @@ static void status_days(const json_t *results)
 	const json_t *days = json_object_get(results, "days");
 	size_t n = json_array_size(days);
 
+	if (days == NULL)
+		return; /* they could not be read: a trouble below */
 	printf("%-10s %zu", "days", n);
 	if (n > 0)
 		printf(" (%s to %s), %" G_GINT64_FORMAT " events, %.1f MB",
@@ -134,11 +136,23 @@ static void status_damage(const json_t *results)
 	}
 }
 
+/* What was recorded before stays as it was. */
+static void status_pseudonyms(const char *since)
+{
+	g_autofree char *text = g_strdup_printf(
+	        "only keyed hashes since %s; what was recorded before holds them as they are",
+	        since);
+
+	if (*since != '\0')
+		status_text("addresses", text);
+}
+
 static void status_print(const json_t *results)
 {
 	status_text("version", client_text(results, "version"));
 	status_text("store", client_text(results, "store"));
 	status_text("started", client_text(results, "started"));
+	status_pseudonyms(client_text(results, "pseudonymised_since"));
 	status_days(results);
 	status_commits(results);
 	status_troubles(results);
@@ -168,7 +182,7 @@ int cli_status(struct cli *cli, int argc, char **argv)
 		const json_t *results = json_object_get(answer, "results");
 		if (json) {
 			print_json(results, JSON_INDENT(2));
-		} else if (json_object_get(results, "days") == NULL) {
+		} else if (json_object_get(results, "version") == NULL) {
 			error_set(&err, "the status is shown only to who may read all events");
 		} else {
 			status_print(results);

@@ -43,8 +43,10 @@ static const struct config_kind {
 
 static const struct config_key config_keys[] = {
         {"postwake", "store", CONFIG_TEXT, IN(store), PW_LOCALSTATEDIR "/lib/postwake", NULL},
+        {"postwake", "user", CONFIG_TEXT, IN(user), NULL, NULL},
         {"postwake", "keep_days", CONFIG_NUMBER, IN(keep_days), "10", "0 36500"},
         {"postwake", "max_size", CONFIG_NUMBER, IN(max_size), "0", "0 1000000000"},
+        {"postwake", "pseudonymise", CONFIG_SWITCH, IN(pseudonymise), "no", NULL},
         {"postwake", "node", CONFIG_TEXT, IN(node), NULL, NULL},
         {"postwake", "customer_id", CONFIG_TEXT, IN(customer_id), "1", NULL},
         {"postwake", "subaccount_id", CONFIG_TEXT, IN(subaccount_id), "0", NULL},
@@ -321,6 +323,13 @@ static int config_check_uploads(const struct config *config, struct error *err)
 		if (wrong != NULL)
 			return error_set(err, "%s: [upload %s] url = %s: %s", config->path,
 			        upload->name, upload->url != NULL ? upload->url : "", wrong);
+		if (upload->privacy && config->pseudonymise)
+			return error_set(err,
+			        "%s: [upload %s] privacy = yes: rcpt_hash is made of the address, "
+			        "which pseudonymise = yes does not keep; leave privacy out, what "
+			        "is "
+			        "sent holds pseudonyms anyway",
+			        config->path, upload->name);
 		if (upload->key_file == NULL && strcmp(upload->kind, "sparkpost") == 0)
 			return error_set(err, "%s: [upload %s]: needs key_file=", config->path,
 			        upload->name);

@@ -55,9 +55,11 @@ struct config_upload {
 struct config {
 	char *path; /* of the file that was read; NULL = built-in defaults */
 	char *store;
+	char *user; /* that postwaked becomes; NULL = it stays who it is */
 	int keep_days;
 	int max_size; /* MB; 0 = no limit */
-	char *node;   /* NULL = host name without domain, lower case */
+	bool pseudonymise;
+	char *node; /* NULL = host name without domain, lower case */
 	char *customer_id;
 	char *subaccount_id;
 	char *internal_relays;

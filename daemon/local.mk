@@ -3,12 +3,14 @@ libdaemon_a_SOURCES = \
 	daemon/access.c daemon/access.h \
 	daemon/config.c daemon/config.h \
 	daemon/erase.c daemon/erase.h \
+	daemon/health.c daemon/health.h \
 	daemon/config_url.c daemon/config_url.h \
 	daemon/import.c daemon/import.h \
 	daemon/inbound.c daemon/inbound.h \
 	daemon/ingest.c daemon/ingest.h \
 	daemon/mail.c daemon/mail.h \
 	daemon/postconf.c daemon/postconf.h \
+	daemon/privileges.c daemon/privileges.h \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
 	daemon/sources.c daemon/sources.h \

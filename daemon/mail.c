@@ -226,14 +226,29 @@ static void mail_check_list(const struct config *config, GHashTable *values, con
 	        parameter, list, fallback != NULL ? fallback : "?");
 }
 
+/* Postfix before 3.5 has no such parameter, and no quotes. */
+static void mail_check_quoting(GHashTable *values)
+{
+	const char *form = g_hash_table_lookup(values, "info_log_address_format");
+
+	if (g_strcmp0(form, "external") != 0)
+		log_warning("milter",
+		        "Postfix logs addresses without quotes (info_log_address_format = %s): "
+		        "whoever "
+		        "may send through it can make his own mail's lines read as he likes; set "
+		        "info_log_address_format = external (Postfix 3.5)",
+		        form != NULL ? form : "unknown");
+}
+
 void mail_check_postfix(const struct config *config)
 {
-	static const char *const names[] = {
-	        "smtpd_milters", "non_smtpd_milters", "milter_default_action", NULL};
+	static const char *const names[] = {"smtpd_milters", "non_smtpd_milters",
+	        "milter_default_action", "info_log_address_format", NULL};
 	g_autoptr(GHashTable) values = postconf_read(config->milter_postfix_config, names, NULL);
 
 	if (values == NULL)
 		return; /* no Postfix here: nothing to warn of */
 	mail_check_list(config, values, "smtpd_milters");
 	mail_check_list(config, values, "non_smtpd_milters");
+	mail_check_quoting(values);
 }

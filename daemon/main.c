@@ -18,10 +18,12 @@
 #include "daemon/access.h"
 #include "daemon/config.h"
 #include "daemon/erase.h"
+#include "daemon/health.h"
 #include "daemon/import.h"
 #include "daemon/inbound.h"
 #include "daemon/ingest.h"
 #include "daemon/mail.h"
+#include "daemon/privileges.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
@@ -56,6 +58,7 @@ struct daemon {
 	struct report_context report;
 	struct ingest_context ingest;
 	struct retention retention;
+	struct health health;
 	GThread *ticks;
 	gint stopping;
 	gint hangup;      /* SIGHUP came */
@@ -122,10 +125,12 @@ static void daemon_status(void *ctx, GString *out)
 
 static int daemon_open_store(struct daemon *d, struct error *err)
 {
-	if (g_mkdir_with_parents(d->config->store, 0750) < 0)
+	if (g_mkdir_with_parents(d->config->store, 0700) < 0)
 		return error_errno(
 		        err, errno, "cannot make the store directory %s", d->config->store);
-	const struct store_options options = {.notice = daemon_notice};
+	const struct store_options options = {
+	        .pseudonymise = d->config->pseudonymise ? STORE_PSEUDONYMISE : STORE_PLAIN,
+	        .notice = daemon_notice};
 	return store_open(&d->store, d->config->store, STORE_WRITE, &options, err);
 }
 
@@ -192,8 +197,25 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	return 0;
 }
 
+/* Other users' files and programs are out of reach from here on. */
+static int daemon_settle(const struct config *config, struct error *err)
+{
+	if (privileges_drop(config->user, err) < 0)
+		return -1;
+	if (geteuid() == 0)
+		log_warning(NULL, "running as root, which postwaked does not need: set user = in "
+		                  "[postwake]");
+	/* libcurl has copies of upload keys that we cannot lock, GnuTLS one of the certificate's.
+	 */
+	if ((config->uploads->len > 0 || config->listen_key != NULL) && !privileges_hide_memory())
+		log_warning(NULL, "core dumps cannot be switched off: they would hold keys");
+	return 0;
+}
+
 static int daemon_open(struct daemon *d, struct error *err)
 {
+	if (daemon_settle(d->config, err) < 0)
+		return -1;
 	d->classifier = classifier_new(d->config->bounce_rules, d->config->reason_rules, err);
 	if (d->classifier == NULL || daemon_open_inbound(d, err) < 0 ||
 	        daemon_open_store(d, err) < 0 || daemon_open_capture(d, err) < 0 ||
@@ -235,15 +257,16 @@ static int daemon_close(struct daemon *d, struct error *err)
 	g_atomic_int_set(&d->stopping, 1);
 	if (d->ticks != NULL)
 		g_thread_join(d->ticks);
-	sources_stop(&d->sources);
+	sources_stop(d->sources);
 	mail_stop(&d->mail);
 	handover_free(&d->handover);
 	query_server_free(&d->server);
+	sources_free(&d->sources); /* whose status the server told */
 	access_close(&d->access);
 	uploads_stop(&d->uploads);
 	report_close(&d->report);
-	ingest_stop(&d->ingest);
 	erase_close(&d->erase);
+	ingest_stop(&d->ingest);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);
@@ -282,6 +305,7 @@ static void daemon_tick(struct daemon *d)
 		d->dropped = dropped;
 	}
 	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now);
+	health_look(&d->health, d->capture, now);
 	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);
 }
@@ -388,6 +412,7 @@ int main(int argc, char **argv)
 	g_autofree char *path = NULL;
 	sigset_t signals;
 
+	privileges_begin();
 	setlocale(LC_CTYPE, "");
 	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
 	mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);

@@ -297,7 +297,7 @@ struct sources *sources_start(const struct config *config, struct store *store,
 		struct source *source = source_new(all, config->sources->pdata[i]);
 		g_ptr_array_add(all->each, source);
 		if (source_open(source, store, config->node, err) < 0) {
-			sources_stop(&all);
+			sources_free(&all);
 			return NULL;
 		}
 	}
@@ -311,10 +311,8 @@ struct sources *sources_start(const struct config *config, struct store *store,
 	return all;
 }
 
-void sources_stop(struct sources **sources)
+void sources_stop(struct sources *all)
 {
-	struct sources *all = *sources;
-
 	if (all == NULL)
 		return;
 	g_atomic_int_set(&all->stop, 1);
@@ -322,8 +320,17 @@ void sources_stop(struct sources **sources)
 	for (guint i = 0; i < all->each->len; i++) {
 		struct source *source = all->each->pdata[i];
 		if (source->thread != NULL)
-			g_thread_join(source->thread);
+			g_thread_join(g_steal_pointer(&source->thread));
 	}
+}
+
+void sources_free(struct sources **sources)
+{
+	struct sources *all = *sources;
+
+	if (all == NULL)
+		return;
+	sources_stop(all);
 	g_ptr_array_free(all->each, TRUE);
 	g_mutex_clear(&all->lock);
 	g_cond_clear(&all->placed);

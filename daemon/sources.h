@@ -13,8 +13,10 @@ struct sources;
 struct sources *sources_start(const struct config *config, struct store *store,
         struct capture *capture, bool paused, struct error *err);
 
-/* Ends the threads; what was read has been handed to the writer. */
-void sources_stop(struct sources **sources);
+/* Ends the threads; what was read has been handed to the writer. The status may still be asked for.
+ */
+void sources_stop(struct sources *sources);
+void sources_free(struct sources **sources);
 
 /* Holds the sources where they are (their positions stay), because the store may not grow; or lets
  * them go on. */

@@ -1,7 +1,6 @@
 #include "daemon/upload.h"
 
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -158,9 +157,6 @@ struct uploads *uploads_start(const struct config *config, struct store *store,
 
 	uploads->list = g_array_new(FALSE, FALSE, sizeof(struct upload));
 	*hooks = (struct query_uploads){.ctx = uploads, .retry = upload_retry};
-	/* libcurl has copies of the key that we cannot lock. */
-	if (config->uploads->len > 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
-		log_warning("upload", "core dumps cannot be switched off: they would hold keys");
 	if (uploads_clean(config, store, writer, err) < 0)
 		result = -1;
 	for (guint i = 0; result == 0 && i < config->uploads->len; i++)

@@ -1,6 +1,7 @@
 #include "event/json.h"
 
 #include "base/clock.h"
+#include "base/visible.h"
 #include "event/json_geo.h"
 #include "event/json_maps.h"
 
@@ -39,15 +40,17 @@ static inline uint64_t json_word(const char *p)
 
 #define BYTES(value) (UINT64_C(0x0101010101010101) * (value))
 
-/* Whether no byte of a word needs a look: all are ASCII, none is a control, '"' or '\\'. May say no
- * to a word that is plain (a borrow), never yes to one that is not. */
+/* Whether no byte of a word needs a look: all are ASCII, none is a control, DEL, '"' or '\\'. May
+ * say no to a word that is plain (a borrow), never yes to one that is not. */
 static inline bool json_word_plain(uint64_t word)
 {
 	uint64_t quote = (word ^ BYTES('"')) - BYTES(1);
 	uint64_t backslash = (word ^ BYTES('\\')) - BYTES(1);
 	uint64_t control = word - BYTES(0x20);
 
-	return ((word | quote | backslash | control) & BYTES(0x80)) == 0;
+	uint64_t delete = (word ^ BYTES(0x7f)) - BYTES(1);
+
+	return ((word | quote | backslash | control | delete) & BYTES(0x80)) == 0;
 }
 
 /* Length of the well-formed UTF-8 sequence (Unicode, table 3-7) that starts with a byte from 0x80
@@ -76,6 +79,19 @@ static size_t json_utf8(const char *text, size_t n)
 	return length;
 }
 
+/* Length of the character at p if it is one that no reader is to get bare (DEL, C1, directions …);
+ * else 0. Few lead bytes begin any. */
+static size_t json_hidden(const char *p, const char *end)
+{
+	static const guint8 leads[] = {0x7f, 0xc2, 0xd8, 0xe1, 0xe2, 0xef, 0xf3};
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(leads) && n == 0; i++)
+		if ((guint8)*p == leads[i])
+			n = *p == 0x7f ? 1 : json_utf8(p, (size_t)(end - p));
+	return n > 0 && visible_never(g_utf8_get_char(p)) ? n : 0;
+}
+
 /* Number of bytes from p on that stand in a JSON string as they are. */
 static size_t json_run(const char *p, const char *end)
 {
@@ -89,14 +105,30 @@ static size_t json_run(const char *p, const char *end)
 		guint8 c = (guint8)*at;
 		size_t n = c >= 0x80 ? json_utf8(at, (size_t)(end - at))
 		                     : c >= 0x20 && c != '"' && c != '\\';
-		if (n == 0)
+		if (n == 0 || (c >= 0x7f && json_hidden(at, end) > 0))
 			break;
 		at += n;
 	}
 	return (size_t)(at - p);
 }
 
-#define JSON_ESCAPE_MAX 6
+#define JSON_ESCAPE_MAX 12
+
+static char *json_unicode(char *to, gunichar c)
+{
+	return to + g_snprintf(to, 7, "\\u%04x", c);
+}
+
+/* A hidden character, as JSON writes it in ASCII (RFC 8259, 7). */
+static char *json_show(char *to, const char *p)
+{
+	gunichar c = g_utf8_get_char(p);
+
+	if (c < 0x10000)
+		return json_unicode(to, c);
+	to = json_unicode(to, 0xd7c0 + (c >> 10));
+	return json_unicode(to, 0xdc00 + (c & 0x3ff));
+}
 
 /* The replacement of one byte that cannot stand as it is. */
 static char *json_escape(char *to, guint8 c)
@@ -135,7 +167,9 @@ void json_quote(GString *out, struct slice text)
 			break;
 		json_end(out, to);
 		to = json_room(out, JSON_ESCAPE_MAX + (size_t)(end - p) + 1);
-		to = json_escape(to, (guint8)*p++);
+		size_t hidden = json_hidden(p, end);
+		to = hidden > 0 ? json_show(to, p) : json_escape(to, (guint8)*p);
+		p += MAX(hidden, 1);
 	}
 	*to++ = '"';
 	json_end(out, to);
@@ -206,12 +240,28 @@ static bool json_is(struct slice text, char open, char close)
 	return text.n >= 2 && text.p[0] == open && text.p[text.n - 1] == close;
 }
 
+void json_append(GString *out, struct slice text)
+{
+	const char *p = text.p, *end = text.p + text.n;
+
+	while (p < end) {
+		const char *from = p;
+		size_t hidden = 0;
+		while (p < end && (hidden = json_hidden(p, end)) == 0)
+			p++;
+		g_string_append_len(out, from, p - from);
+		if (p < end)
+			json_end(out, json_show(json_room(out, JSON_ESCAPE_MAX), p));
+		p += hidden;
+	}
+}
+
 /* JSON text that the maker of the event checked. What cannot be such a value at first sight becomes
  * a string, so that one bad row does not spoil a whole answer. */
 static void json_text(GString *out, struct slice text, char open, char close)
 {
 	if (json_is(text, open, close))
-		g_string_append_len(out, text.p, (gssize)text.n);
+		json_append(out, text);
 	else
 		json_quote(out, text);
 }

@@ -8,9 +8,13 @@
 #include "event/catalogue.h"
 
 /* A JSON string with its quotes (jansson has the name json_string). Control characters, quotes and
- * backslashes are escaped; bytes that are no UTF-8 become U+FFFD each; U+2028, U+2029, '<', '>' and
- * '&' stay as they are. */
+ * backslashes are escaped, and so is what a terminal would obey or what hides or reorders text
+ * (base/visible.h); bytes that are no UTF-8 become U+FFFD each; '<', '>' and '&' stay as they are,
+ * since no answer is a page. */
 void json_quote(GString *out, struct slice text);
+
+/* Text that is JSON, with what json_quote would have escaped in its strings. */
+void json_append(GString *out, struct slice text);
 
 /* `"name":` with a comma before it unless it follows an opening brace. */
 void json_key(GString *out, const char *name);

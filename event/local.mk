@@ -20,6 +20,7 @@ libevent_a_SOURCES = \
 	event/observation.c event/observation.h \
 	event/plain.c event/plain.h \
 	event/privacy.c event/privacy.h \
+	event/pseudonym.c event/pseudonym.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h \
 	event/tags.c event/tags.h
@@ -52,6 +53,7 @@ EVENT_TESTS = \
 	tests/unit/test_json \
 	tests/unit/test_observation \
 	tests/unit/test_mailbox \
+	tests/unit/test_pseudonym \
 	tests/unit/test_reason \
 	tests/unit/test_sources
 check_PROGRAMS += $(EVENT_TESTS)
@@ -78,6 +80,8 @@ tests_unit_test_observation_SOURCES = tests/unit/test_observation.c tests/suppor
 tests_unit_test_observation_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c tests/support/unit.h
 tests_unit_test_mailbox_LDADD = $(EVENT_TEST_LDADD)
+tests_unit_test_pseudonym_SOURCES = tests/unit/test_pseudonym.c tests/support/unit.h
+tests_unit_test_pseudonym_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c tests/support/unit.h
 tests_unit_test_reason_LDADD = $(EVENT_TEST_LDADD)
 tests_unit_test_sources_SOURCES = tests/unit/test_sources.c tests/support/unit.h

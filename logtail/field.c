@@ -8,15 +8,15 @@ static bool at_end(struct slice s, size_t n, const char *ends)
 }
 
 /* The '>' that ends an address whose quoted local part is skipped; -1 when there is none. */
-static ptrdiff_t find_end(struct slice s, const char *ends, bool quotes)
+static ptrdiff_t find_end(struct slice s, const char *ends)
 {
 	bool quoted = false;
 
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
-		if (quotes && quoted && c == '\\')
+		if (quoted && c == '\\')
 			i++;
-		else if (quotes && c == '"')
+		else if (c == '"')
 			quoted = !quoted;
 		else if (c == '>' && !quoted && at_end(s, i + 1, ends))
 			return (ptrdiff_t)i;
@@ -28,10 +28,7 @@ bool field_address(struct slice *s, const char *ends, struct slice *address_r)
 {
 	if (s->n > 0 && s->p[0] == '<') {
 		struct slice inside = slice_from(*s, 1);
-		ptrdiff_t end = find_end(inside, ends, true);
-		/* A lone quote is no quoted string. */
-		if (end < 0)
-			end = find_end(inside, ends, false);
+		ptrdiff_t end = find_end(inside, ends);
 		if (end < 0)
 			return false;
 		*address_r = slice_head(inside, (size_t)end);

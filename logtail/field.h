@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 /* An address, with or without <>; quoted local parts may hold anything, so that the end is the '>'
- * outside quotes that is followed by one of `ends` or the end of the text. */
+ * outside quotes that is followed by one of `ends` or the end of the text. False also where a quote
+ * is left open (the line was cut, or Postfix before 3.5 took the quotes away): what looks like the
+ * end of the address, and like fields behind it, may be the client's. */
 bool field_address(struct slice *s, const char *ends, struct slice *address_r);
 /* host[ip], host[ip]:port, [ip]:port, host[private/socket]; absent what is unknown. */
 bool field_peer(struct slice *s, struct slice *host_r, struct slice *ip_r, struct slice *port_r);

@@ -137,37 +137,6 @@ static void read_field(struct slice name, struct slice value, struct observation
 		field_dsn(&value, &seen->dsn);
 }
 
-static bool has_open_quote(struct slice address)
-{
-	bool quoted = false;
-
-	for (size_t i = 0; i < address.n; i++) {
-		if (quoted && address.p[i] == '\\')
-			i++;
-		else if (address.p[i] == '"')
-			quoted = !quoted;
-	}
-	return quoted;
-}
-
-/* Postfix before 3.5 wrote local parts without quotes, so that one can hold the rest of a delivery:
- * <x"y>, relay=none, delay=0, status=sent (ok)@e.com>, relay=h, delay=1, status=bounced (no). Which
- * is the true one cannot be told. Where no quote is open, such a text is a remote reply. */
-static bool is_forged(const struct observation *seen)
-{
-	static const struct slice ends[] = {WORD(">, relay="), WORD(">, orig_to=")};
-
-	if (!has_open_quote(seen->to) && !has_open_quote(seen->orig_to))
-		return false;
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		ptrdiff_t at = slice_find(seen->reason, ends[i]);
-		if (at >= 0 &&
-		        slice_find(slice_from(seen->reason, (size_t)at), SLICE(", status=")) >= 0)
-			return true;
-	}
-	return false;
-}
-
 bool postfix_read_attempt(struct slice rest, struct observation *seen)
 {
 	struct slice name, value;
@@ -181,7 +150,7 @@ bool postfix_read_attempt(struct slice rest, struct observation *seen)
 			return false;
 		read_field(name, value, seen);
 	}
-	if (!read_status(rest, seen) || is_forged(seen))
+	if (!read_status(rest, seen))
 		return false;
 	if (seen->reason.p != NULL) {
 		read_reply_code(seen);

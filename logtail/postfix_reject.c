@@ -45,18 +45,17 @@ static struct slice read_word(struct slice *s)
 }
 
 /* An address of the last fields. One that swallowed another field is none: what is read here is the
- * copy of such fields in somebody's text. One that syslog cut off stays absent and ends the line.
- */
+ * copy of such fields in somebody's text. One that syslog cut off, in its quotes perhaps, stays
+ * absent and ends the line: whatever looks like a field in there is none. */
 static bool read_last_address(struct slice *s, const char *ends, struct slice *address_r)
 {
 	struct slice address = SLICE_NONE;
 
-	if (s->n > 0 && s->p[0] == '<' && slice_chr(*s, '>') < 0) {
-		*s = slice_from(*s, s->n);
-		return true;
+	if (!field_address(s, ends, &address)) {
+		bool cut = slice_starts(*s, SLICE("<\"")) || slice_chr(*s, '>') < 0;
+		*s = slice_from(*s, cut ? s->n : 0);
+		return cut;
 	}
-	if (!field_address(s, ends, &address))
-		return false;
 	if (slice_chr(address, '"') < 0 && slice_find(address, SLICE("=<")) >= 0)
 		return false;
 	*address_r = address;
@@ -77,28 +76,29 @@ static const struct last_field last_fields[] = {
 };
 
 /* "from=<a> to=<b> proto=ESMTP helo=<c> sasl_username=<d>", each of them optional but one; in the
- * header form followed by ": text", which is left in *s, else by nothing. */
+ * header form followed by ": text", else by nothing. *s is left where they end, or where the
+ * reading ended that found them to be none. */
 static bool read_last_fields(struct slice *s, struct observation *seen, bool header)
 {
 	const char *ends = header ? " ,:" : " ,";
 	struct observation got = *seen;
 	struct slice rest = *s;
-	bool first = true;
+	bool first = true, whole = true;
 
-	for (size_t i = 0; i < sizeof(last_fields) / sizeof(last_fields[0]); i++) {
+	for (size_t i = 0; whole && i < sizeof(last_fields) / sizeof(last_fields[0]); i++) {
 		struct slice *value = (struct slice *)((char *)&got + last_fields[i].member);
 		if (!skip_name(&rest, last_fields[i].name, first))
 			continue;
 		first = false;
 		if (last_fields[i].member == offsetof(struct observation, proto))
 			*value = read_word(&rest);
-		else if (!read_last_address(&rest, ends, value))
-			return false;
+		else
+			whole = read_last_address(&rest, ends, value);
 	}
-	if (first || (rest.n > 0 && !(header && rest.p[0] == ':')))
+	*s = rest;
+	if (first || !whole || (rest.n > 0 && !(header && rest.p[0] == ':')))
 		return false;
 	*seen = got;
-	*s = rest;
 	return true;
 }
 
@@ -123,60 +123,100 @@ static size_t skip_quoted(struct slice text)
 		rest = slice_from(rest, 1);
 	if (field_dsn(&rest, &ignored) && rest.n > 0)
 		rest = slice_from(rest, 1);
-	if (rest.n == 0 || rest.p[0] != '<' || !field_address(&rest, ":", &ignored))
+	if (rest.n == 0 || rest.p[0] != '<')
 		return 0;
+	bool in_quotes = slice_starts(rest, SLICE("<\""));
+	if (!field_address(&rest, ":", &ignored))
+		return in_quotes ? text.n : 0; /* cut off in there */
 	return (size_t)(rest.p - text.p);
 }
 
-/* "text; from=<a> …". The first place from which the rest of the line reads as fields: a reply of
- * another host quoted in the text may hold a copy of them. */
-static void read_text(struct slice text, struct observation *seen)
+/* Whether the last fields may begin here. */
+static bool at_last_fields(struct slice s)
 {
-	size_t at = skip_quoted(text);
-
-	for (int tries = 0; tries < MOST_PLACES; tries++) {
-		ptrdiff_t next = slice_find(slice_from(text, at), SLICE("; "));
-		if (next < 0)
-			break;
-		at += (size_t)next;
-		struct slice fields = slice_from(text, at + 2);
-		if (read_last_fields(&fields, seen, false)) {
-			set_reason(slice_head(text, at), seen);
-			return;
-		}
-		at += 2;
-	}
-	set_reason(text, seen);
+	for (size_t i = 0; i < sizeof(last_fields) / sizeof(last_fields[0]); i++)
+		if (slice_starts(s, last_fields[i].name))
+			return true;
+	return false;
 }
 
-/* Behind "header " and the like: from the right, because the content comes first and is foreign. */
-static bool read_content(struct slice rest, struct observation *seen)
+/* The next place at or behind *at where they may: *fields_r begins there, behind "; ", and *at is
+ * moved to it. */
+static bool next_place(struct slice text, size_t *at, struct slice *fields_r)
 {
-	size_t end = rest.n;
-
-	for (int tries = 0; tries < MOST_PLACES; tries++) {
-		ptrdiff_t semicolon = slice_rchr(slice_head(rest, end), ';');
-		if (semicolon < 0)
-			return false;
-		end = (size_t)semicolon;
-		struct slice fields = slice_from(rest, end + 1);
-		if (!slice_skip(&fields, SLICE(" ")) || !read_last_fields(&fields, seen, true))
-			continue;
-		if (slice_skip(&fields, SLICE(": ")))
-			set_reason(fields, seen);
-		/* "CONTENT from host[ip]": the last " from " before the fields. */
-		struct slice content = slice_head(rest, end);
-		for (size_t from = content.n; from >= 6; from--) {
-			struct slice peer =
-			        slice_make(content.p + from - 6, content.n - (from - 6));
-			if (!slice_skip(&peer, SLICE(" from ")))
-				continue;
-			field_peer(&peer, &seen->client_host, &seen->client_ip, &seen->client_port);
+	while (*at <= text.n) {
+		ptrdiff_t next = slice_find(slice_from(text, *at), SLICE("; "));
+		if (next < 0)
 			break;
-		}
-		return true;
+		*at += (size_t)next + 2;
+		*fields_r = slice_from(text, *at);
+		if (at_last_fields(*fields_r))
+			return true;
 	}
 	return false;
+}
+
+/* "text; from=<a> …". The place from which the rest of the line reads as fields: a reply of another
+ * host quoted in the text may hold a copy of them, but not up to the end. Where two do read so, one
+ * stands in quotes of the other: which is the true one cannot be told, and neither counts. */
+static void read_text(struct slice text, struct observation *seen)
+{
+	const struct observation before = *seen;
+	struct slice fields, reason = text;
+	size_t at = skip_quoted(text);
+	int found = 0;
+
+	for (int tries = 0; tries < MOST_PLACES && found < 2 && next_place(text, &at, &fields);
+	        tries++) {
+		struct observation got = before;
+		if (!read_last_fields(&fields, &got, false))
+			continue;
+		*seen = ++found == 1 ? got : before;
+		reason = found == 1 ? slice_head(text, at - 2) : reason;
+	}
+	set_reason(reason, seen);
+}
+
+/* "CONTENT from host[ip]": the last " from " before the fields. */
+static void read_content_client(struct slice content, struct observation *seen)
+{
+	for (size_t from = content.n; from >= 6; from--) {
+		struct slice peer = slice_make(content.p + from - 6, content.n - (from - 6));
+		if (!slice_skip(&peer, SLICE(" from ")))
+			continue;
+		field_peer(&peer, &seen->client_host, &seen->client_ip, &seen->client_port);
+		return;
+	}
+}
+
+/* Behind "header " and the like. The last place counts, because the content comes first and is
+ * foreign; but where it stands in quotes of an earlier one, or there are too many, nothing does. */
+static void read_content(struct slice text, struct observation *seen)
+{
+	const struct observation before = *seen;
+	struct slice fields;
+	size_t at = 0, over = 0; /* over: how far the fields of earlier places go */
+	int tries = 0;
+
+	while (next_place(text, &at, &fields)) {
+		struct observation got = before;
+		size_t place = at;
+		if (tries++ >= MOST_PLACES) {
+			*seen = before;
+			return;
+		}
+		bool quoted = place < over, whole = read_last_fields(&fields, &got, true);
+		over = quoted && over > text.n - fields.n ? over : text.n - fields.n;
+		if (!whole)
+			continue;
+		*seen = before;
+		if (quoted)
+			continue;
+		*seen = got;
+		read_content_client(slice_head(text, place - 2), seen);
+		if (slice_skip(&fields, SLICE(": ")))
+			set_reason(fields, seen);
+	}
 }
 
 /* "header", "body", "content" … and not an SMTP command: cleanup/cleanup_message.c,

@@ -93,7 +93,8 @@ static bool take_list(struct slice *s, struct slice *list_r)
 
 /* "text, stat=text2": the other host's text may hold ", stat=" itself. Sendmail's own words for
  * failures hold none, so that the last one counts; but `Deferred: ` repeats the reply, so that both
- * halves are the same. */
+ * halves are the same. Behind another reply, that of a later command, it cannot be told whose the
+ * last one is: false. */
 static bool split_reply(struct slice s, struct delivery *got)
 {
 	static const struct slice mark = WORD(", stat=");
@@ -105,7 +106,7 @@ static bool split_reply(struct slice s, struct delivery *got)
 	got->reply = slice_head(s, (size_t)at);
 	got->stat = slice_from(s, (size_t)at + mark.n);
 	if (slice_starts(got->dsn, SLICE("5")))
-		return true;
+		return slice_find(got->reply, SLICE(", stat=Deferred: ")) < 0;
 	size_t over = mark.n + deferred.n;
 	if (s.n > over && (s.n - over) % 2 == 0) {
 		size_t half = (s.n - over) / 2;
@@ -171,11 +172,15 @@ static bool read_interval(struct slice text, int64_t *ms_r)
 	return true;
 }
 
-/* What stat= says. Words that are not here are those of sysexits (sysexits.c), of mailers and of
- * rulesets: the enhanced code tells whether they are final. */
+/* What stat= says. The enhanced code stands before all that the other host said and tells a success
+ * for sure (versions before 8.10 have none). A failure is final unless it is told to be none: the
+ * code may be that of a later command (`dsn=5.5.1, reply=554 …, stat=Deferred: 450 …`). */
 static enum attempt_status status_of(const struct delivery *got)
 {
-	if (slice_starts(got->stat, SLICE("Sent")) || slice_starts(got->dsn, SLICE("2.")))
+	struct slice dsn = got->dsn, none;
+
+	if (field_dsn(&dsn, &none) ? slice_starts(got->dsn, SLICE("2."))
+	                           : slice_starts(got->stat, SLICE("Sent")))
 		return ATTEMPT_SENT;
 	if (slice_starts(got->stat, SLICE("Deferred")) || slice_starts(got->dsn, SLICE("4.")))
 		return ATTEMPT_DEFERRED;

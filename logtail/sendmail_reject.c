@@ -176,12 +176,17 @@ bool sendmail_read_milter_data(struct slice rest, struct observation *seen)
  * not accepted. */
 bool sendmail_read_refused(struct slice rest, struct observation *seen)
 {
+	struct slice s = slice_make(rest.p - 1, rest.n + 1); /* with the '<' that chose the rule */
 	ptrdiff_t end = slice_find(rest, SLICE(">... "));
 
 	if (end < 0)
 		return false;
-	seen->to = slice_head(rest, (size_t)end);
+	/* Otherwise the quotes are what it was refused for. */
+	if (!field_address(&s, ".", &seen->to) || !slice_skip(&s, SLICE("... "))) {
+		seen->to = slice_head(rest, (size_t)end);
+		s = slice_from(rest, (size_t)end + 5);
+	}
 	seen->stage = SLICE("RCPT");
-	seen->reason = slice_from(rest, (size_t)end + 5);
+	seen->reason = s;
 	return true;
 }

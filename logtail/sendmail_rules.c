@@ -10,6 +10,7 @@
 		"" text, sizeof(text) - 1 \
 	}
 #define MSGID_CUT 100 /* envelope.c prints no more bytes of a Message-ID */
+#define FROM_CUT 200  /* nor of a sender */
 
 static void keep_field(struct slice name, struct slice value, struct observation *seen)
 {
@@ -62,11 +63,19 @@ static void read_message_id(struct slice rest, struct observation *seen, struct 
 		seen->message_id = rest;
 }
 
-/* "<a>", which is cut at 200 bytes. */
+/* "<a>", which is cut at 200 bytes: what stands there is Sendmail's own, whatever quotes are open.
+ */
 static bool read_sender(struct slice *s, struct observation *seen)
 {
 	struct slice rest = *s;
 
+	if (slice_starts(slice_from(*s, MIN(s->n, FROM_CUT)), SLICE(", size="))) {
+		seen->from = slice_head(*s, FROM_CUT);
+		slice_skip(&seen->from, SLICE("<"));
+		seen->from.n -= slice_ends(seen->from, SLICE(">")) ? 1 : 0;
+		*s = slice_from(*s, FROM_CUT);
+		return true;
+	}
 	if (!field_address(&rest, ",", &seen->from) || !slice_starts(rest, SLICE(", size="))) {
 		ptrdiff_t at = slice_find(*s, SLICE(", size="));
 		if (at < 0)

@@ -138,8 +138,9 @@ static int permit(struct milter_socket *socket, const char *group, unsigned mode
 		return -1;
 	if (group != NULL && lchown(socket->path, (uid_t)-1, gid) < 0)
 		return error_errno(err, errno,
-		        "%s: cannot give it to the group %s (is our user a member?)", socket->path,
-		        group);
+		        "%s: cannot give it to the group %s (is our user a member, or the "
+		        "directory that group's, with mode 2750?)",
+		        socket->path, group);
 	/* After lchown, which may take bits away. */
 	if (chmod(socket->path, mode) < 0)
 		return error_errno(err, errno, "%s: cannot set the mode %04o", socket->path, mode);

@@ -19,25 +19,13 @@ void query_answer_method(struct query_answer *answer_r, const char *allow)
 	answer_r->allow = allow;
 }
 
-bool query_budget_take(struct query_budget *budget, size_t n)
-{
-	if (budget == NULL || atomic_fetch_add(&budget->used, n) + n <= budget->limit)
-		return true;
-	atomic_fetch_sub(&budget->used, n);
-	return false;
-}
-
-void query_budget_give(struct query_budget *budget, size_t n)
-{
-	if (budget != NULL)
-		atomic_fetch_sub(&budget->used, n);
-}
-
 bool query_answer_charge(struct query_answer *answer)
 {
-	if (answer->budget == NULL || answer->body->len <= answer->charged)
+	size_t held = answer->body->allocated_len; /* up to twice as much as is in it */
+
+	if (answer->budget == NULL || held <= answer->charged)
 		return true;
-	size_t step = answer->body->len - answer->charged + CHARGE_STEP;
+	size_t step = held - answer->charged + CHARGE_STEP;
 	if (query_budget_take(answer->budget, step)) {
 		answer->charged += step;
 		return true;

@@ -9,6 +9,7 @@
 
 struct connection {
 	int fd;
+	uint64_t peer;
 	enum connection_phase phase;
 	int64_t since; /* of the phase, ms */
 	bool cut;
@@ -22,7 +23,8 @@ struct connections {
 	pthread_t thread;
 	bool stopping;
 	unsigned busy;
-	GQueue all; /* idle longest first, as entering a phase moves to the end */
+	GQueue all;        /* longest in its phase first, as entering one moves to the end */
+	GHashTable *peers; /* uint64_t -> how many connections it has */
 };
 
 int64_t connections_clock(void)
@@ -59,9 +61,10 @@ static bool connection_is_late(
 	switch (connection->phase) {
 	case CONNECTION_IDLE:
 		return age > connections->config.idle_ms;
-	case CONNECTION_BUSY:
-	case CONNECTION_STREAM:
+	case CONNECTION_ARRIVING:
+	case CONNECTION_SENDING:
 		return age > connections->config.deadline_ms;
+	case CONNECTION_WORKING:
 	case CONNECTION_UPLOAD:
 	case CONNECTION_WAITING:
 		break;
@@ -94,6 +97,7 @@ struct connections *connections_new(const struct connections_config *config, str
 
 	connections->config = *config;
 	g_queue_init(&connections->all);
+	connections->peers = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	pthread_mutex_init(&connections->lock, NULL);
 	clock_cond_init(&connections->changed);
 	int number = pthread_create(&connections->thread, NULL, connections_thread, connections);
@@ -101,6 +105,7 @@ struct connections *connections_new(const struct connections_config *config, str
 		error_errno(err, number, "cannot start a thread of the query server");
 		pthread_cond_destroy(&connections->changed);
 		pthread_mutex_destroy(&connections->lock);
+		g_hash_table_unref(connections->peers);
 		g_clear_pointer(&connections, g_free);
 	}
 	return connections;
@@ -119,44 +124,88 @@ void connections_free(struct connections **connections)
 	pthread_join(c->thread, NULL);
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
+	g_hash_table_unref(c->peers);
 	g_clear_pointer(connections, g_free);
 }
 
-/* With too many connections one that does nothing goes, so that many idle clients cannot keep the
- * others out. */
+static guint peer_connections(const struct connections *connections, uint64_t peer)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(connections->peers, &peer));
+}
+
+static void peer_count(struct connections *connections, uint64_t peer, int change)
+{
+	guint n = peer_connections(connections, peer) + (guint)change;
+
+	if (n == 0)
+		g_hash_table_remove(connections->peers, &peer);
+	else
+		g_hash_table_replace(
+		        connections->peers, g_memdup2(&peer, sizeof(peer)), GUINT_TO_POINTER(n));
+}
+
+/* Whether it is the client that keeps it waiting. */
+static bool connection_is_spare(const struct connection *connection)
+{
+	return !connection->cut && connection->phase <= CONNECTION_SENDING;
+}
+
+/* With too many connections one gives way that does nothing, so that many clients who are idle,
+ * slow, or deaf cannot keep the others out. */
 static void connections_make_room(struct connections *connections)
 {
+	struct connection *chosen = NULL;
+	guint most = 0;
+
 	if (connections->all.length < connections->config.most)
 		return;
 	for (GList *link = connections->all.head; link != NULL; link = link->next) {
 		struct connection *connection = link->data;
+		guint n = peer_connections(connections, connection->peer);
 
-		if (connection->phase == CONNECTION_IDLE && !connection->cut) {
-			connection_cut(connection);
-			return;
+		if (!connection_is_spare(connection))
+			continue;
+		if (chosen == NULL || connection->phase < chosen->phase ||
+		        (connection->phase == chosen->phase && n > most)) {
+			chosen = connection;
+			most = n;
 		}
 	}
+	if (chosen != NULL)
+		connection_cut(chosen);
 }
 
-struct connection *connection_begin(struct connections *connections, int fd)
+struct connection *connection_begin(struct connections *connections, int fd, uint64_t peer)
 {
 	struct connection *connection = g_new0(struct connection, 1);
 
 	connection->fd = fd;
+	connection->peer = peer;
 	connection->since = connections_clock();
 	connection->link.data = connection;
 	pthread_mutex_lock(&connections->lock);
 	connections_make_room(connections);
+	peer_count(connections, peer, 1);
 	g_queue_push_tail_link(&connections->all, &connection->link);
 	pthread_mutex_unlock(&connections->lock);
 	return connection;
 }
 
+uint64_t connection_peer(const struct connection *connection)
+{
+	return connection->peer;
+}
+
+static bool phase_is_busy(enum connection_phase phase)
+{
+	return phase >= CONNECTION_ARRIVING && phase <= CONNECTION_WORKING;
+}
+
 static void connections_count(
         struct connections *connections, enum connection_phase old, enum connection_phase new)
 {
-	connections->busy += new == CONNECTION_BUSY;
-	connections->busy -= old == CONNECTION_BUSY;
+	connections->busy += phase_is_busy(new);
+	connections->busy -= phase_is_busy(old);
 	if (connections->busy == 0)
 		pthread_cond_broadcast(&connections->changed);
 }
@@ -177,15 +226,14 @@ void connection_end(struct connections *connections, struct connection *connecti
 {
 	pthread_mutex_lock(&connections->lock);
 	connections_count(connections, connection->phase, CONNECTION_IDLE);
+	peer_count(connections, connection->peer, -1);
 	g_queue_unlink(&connections->all, &connection->link);
 	pthread_mutex_unlock(&connections->lock);
 	g_free(connection);
 }
 
-bool connections_settle(struct connections *connections, int timeout_ms)
+bool connections_settle(struct connections *connections, int64_t until)
 {
-	int64_t until = connections_clock() + timeout_ms;
-
 	pthread_mutex_lock(&connections->lock);
 	while (connections->busy > 0 && connections_clock() < until)
 		connections_wait(connections, until);

@@ -11,8 +11,8 @@ struct connections;
 struct connection;
 
 struct connections_config {
-	unsigned most;   /* beyond it, the connection that has been idle longest is cut */
-	int deadline_ms; /* of a request, from its first line to the end of the answer */
+	unsigned most;   /* beyond it one is cut that waits for its client */
+	int deadline_ms; /* for a request to arrive, and for an answer to be taken */
 	int idle_ms;     /* between requests */
 };
 
@@ -20,19 +20,23 @@ struct connections_config {
 struct connections *connections_new(const struct connections_config *config, struct error *err);
 void connections_free(struct connections **connections);
 
-/* A connection was accepted; may cut another one. The descriptor stays the caller's, who must call
- * connection_end before it is closed. */
-struct connection *connection_begin(struct connections *connections, int fd);
+/* A connection of a peer (a number, see socket_peer) was accepted; may cut another one: of those
+ * that wait for their client an idle one first, then one whose request is still arriving, then one
+ * whose answer is not taken; of these, one of the peer that has most, and of them the oldest. The
+ * descriptor stays the caller's, who must call connection_end before it is closed. */
+struct connection *connection_begin(struct connections *connections, int fd, uint64_t peer);
 void connection_end(struct connections *connections, struct connection *connection);
+
+uint64_t connection_peer(const struct connection *connection);
 
 /* What the connection does from now on. */
 enum connection_phase {
 	CONNECTION_IDLE,
-	CONNECTION_BUSY,    /* with a request */
-	CONNECTION_UPLOAD,  /* with a request that may take as long as it wants */
-	CONNECTION_STREAM,  /* the client is to take some bytes of a stream; each time it has a
-	                       deadline */
-	CONNECTION_WAITING, /* a stream has nothing to send */
+	CONNECTION_ARRIVING, /* a request comes in */
+	CONNECTION_SENDING,  /* the client is to take an answer, or some bytes of a stream */
+	CONNECTION_WORKING,  /* an answer is being made */
+	CONNECTION_UPLOAD,   /* a request that may take as long as it wants */
+	CONNECTION_WAITING,  /* a stream has nothing to send */
 };
 void connection_enter(struct connections *connections, struct connection *connection,
         enum connection_phase phase);
@@ -40,7 +44,8 @@ void connection_enter(struct connections *connections, struct connection *connec
 /* Milliseconds of a clock that is never set. */
 int64_t connections_clock(void);
 
-/* Waits until no connection is busy. False when some are still after timeout_ms. */
-bool connections_settle(struct connections *connections, int timeout_ms);
+/* Waits until no connection has a request or an answer under way. False when some still have after
+ * connections_clock has come to `until`. */
+bool connections_settle(struct connections *connections, int64_t until);
 
 #endif

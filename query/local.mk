@@ -3,6 +3,7 @@ libquery_a_SOURCES = \
 	query/access.c query/access.h \
 	query/answer.c \
 	query/authorization.c query/authorization.h \
+	query/budget.c query/budget.h \
 	query/connections.c query/connections.h \
 	query/erasures.c \
 	query/events.c \
@@ -19,7 +20,7 @@ libquery_a_SOURCES = \
 	query/searching.c query/searching.h \
 	query/selfdoc.c \
 	query/server.c query/server.h query/server-private.h \
-	query/server_exchange.c query/server_jobs.c query/server_who.c \
+	query/server_exchange.c query/server_framing.c query/server_jobs.c query/server_who.c \
 	query/smtpeter.c \
 	query/smtpeter_window.c query/smtpeter_window.h \
 	query/socket.c query/socket.h \
@@ -36,7 +37,8 @@ libquery_a_SOURCES = \
 
 if HAVE_CHECK
 QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params \
-	tests/unit/test_streams tests/unit/test_access tests/unit/test_authorization
+	tests/unit/test_streams tests/unit/test_access tests/unit/test_authorization \
+	tests/unit/test_budget tests/unit/test_connections tests/unit/test_workers
 check_PROGRAMS += $(QUERY_TESTS)
 TESTS += $(QUERY_TESTS)
 # These need no store.
@@ -51,6 +53,12 @@ tests_unit_test_access_SOURCES = tests/unit/test_access.c tests/support/unit.h
 tests_unit_test_access_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_authorization_SOURCES = tests/unit/test_authorization.c tests/support/unit.h
 tests_unit_test_authorization_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_budget_SOURCES = tests/unit/test_budget.c tests/support/unit.h
+tests_unit_test_budget_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_connections_SOURCES = tests/unit/test_connections.c tests/support/unit.h
+tests_unit_test_connections_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_workers_SOURCES = tests/unit/test_workers.c tests/support/unit.h
+tests_unit_test_workers_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h
 tests_unit_test_streams_LDADD = $(QUERY_TEST_LDADD)
 

@@ -4,11 +4,11 @@
 #ifndef PW_QUERY_QUERY_H
 #define PW_QUERY_QUERY_H
 
-#include <stdatomic.h>
 #include <glib.h>
 
 #include "base/slice.h"
 #include "query/access.h"
+#include "query/budget.h"
 #include "store/store.h"
 #include "store/tombstone.h"
 
@@ -16,12 +16,6 @@
 /* Longest target of a link, which is one that carries our as_of. Encoding makes three bytes of one
  * at most: the links of any target up to QUERY_URI_MAX are shorter. */
 #define QUERY_LINK_MAX (4 * QUERY_URI_MAX)
-
-/* Bytes that all answers in flight may hold together. */
-struct query_budget {
-	size_t limit;
-	atomic_size_t used;
-};
 
 struct ingest_service;
 struct keyring;
@@ -114,10 +108,6 @@ bool query_is_for_all(const char *method, struct slice target);
 
 /* Frees what the answer holds and gives its bytes back to the budget. */
 void query_answer_clear(struct query_answer *answer);
-
-/* Takes bytes from the budget (NULL = no limit), or not: false when it is spent. And gives back. */
-bool query_budget_take(struct query_budget *budget, size_t n);
-void query_budget_give(struct query_budget *budget, size_t n);
 
 /* Makes an answer of one error: {"errors":[{"message":TEXT}]}. */
 void query_answer_error(struct query_answer *answer_r, unsigned status, const char *message);

@@ -17,11 +17,12 @@
 /* When to try again where the server is busy, in seconds. */
 #define SERVER_RETRY_S 5
 
-/* A socket and the thread that moves the bytes of its connections. */
+/* A socket, its connections, and the thread that moves their bytes. */
 struct listener {
 	struct query_server *server;
 	int fd; /* -1 = none */
 	struct MHD_Daemon *http;
+	struct connections *connections;
 };
 
 enum { LISTENER_UNIX, LISTENER_TCP, SERVER_LISTENERS };
@@ -30,11 +31,11 @@ struct query_server {
 	struct store *store;
 	struct query_server_config config;
 	char *path;
-	struct query_budget budget;
+	struct shares *shares;        /* of bytes */
+	struct shares *stream_shares; /* of streams */
 	struct unix_socket socket;
 	struct listener listeners[SERVER_LISTENERS];
 	struct tls *tls; /* NULL = TCP without it */
-	struct connections *connections;
 	struct workers *queries;
 	struct workers *imports;
 	struct streams *streams;
@@ -52,7 +53,7 @@ enum exchange_step {
  * connection is suspended meanwhile. */
 struct exchange {
 	struct query_server *server;
-	bool tcp;
+	struct listener *listener;
 	struct MHD_Connection *http;
 	struct connection *connection;
 	char *target;      /* raw; cut off beyond QUERY_LINK_MAX + 1 */
@@ -67,8 +68,10 @@ struct exchange {
 	int64_t asked; /* connections_clock when it was queued */
 	struct query_answer answer;
 
-	size_t body_most; /* 0 = the body is dropped */
-	GString *body;    /* as far as it has come; NULL = none */
+	struct query_budget *share; /* of its owner's bytes, once it may hold any; NULL before */
+	size_t body_most;           /* 0 = the body is dropped */
+	GString *body;              /* as far as it has come; NULL = none */
+	size_t dropped;             /* bytes of a body that nobody wants */
 	size_t body_charged;
 	bool report; /* the body is a mail, for the report hooks */
 
@@ -80,14 +83,27 @@ struct exchange {
 	char *chunk;      /* bytes that a worker feeds … */
 	size_t chunk_len; /* … and that the HTTP thread still shows to us: not yet consumed */
 
-	GString *stream;   /* what of a stream is being sent … */
-	size_t streamed;   /* … and how much of it has been */
-	int64_t stream_at; /* connections_clock when something was last sent */
-	bool streaming;    /* counts among the server's streams */
+	GString *stream;                   /* what of a stream is being sent … */
+	size_t streamed;                   /* … and how much of it has been */
+	int64_t stream_at;                 /* connections_clock when something was last sent */
+	struct query_budget *stream_share; /* that it has one of; NULL = none */
 	bool stream_over;
 };
 
 void exchange_free(struct exchange *exchange);
+
+/* What its connection does from now on. */
+void exchange_enter(struct exchange *exchange, enum connection_phase phase);
+
+/* Whether it came by TCP. */
+bool exchange_is_tcp(const struct exchange *exchange);
+
+/* Whose turn it takes at the workers: its key's, or its peer's. */
+uint64_t exchange_owner(const struct exchange *exchange);
+
+/* NULL, or why the bytes of the request may not mean to others what they mean here
+ * (server_framing.c). */
+const char *exchange_misframed(const struct exchange *exchange, const char *version);
 
 /* A header of the request, or NULL. */
 const char *exchange_header(const struct exchange *exchange, const char *name);

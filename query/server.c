@@ -13,15 +13,16 @@
 static void server_connection(void *cls, struct MHD_Connection *http, void **context,
         enum MHD_ConnectionNotificationCode code)
 {
-	struct query_server *server = ((const struct listener *)cls)->server;
+	const struct listener *listener = cls;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info =
 		        MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-		*context = connection_begin(server->connections, info->connect_fd);
+		*context = connection_begin(
+		        listener->connections, info->connect_fd, socket_peer(info->connect_fd));
 	} else if (*context != NULL) {
-		connection_end(server->connections, *context);
+		connection_end(listener->connections, *context);
 		*context = NULL;
 	}
 }
@@ -44,9 +45,9 @@ static void server_defaults(
 	config->idle_ms = config->idle_ms > 0 ? config->idle_ms : 60 * 1000;
 	config->streams = config->streams != 0 ? config->streams : 64;
 	config->beat_ms = config->beat_ms > 0 ? config->beat_ms : 15 * 1000;
-	server->budget.limit =
-	        config->answer_budget != 0 ? config->answer_budget : (size_t)256 * 1024 * 1024;
-	config->query.budget = &server->budget;
+	server->stream_shares = shares_new(config->streams);
+	server->shares = shares_new(
+	        config->answer_budget != 0 ? config->answer_budget : (size_t)256 * 1024 * 1024);
 	/* Half of the deadline may go by in the queue; the rest is for the answer's way out. */
 	if (config->query.scan_ms == 0)
 		config->query.scan_ms = MIN(10 * 1000, config->deadline_ms / 3);
@@ -55,6 +56,11 @@ static void server_defaults(
 static int listener_start(struct listener *listener, bool tls, const char *what, struct error *err)
 {
 	const struct query_server_config *config = &listener->server->config;
+	const struct connections_config limits = {
+	        .most = config->connections,
+	        .deadline_ms = config->deadline_ms,
+	        .idle_ms = config->idle_ms,
+	};
 	struct MHD_OptionItem options[] = {
 	        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_certificate},
 	        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
@@ -63,6 +69,9 @@ static int listener_start(struct listener *listener, bool tls, const char *what,
 
 	if (!tls)
 		options[0].option = MHD_OPTION_END;
+	listener->connections = connections_new(&limits, err);
+	if (listener->connections == NULL)
+		return -1;
 	listener->http = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
 	                                          MHD_USE_ITC | (tls ? MHD_USE_TLS : 0),
 	        0, NULL, NULL, server_access, listener, MHD_OPTION_LISTEN_SOCKET, listener->fd,
@@ -131,21 +140,13 @@ struct query_server *query_server_new(
 	struct query_server *server = g_new0(struct query_server, 1);
 
 	server_defaults(server, store, config);
-	const struct connections_config limits = {
-	        .most = server->config.connections,
-	        .deadline_ms = server->config.deadline_ms,
-	        .idle_ms = server->config.idle_ms,
-	};
 	const struct streams_config streams = {
-	        .most = server->config.streams,
 	        .beat_ms = server->config.beat_ms,
 	        .mark = server_mark,
 	        .wake = server_wake_stream,
 	        .ctx = server,
 	};
-	server->connections = connections_new(&limits, err);
-	if (server->connections != NULL)
-		server->queries = workers_new(server->config.threads, server_run_query, err);
+	server->queries = workers_new(server->config.threads, server_run_query, err);
 	if (server->queries != NULL)
 		server->imports = workers_new(SERVER_IMPORTERS, server_run_import, err);
 	if (server->imports != NULL)
@@ -169,8 +170,10 @@ static void server_stop_http(struct query_server *server)
 		workers_stop(server->queries);
 	if (server->imports != NULL)
 		workers_stop(server->imports);
-	if (server->listeners[LISTENER_UNIX].http != NULL)
-		connections_settle(server->connections, SERVER_SETTLE_MS);
+	int64_t until = connections_clock() + SERVER_SETTLE_MS;
+	for (int i = 0; i < SERVER_LISTENERS; i++)
+		if (server->listeners[i].http != NULL)
+			connections_settle(server->listeners[i].connections, until);
 	for (int i = 0; i < SERVER_LISTENERS; i++)
 		if (server->listeners[i].http != NULL)
 			MHD_stop_daemon(server->listeners[i].http);
@@ -185,14 +188,17 @@ void query_server_free(struct query_server **server)
 	if (s->socket.fd >= 0)
 		unix_socket_unlink(&s->socket);
 	server_stop_http(s);
-	for (int i = 0; i < SERVER_LISTENERS; i++)
+	for (int i = 0; i < SERVER_LISTENERS; i++) {
 		if (s->listeners[i].fd >= 0)
 			close(s->listeners[i].fd);
+		connections_free(&s->listeners[i].connections);
+	}
 	tls_free(&s->tls);
 	streams_free(&s->streams);
 	workers_free(&s->queries);
 	workers_free(&s->imports);
-	connections_free(&s->connections);
+	shares_free(&s->shares);
+	shares_free(&s->stream_shares);
 	g_free(s->path);
 	g_clear_pointer(server, g_free);
 }

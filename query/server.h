@@ -46,9 +46,10 @@ struct query_server_config {
 	unsigned connections;      /* 0 = 256 */
 	int deadline_ms;           /* of one request; 0 = 30 s */
 	int idle_ms;               /* of a connection between requests; 0 = 60 s */
-	unsigned streams;          /* streams at a time, then 503; 0 = 64 */
+	unsigned streams;          /* at a time, then 503; 0 = 64. One client may have half */
 	int beat_ms;               /* a stream is silent no longer than this; 0 = 15 s */
-	size_t answer_budget;      /* bytes of all bodies in flight, then 503; 0 = 256 MiB */
+	size_t answer_budget;      /* bytes of all bodies in flight, then 503; 0 = 256 MiB. One
+	                              client may have half of it */
 	struct query_config query; /* its budget is the server's; its keyring opens TCP */
 	struct query_listen listen;
 	const struct access_table *table; /* of peers on the UNIX socket; may be NULL */

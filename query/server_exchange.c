@@ -3,15 +3,22 @@
 
 /* Steps in which a body is charged, and in which its deadline moves on. */
 #define BODY_STEP ((size_t)64 * 1024)
+/* Of a body that nobody wants so much is read and dropped, for the sake of clients that read their
+ * answer only when they have sent all; then the connection is closed. */
+#define BODY_DROP ((size_t)8 * 1024 * 1024)
 
 void exchange_free(struct exchange *exchange)
 {
-	if (exchange->streaming)
-		streams_leave(exchange->server->streams);
+	if (exchange->stream_share != NULL) {
+		query_budget_give(exchange->stream_share, 1);
+		shares_leave(exchange->server->stream_shares, exchange->stream_share);
+	}
 	query_answer_clear(&exchange->answer);
 	access_free(exchange->narrowed);
 	key_unref(exchange->key);
-	query_budget_give(&exchange->server->budget, exchange->body_charged);
+	query_budget_give(exchange->share, exchange->body_charged);
+	if (exchange->share != NULL)
+		shares_leave(exchange->server->shares, exchange->share);
 	query_import_target_clear(&exchange->import_target);
 	g_free(exchange->chunk);
 	if (exchange->body != NULL)
@@ -23,6 +30,23 @@ void exchange_free(struct exchange *exchange)
 	g_free(exchange);
 }
 
+void exchange_enter(struct exchange *exchange, enum connection_phase phase)
+{
+	connection_enter(exchange->listener->connections, exchange->connection, phase);
+}
+
+bool exchange_is_tcp(const struct exchange *exchange)
+{
+	return exchange->listener == &exchange->server->listeners[LISTENER_TCP];
+}
+
+uint64_t exchange_owner(const struct exchange *exchange)
+{
+	if (exchange->key != NULL)
+		return (uint64_t)(uintptr_t)exchange->key;
+	return connection_peer(exchange->connection);
+}
+
 /* --- answers --- */
 
 static void send_headers(const struct query_answer *answer, struct MHD_Response *response)
@@ -31,6 +55,8 @@ static void send_headers(const struct query_answer *answer, struct MHD_Response 
 	char seconds[16];
 
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	/* Foreign text is in most answers: no browser may take one for a page. */
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	if (answer->allow != NULL)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
 	if (answer->disposition != NULL)
@@ -58,17 +84,20 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buffer, size_t most)
 	if (n > 0) {
 		memcpy(buffer, stream->str + exchange->streamed, n);
 		exchange->streamed += n;
-		connection_enter(
-		        exchange->server->connections, exchange->connection, CONNECTION_STREAM);
+		exchange_enter(exchange, CONNECTION_SENDING);
 		return (ssize_t)n;
 	}
 	if (exchange->stream_over)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_WAITING);
-	g_string_truncate(stream, 0);
+	exchange_enter(exchange, CONNECTION_WAITING);
+	if (stream->allocated_len > BODY_STEP) { /* it may wait for long */
+		g_string_free(stream, TRUE);
+		exchange->stream = g_string_new(NULL);
+	}
+	g_string_truncate(exchange->stream, 0);
 	exchange->streamed = 0;
 	MHD_suspend_connection(exchange->http);
-	if (workers_push(exchange->server->queries, exchange))
+	if (workers_push(exchange->server->queries, exchange_owner(exchange), exchange))
 		return 0;
 	exchange->stream_over = true;
 	MHD_resume_connection(exchange->http);
@@ -80,7 +109,6 @@ static struct MHD_Response *send_stream(struct exchange *exchange)
 	exchange->stream = g_steal_pointer(&exchange->answer.body);
 	if (exchange->stream == NULL)
 		exchange->stream = g_string_new(NULL);
-	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_STREAM);
 	return MHD_create_response_from_callback(
 	        MHD_SIZE_UNKNOWN, BODY_STEP, stream_read, exchange, NULL);
 }
@@ -90,6 +118,7 @@ static enum MHD_Result exchange_send(struct exchange *exchange)
 	struct query_answer *answer = &exchange->answer;
 	struct MHD_Response *response;
 
+	exchange_enter(exchange, CONNECTION_SENDING);
 	if (answer->stream != NULL)
 		response = send_stream(exchange);
 	else /* The body stays until server_completed, which comes after the last byte. */
@@ -130,7 +159,7 @@ void exchange_push(struct exchange *exchange, struct workers *workers)
 {
 	exchange->asked = connections_clock();
 	MHD_suspend_connection(exchange->http);
-	if (workers_push(workers, exchange))
+	if (workers_push(workers, exchange_owner(exchange), exchange))
 		return;
 	exchange->failed = true;
 	exchange_fail(exchange, 503, "The server is stopping");
@@ -166,24 +195,9 @@ static bool exchange_is_too_large(const struct exchange *exchange)
 {
 	const char *length = exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-	return exchange->body_most > 0 && length != NULL &&
-	       g_ascii_strtoull(length, NULL, 10) > exchange->body_most;
-}
-
-/* Whether a NUL byte cuts the target off. libmicrohttpd hands it out as a C string and tells no
- * length, but the version that it hands out stands in the same line: behind the target's end come
- * only blanks that it has made NULs. (Further away than a line can be, it would stand elsewhere;
- * then nothing is known, and nothing refused.) */
-static bool exchange_cut_off(const struct exchange *exchange, const char *version)
-{
-	uintptr_t at = (uintptr_t)version;
-
-	if (at <= exchange->seen_to || at - exchange->seen_to >= SERVER_HEADERS)
-		return false;
-	for (const char *p = (const char *)exchange->seen_to; p < version; p++)
-		if (*p != '\0' && *p != ' ' && *p != '\t')
-			return true;
-	return false;
+	return length != NULL &&
+	       g_ascii_strtoull(length, NULL, 10) >
+	               (exchange->body_most > 0 ? exchange->body_most : BODY_DROP);
 }
 
 enum verdict {
@@ -211,7 +225,7 @@ static int exchange_finds_hook(struct exchange *exchange, enum verdict *verdict_
 }
 
 /* What the headers decide. */
-static enum verdict exchange_judge(struct exchange *exchange, const char *version)
+static enum verdict exchange_judge(struct exchange *exchange)
 {
 	struct query_input input = {
 	        .method = exchange->method,
@@ -219,10 +233,6 @@ static enum verdict exchange_judge(struct exchange *exchange, const char *versio
 	};
 	enum verdict verdict;
 
-	if (exchange_cut_off(exchange, version)) {
-		query_answer_error(&exchange->answer, 400, "URI must not contain a NUL byte");
-		return VERDICT_REFUSED;
-	}
 	if (!exchange_identify(exchange))
 		return VERDICT_REFUSED;
 	int found = exchange_finds_hook(exchange, &verdict);
@@ -241,7 +251,7 @@ static enum MHD_Result exchange_begin_import(struct exchange *exchange)
 	if ((exchange->access->grants & GRANT_ADMIN) == 0)
 		return exchange_forbid(exchange);
 	exchange->step = EXCHANGE_IMPORT;
-	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_UPLOAD);
+	exchange_enter(exchange, CONNECTION_UPLOAD);
 	exchange_push(exchange, exchange->server->imports);
 	return MHD_YES;
 }
@@ -249,6 +259,7 @@ static enum MHD_Result exchange_begin_import(struct exchange *exchange)
 static enum MHD_Result exchange_begin_body(struct exchange *exchange)
 {
 	exchange->step = EXCHANGE_BODY;
+	exchange->share = shares_enter(exchange->server->shares, exchange_owner(exchange));
 	if (exchange_is_too_large(exchange))
 		return exchange_refuse(exchange, 413, "The body is too large");
 	return MHD_YES;
@@ -276,7 +287,11 @@ static enum MHD_Result exchange_begin_report(struct exchange *exchange)
  * right where a body follows that nobody wants, a waste otherwise. */
 static enum MHD_Result exchange_begin(struct exchange *exchange, const char *version)
 {
-	switch (exchange_judge(exchange, version)) {
+	const char *misframed = exchange_misframed(exchange, version);
+
+	if (misframed != NULL)
+		return exchange_refuse(exchange, 400, misframed);
+	switch (exchange_judge(exchange)) {
 	case VERDICT_REFUSED:
 		exchange->step = EXCHANGE_DONE;
 		return exchange_has_body(exchange) ? exchange_send(exchange) : MHD_YES;
@@ -312,23 +327,25 @@ static void exchange_upload(struct exchange *exchange, const char *bytes, size_t
 /* The deadline of a request moves on as long as its body comes at some speed. */
 static bool exchange_charge_body(struct exchange *exchange)
 {
-	size_t wanted = exchange->body->len;
+	size_t wanted = exchange->body->allocated_len;
 
 	if (wanted <= exchange->body_charged)
 		return true;
 	size_t step = wanted - exchange->body_charged + BODY_STEP;
-	if (!query_budget_take(&exchange->server->budget, step))
+	if (!query_budget_take(exchange->share, step))
 		return false;
 	exchange->body_charged += step;
-	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_BUSY);
+	exchange_enter(exchange, CONNECTION_ARRIVING);
 	return true;
 }
 
 /* Bytes of a body; one that nobody wants is dropped. */
 static void exchange_collect(struct exchange *exchange, const char *bytes, size_t n)
 {
-	if (exchange->body_most == 0)
+	if (exchange->body_most == 0) {
+		exchange->dropped += n;
 		return;
+	}
 	if (exchange->body == NULL)
 		exchange->body = g_string_new(NULL);
 	if (exchange->body->len + n > exchange->body_most) {
@@ -340,17 +357,41 @@ static void exchange_collect(struct exchange *exchange, const char *bytes, size_
 		exchange_fail(exchange, 503, "Too many large requests are being read: try again");
 }
 
-/* The end of the body, or a part of it. */
-static enum MHD_Result exchange_body(struct exchange *exchange, const char *bytes, size_t *n)
+/* Whether so much of what this client asked for waits that others would find no connection. */
+static bool exchange_is_one_too_many(const struct exchange *exchange)
 {
 	struct query_server *server = exchange->server;
 
-	if (*n == 0)
-		exchange_push(exchange, exchange->report ? server->imports : server->queries);
-	else
+	return !exchange->report && workers_waiting(server->queries, exchange_owner(exchange)) >=
+	                                    server->config.connections / 2;
+}
+
+static enum MHD_Result exchange_refuse_busy(struct exchange *exchange)
+{
+	exchange_fail(exchange, 503, "Too many requests of yours are waiting: try again");
+	exchange->answer.retry_after = SERVER_RETRY_S;
+	return exchange_send(exchange);
+}
+
+static void exchange_begin_work(struct exchange *exchange)
+{
+	struct query_server *server = exchange->server;
+
+	exchange_enter(exchange, CONNECTION_WORKING);
+	exchange_push(exchange, exchange->report ? server->imports : server->queries);
+}
+
+/* The end of the body, or a part of it. */
+static enum MHD_Result exchange_body(struct exchange *exchange, const char *bytes, size_t *n)
+{
+	if (*n > 0)
 		exchange_collect(exchange, bytes, *n);
+	else if (exchange_is_one_too_many(exchange))
+		return exchange_refuse_busy(exchange);
+	else
+		exchange_begin_work(exchange);
 	*n = 0;
-	return MHD_YES;
+	return exchange->dropped > BODY_DROP ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result exchange_import(struct exchange *exchange, const char *bytes, size_t *n)
@@ -391,44 +432,45 @@ enum MHD_Result server_access(void *cls, struct MHD_Connection *http, const char
 	}
 	if (*n == 0)
 		return exchange_send(exchange);
+	exchange->dropped += *n;
 	*n = 0; /* an answer must wait for the end of the upload */
-	return MHD_YES;
+	return exchange->dropped > BODY_DROP ? MHD_NO : MHD_YES;
 }
 
 /* The only place where the target is still as it was sent. */
 void *server_target(void *cls, const char *uri, struct MHD_Connection *http)
 {
-	const struct listener *listener = cls;
-	struct query_server *server = listener->server;
+	struct listener *listener = cls;
 	struct exchange *exchange = g_new0(struct exchange, 1);
 	const union MHD_ConnectionInfo *info =
 	        MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-	exchange->server = server;
-	exchange->tcp = listener == &server->listeners[LISTENER_TCP];
+	exchange->server = listener->server;
+	exchange->listener = listener;
 	exchange->http = http;
 	exchange->connection = info->socket_context;
 	exchange->access = &access_none;
 	exchange->target = g_strndup(uri, QUERY_LINK_MAX + 1);
 	exchange->seen_to = (uintptr_t)uri + strlen(uri);
-	connection_enter(server->connections, exchange->connection, CONNECTION_BUSY);
+	exchange_enter(exchange, CONNECTION_ARRIVING);
 	return exchange;
 }
 
 void server_completed(void *cls, struct MHD_Connection *http, void **context,
         enum MHD_RequestTerminationCode code)
 {
-	struct query_server *server = ((const struct listener *)cls)->server;
 	struct exchange *exchange = *context;
 
+	(void)cls;
 	(void)http;
 	(void)code;
 	*context = NULL;
 	if (exchange == NULL)
 		return;
-	connection_enter(server->connections, exchange->connection, CONNECTION_IDLE);
+	exchange_enter(exchange, CONNECTION_IDLE);
 	exchange->abandoned = exchange->import != NULL;
-	if (exchange->abandoned && workers_push(server->imports, exchange))
+	if (exchange->abandoned &&
+	        workers_push(exchange->server->imports, exchange_owner(exchange), exchange))
 		return;
 	import_end(exchange, true);
 	exchange_free(exchange);

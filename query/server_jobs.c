@@ -5,7 +5,7 @@
 
 static void stream_resume(struct exchange *exchange)
 {
-	connection_enter(exchange->server->connections, exchange->connection, CONNECTION_STREAM);
+	exchange_enter(exchange, CONNECTION_SENDING);
 	MHD_resume_connection(exchange->http);
 }
 
@@ -21,7 +21,7 @@ void server_wake_stream(void *ctx, void *job, bool stopping)
 	struct query_server *server = ctx;
 	struct exchange *exchange = job;
 
-	if (!stopping && workers_push(server->queries, exchange))
+	if (!stopping && workers_push(server->queries, exchange_owner(exchange), exchange))
 		return;
 	exchange->stream_over = true;
 	stream_resume(exchange);
@@ -49,12 +49,30 @@ static void run_stream(struct exchange *exchange)
 	stream_resume(exchange);
 }
 
+/* About what a stream holds while it has much to tell. */
+#define STREAM_BYTES ((size_t)1024 * 1024)
+
+static bool take_stream(struct exchange *exchange)
+{
+	struct shares *shares = exchange->server->stream_shares;
+	struct query_budget *share = shares_enter(shares, exchange_owner(exchange));
+
+	if (!query_budget_take(share, 1)) {
+		shares_leave(shares, share);
+		return false;
+	}
+	exchange->stream_share = share; /* given back with the exchange */
+	if (!query_budget_take(exchange->share, STREAM_BYTES))
+		return false;
+	exchange->body_charged += STREAM_BYTES;
+	return true;
+}
+
 /* The answer is a stream: there is a limit to them, since each holds a connection. */
 static void begin_stream(struct exchange *exchange)
 {
-	exchange->streaming = streams_enter(exchange->server->streams);
 	exchange->stream_at = connections_clock();
-	if (exchange->streaming)
+	if (take_stream(exchange))
 		return;
 	query_answer_clear(&exchange->answer);
 	query_answer_error(&exchange->answer, 503, "Too many streams are being read: try again");
@@ -81,10 +99,11 @@ static void run_query(struct exchange *exchange)
 	        .content_encoding = exchange->content_encoding,
 	        .last_event_id = exchange->last_event_id,
 	        .host = exchange->host,
-	        .tls = exchange->tcp && server->tls != NULL,
+	        .tls = exchange_is_tcp(exchange) && server->tls != NULL,
 	};
 
 	config.escape_colons = exchange->escape_colons;
+	config.budget = exchange->share;
 	query_answer_input(server->store, &config, &input, &exchange->answer);
 	if (exchange->answer.stream != NULL)
 		begin_stream(exchange);

@@ -9,7 +9,8 @@ static bool who_peer(const struct exchange *exchange, struct unix_peer *peer_r)
 	const union MHD_ConnectionInfo *info =
 	        MHD_get_connection_info(exchange->http, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-	return !exchange->tcp && info != NULL && unix_socket_peer(info->connect_fd, peer_r);
+	return !exchange_is_tcp(exchange) && info != NULL &&
+	       unix_socket_peer(info->connect_fd, peer_r);
 }
 
 static const struct access *who_is_peer(const struct exchange *exchange)
@@ -96,10 +97,10 @@ static void who_asks(struct exchange *exchange)
 	bool given = false;
 
 	exchange->access = who_is_peer(exchange);
-	if (!exchange->tcp && !exchange->server->config.socket_keys)
+	if (!exchange_is_tcp(exchange) && !exchange->server->config.socket_keys)
 		return;
 	exchange->key = who_by_key(exchange, &given);
-	if (exchange->key != NULL && exchange->tcp)
+	if (exchange->key != NULL && exchange_is_tcp(exchange))
 		exchange->access = key_access(exchange->key);
 	else if (exchange->key != NULL)
 		who_narrow(exchange, key_access(exchange->key));

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <glib.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -157,4 +158,39 @@ bool unix_socket_peer(int fd, struct unix_peer *peer_r)
 void unix_peer_clear(struct unix_peer *peer)
 {
 	g_clear_pointer(&peer->groups, g_array_unref);
+}
+
+static uint64_t peer_user(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+		return 0;
+	return (uint64_t)peer.uid + 1;
+}
+
+uint64_t socket_peer(int fd)
+{
+	struct sockaddr_storage address = {0};
+	const struct sockaddr_in *v4 = (const void *)&address;
+	const struct sockaddr_in6 *v6 = (const void *)&address;
+	socklen_t n = sizeof(address);
+	uint64_t network;
+
+	if (getpeername(fd, (struct sockaddr *)&address, &n) < 0)
+		return 0;
+	switch (address.ss_family) {
+	case AF_UNIX:
+		return peer_user(fd);
+	case AF_INET:
+		return (uint64_t)v4->sin_addr.s_addr + 1;
+	case AF_INET6:
+		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+			return (uint64_t)v6->sin6_addr.s6_addr32[3] + 1;
+		memcpy(&network, &v6->sin6_addr, sizeof(network));
+		return network + 1;
+	default:
+		return 0;
+	}
 }

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -32,6 +33,10 @@ struct unix_peer {
 };
 bool unix_socket_peer(int fd, struct unix_peer *peer_r);
 void unix_peer_clear(struct unix_peer *peer);
+
+/* Who is at the other end of a connection, as a number that is the same for all connections of a
+ * user, or of an address (of an IPv6 one, of its network of 64 bits). 0 = unknown. */
+uint64_t socket_peer(int fd);
 
 /* Creates, binds and listens on a TCP port of an address or host name. *loopback_r: whether only
  * this machine can reach it. -1 with *err. */

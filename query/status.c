@@ -188,6 +188,7 @@ void status_report(const struct query_request *request, struct query_answer *ans
 	answer_r->body = out;
 	answer_r->status = 200;
 	json_member_int(out, "mark", (gint64)store_mark(request->store));
+	status_time(out, "pseudonymised_since", store_pseudonymised(request->store));
 	if (!access_sees_all(request->access)) { /* counts and lines are of everybody's mail */
 		g_string_append(out, "}}");
 		return;

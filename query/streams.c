@@ -22,7 +22,6 @@ struct streams {
 	pthread_cond_t changed;
 	pthread_t thread;
 	bool started, stopping;
-	unsigned count;
 	GArray *waiting; /* struct waiting */
 };
 
@@ -116,22 +115,6 @@ void streams_free(struct streams **streams)
 	pthread_mutex_destroy(&s->lock);
 	g_array_unref(s->waiting);
 	g_clear_pointer(streams, g_free);
-}
-
-bool streams_enter(struct streams *streams)
-{
-	pthread_mutex_lock(&streams->lock);
-	bool room = !streams->stopping && streams->count < streams->config.most;
-	streams->count += room;
-	pthread_mutex_unlock(&streams->lock);
-	return room;
-}
-
-void streams_leave(struct streams *streams)
-{
-	pthread_mutex_lock(&streams->lock);
-	streams->count--;
-	pthread_mutex_unlock(&streams->lock);
 }
 
 bool streams_wait(struct streams *streams, void *job, uint64_t mark)

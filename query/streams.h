@@ -11,7 +11,6 @@
 struct streams;
 
 struct streams_config {
-	unsigned most;               /* streams at a time */
 	int beat_ms;                 /* how long one waits at most */
 	uint64_t (*mark)(void *ctx); /* grows with each commit of the store */
 	/* A job that waits no longer, because the mark has grown or beat_ms have passed, or because
@@ -26,10 +25,6 @@ struct streams *streams_new(const struct streams_config *config, struct error *e
 /* Wakes all for the last time and ends the thread. */
 void streams_stop(struct streams *streams);
 void streams_free(struct streams **streams);
-
-/* Counts a stream; false when there are too many, or none is to begin any more. And its end. */
-bool streams_enter(struct streams *streams);
-void streams_leave(struct streams *streams);
 
 /* The job waits until the mark is no longer `mark`. False, and it does not wait, once streams_stop
  * was called. */

@@ -87,6 +87,8 @@ CREATE TABLE erasure (
 	kind INTEGER NOT NULL,       -- enum tombstone_kind
 	hash INTEGER NOT NULL,       -- of the name
 	local INTEGER NOT NULL,      -- of the local part of an address; 0: none
+	alias INTEGER NOT NULL,      -- hash of what stands for the address where only that is kept; 0: none
+	alias_local INTEGER NOT NULL,
 	telling INTEGER NOT NULL,    -- 1: the local part alone tells who is meant
 	time INTEGER NOT NULL,       -- ms, when it was asked for: what happened before is erased
 	ended INTEGER NOT NULL,      -- ms, when nothing was left; 0: it still goes on

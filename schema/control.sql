@@ -3,7 +3,8 @@
 
 CREATE TABLE meta (
 	name TEXT PRIMARY KEY,   -- 'mark': highest arrival number that the ledger has counted;
-	                         -- 'dropped': highest that went with a day file
+	                         -- 'dropped': highest that went with a day file; 'pseudonymise':
+	                         -- ms, since when only keyed hashes of addresses are written
 	value INTEGER NOT NULL
 ) WITHOUT ROWID;
 

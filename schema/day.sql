@@ -4,7 +4,8 @@
 
 -- Facts about the file.
 CREATE TABLE meta (
-	name TEXT PRIMARY KEY,   -- 'key': 16 bytes, key of the hashes in this file
+	name TEXT PRIMARY KEY,   -- 'key': 16 bytes, key of the hashes in this file; 'erased': events were
+	                         -- taken out of it, so that its commits count more than there are
 	value BLOB NOT NULL
 ) WITHOUT ROWID;
 INSERT INTO meta (name, value) VALUES ('key', randomblob(16));

@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	schema/mailbox-providers.def \
 	schema/ingest.def \
 	schema/privacy.def \
+	schema/pseudonym.def \
 	schema/samples.def \
 	schema/search.def \
 	schema/sources.def \

@@ -1,6 +1,7 @@
 /* Reading in the order of arrival: what followers, streams and uploads go by. */
 #include "store/fetch.h"
 #include "store/private.h"
+#include "store/pseudonym.h"
 #include "store/search.h"
 
 #define DEFAULT_LIMIT 1000
@@ -178,9 +179,11 @@ int store_arrivals(struct store *store, const struct search *search, uint64_t si
 	*next = since;
 	if (a.mark <= since)
 		return 0;
+	if (pseudonym_check(store, search, err) < 0)
+		return -1;
 	results_init(&a.results);
 	a.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
-	a.match = match_new(search);
+	a.match = match_new(search, store->pseudonyms);
 	if (match_nothing(a.match))
 		a.next = a.mark;
 	else

@@ -96,6 +96,33 @@ int aside_control(struct store *store, const struct error *cause, struct error *
 	return 0;
 }
 
+void aside_deleted_day(struct store *store, int64_t number)
+{
+	g_autofree char *path = store_day_path(store, number);
+	struct aside_news *news = g_new0(struct aside_news, 1);
+
+	news->text = g_strdup_printf("%s was deleted while postwaked wrote it: its events are "
+	                             "gone, a new file goes on. `postwake import` of the logs "
+	                             "brings back what they tell",
+	        path);
+	news->from = number * CLOCK_DAY;
+	news->to = news->from + CLOCK_DAY;
+	news->bytes = -1;
+	tell(store, news);
+}
+
+void aside_deleted_control(struct store *store)
+{
+	struct aside_news *news = g_new0(struct aside_news, 1);
+
+	news->text = g_strdup_printf("%s was deleted while postwaked wrote it, a new one goes on: "
+	                             "the line counts start anew, keys of the query API and what "
+	                             "waited for an upload are lost",
+	        store->control.path);
+	news->bytes = -1;
+	tell(store, news);
+}
+
 /* Cuts ".damaged-N" or ".damaged-N.salvaged" off: the name before it; NULL where it is none. */
 static char *name_before(const char *name, bool *saved)
 {

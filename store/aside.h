@@ -23,6 +23,10 @@ int aside_day(struct store *store, int64_t number, const struct error *cause, st
 /* The same of the control file. */
 int aside_control(struct store *store, const struct error *cause, struct error *err);
 
+/* A file that somebody deleted under its writer: told in the same way. */
+void aside_deleted_day(struct store *store, int64_t number);
+void aside_deleted_control(struct store *store);
+
 /* Whether a name is one of a day's file that was set aside, and of which day. */
 bool aside_day_of(const char *name, gint64 *day_r);
 

@@ -156,6 +156,75 @@ static int copy_directories(struct backup *b)
 	return copy_directory(b, OUTBOX_DIR) < 0 || copy_directory(b, SPOOL_DIRECTORY) < 0 ? -1 : 0;
 }
 
+/* ---- the record ---- */
+
+/* One line; a path that would break it is made harmless. */
+static char *record_line(const char *to, int64_t now)
+{
+	g_autofree char *path = g_canonicalize_filename(to, NULL);
+	char time[CLOCK_TEXT_MAX];
+
+	clock_format(now, CLOCK_ZULU, time);
+	for (char *c = path; *c != '\0'; c++)
+		if (g_ascii_iscntrl(*c))
+			*c = '?';
+	return g_strdup_printf("%s %s\n", time, path);
+}
+
+static int append(struct backup *b, const char *path, const char *line)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	/* Nothing can be erased from what nobody can write. */
+	if (fd < 0 && errno == EROFS)
+		return 0;
+	if (fd < 0)
+		return error_errno(b->err, errno, "cannot note the backup in %s", path);
+	int result = file_give_to_owner(b->store, fd, b->err);
+	if (result == 0 && (file_write(fd, slice_str(line)) < 0 || fsync(fd) < 0))
+		result = error_errno(b->err, errno, "cannot note the backup in %s", path);
+	close(fd);
+	return result < 0 ? -1 : file_sync(b->store->dir, O_DIRECTORY, b->err);
+}
+
+/* Here and in the copy, which may take the place of the store one day. */
+static int record(struct backup *b, int64_t now)
+{
+	g_autofree char *path = g_build_filename(b->store->dir, BACKUPS_NAME, NULL);
+	g_autofree char *copy_path = g_build_filename(b->to, BACKUPS_NAME, NULL);
+	g_autofree char *line = record_line(b->to, now);
+
+	if (append(b, path, line) < 0)
+		return -1;
+	return access(path, F_OK) < 0 ? 0 : copy_batch(b, path, copy_path);
+}
+
+int store_each_backup(struct store *store,
+        void (*backup)(void *ctx, struct slice time, struct slice path, bool there), void *ctx,
+        struct error *err)
+{
+	g_autofree char *file = g_build_filename(store->dir, BACKUPS_NAME, NULL);
+	g_autofree char *text = NULL;
+	g_autoptr(GError) error = NULL;
+
+	if (!g_file_get_contents(file, &text, NULL, &error))
+		return g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT)
+		               ? 0
+		               : error_set(err, "%s", error->message);
+	struct slice rest = slice_str(text);
+	while (rest.n > 0) {
+		struct slice path = slice_cut(&rest, '\n'), time = slice_cut(&path, ' ');
+		g_autofree char *dir = slice_dup(path);
+		g_autofree char *control =
+		        g_build_filename(dir != NULL ? dir : "", CONTROL_NAME, NULL);
+		if (path.n > 0)
+			backup(ctx, time, path, access(control, F_OK) == 0);
+	}
+	return 0;
+}
+
+/* ---- all of it ---- */
+
 /* The days that there are when the control file has been copied: all that it knows of. */
 static int copy_days(struct backup *b)
 {
@@ -197,7 +266,8 @@ static int make_top(struct backup *b)
 	return 0;
 }
 
-int store_backup(const char *from, const char *to, struct store_backup *result, struct error *err)
+int store_backup(const char *from, const char *to, int64_t now, struct store_backup *result,
+        struct error *err)
 {
 	struct backup b = {.to = to, .result = result, .err = err};
 	int done = -1;
@@ -208,7 +278,7 @@ int store_backup(const char *from, const char *to, struct store_backup *result, 
 	g_autofree char *control = g_build_filename(from, CONTROL_NAME, NULL);
 	if (access(control, F_OK) < 0)
 		error_errno(err, errno, "there is no store in %s", from);
-	else if (make_top(&b) == 0 && copy_directories(&b) == 0 &&
+	else if (make_top(&b) == 0 && record(&b, now) == 0 && copy_directories(&b) == 0 &&
 	         copy(&b, CONTROL_NAME, CONTROL_NAME COPY) == 1 && copy_directories(&b) == 0 &&
 	         copy_days(&b) == 0 && finish(&b) == 0)
 		done = 0;

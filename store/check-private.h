@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "store/batch.h"
 #include "store/check.h"
 #include "store/day.h"
 
@@ -48,10 +49,12 @@ int check_index(struct day_reader *reader, struct check_sum *sum_r, struct error
 /* Makes index and roll-up of a day anew from its rows, in one transaction. */
 int rebuild_day(struct store *store, int64_t number, struct error *err);
 
-/* Reads what can be read of a day's file that was set aside, and commits it. `lost` counts those
- * that the file says it had. */
-int salvage_day(struct store *store, const char *name, int64_t number, uint64_t *saved_r,
-        uint64_t *lost_r, struct error *err);
+/* Reads what can be read of a day's file that was set aside, and has it committed. `lost` counts
+ * those that the file says it had. */
+typedef int salvage_commit(void *ctx, struct store_batch *batch,
+        struct store_commit_result *result_r, struct error *err);
+int salvage_day(struct store *store, const char *name, int64_t number, salvage_commit *commit,
+        void *ctx, uint64_t *saved_r, uint64_t *lost_r, struct error *err);
 
 /* A store of day files only, for reading: the control file may be damaged. */
 int store_open_days(struct store **store_r, const char *dir, struct error *err);

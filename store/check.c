@@ -310,16 +310,18 @@ static gint by_number(gconstpointer a, gconstpointer b)
 	return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Whether a commit's numbers are there, each once, and its rows between its bounds. */
-static bool span_is_whole(const GArray *arrivals, guint *at, const struct check_span *span)
+/* Whether a commit's numbers are there, each once, and its rows between its bounds. An erasure
+ * takes some of them away (`holes`). */
+static bool span_is_whole(
+        const GArray *arrivals, guint *at, const struct check_span *span, bool holes)
 {
-	for (int64_t number = span->first; number <= span->last; number++, (*at)++) {
-		if (*at >= arrivals->len)
+	for (int64_t number = span->first; number <= span->last; number++) {
+		const struct arrival *arrival =
+		        *at < arrivals->len ? &g_array_index(arrivals, struct arrival, *at) : NULL;
+		bool there = arrival != NULL && arrival->number == number;
+		if (there ? arrival->row < span->low || arrival->row > span->high : !holes)
 			return false;
-		const struct arrival *arrival = &g_array_index(arrivals, struct arrival, *at);
-		if (arrival->number != number || arrival->row < span->low ||
-		        arrival->row > span->high)
-			return false;
+		*at += there;
 	}
 	return true;
 }
@@ -330,8 +332,10 @@ static void look_arrivals(struct looking *l)
 	struct error err = {0};
 	bool whole = true;
 	guint at = 0;
+	int64_t erased = 0;
 	int result;
 
+	sql_number(&l->reader->sql, DAY_IS_ERASED, 0, &erased, NULL);
 	g_array_sort(l->arrivals, by_number);
 	sqlite3_bind_int64(stmt, 1, INT64_MIN);
 	while ((result = sql_step(&l->reader->sql, stmt, &err)) == 1) {
@@ -339,7 +343,7 @@ static void look_arrivals(struct looking *l)
 		        sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2),
 		        sqlite3_column_int64(stmt, 3)};
 		g_array_append_val(l->c->spans, span);
-		whole = whole && span_is_whole(l->arrivals, &at, &span);
+		whole = whole && span_is_whole(l->arrivals, &at, &span, erased != 0);
 	}
 	sqlite3_reset(stmt);
 	if (result < 0)

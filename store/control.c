@@ -9,6 +9,7 @@
 #include "store/file.h"
 #include "store/ingest-private.h"
 #include "store/private.h"
+#include "store/pseudonym.h"
 
 static const char schema[] =
 #include "schema/control_sql.inc"
@@ -163,6 +164,7 @@ static int stay_in_place(struct control *control, struct store *store, struct er
 
 	if (stat(control->path, &st) == 0 && st.st_ino == control->inode)
 		return 0;
+	aside_deleted_control(store);
 	helper_do(store->helper, close_wal, &control->wal);
 	pthread_mutex_lock(&control->lock);
 	int result = open_both(control, store, err);
@@ -217,7 +219,8 @@ struct run {
 /* A text without who was erased: lines of a log that is read again come back here. */
 static struct slice clean_text(struct run *run, struct batch_text text)
 {
-	struct slice value = batch_slice(run->batch, text);
+	struct slice value =
+	        store_plainless(run->store, batch_slice(run->batch, text), run->store->plainless);
 	GString *clean = run->store->erase.text;
 
 	g_string_truncate(clean, 0);
@@ -232,7 +235,11 @@ static int run_texts(struct run *run, enum control_statement statement, struct b
 	sqlite3_stmt *stmt = run->sql->stmt[statement];
 
 	sql_bind_slice(stmt, 1, batch_slice(run->batch, key));
-	if (!value.none)
+	if (!value.none && statement == PUT_STATE)
+		sql_bind_slice(stmt, 2,
+		        pseudonym_seal(
+		                run->store, batch_slice(run->batch, value), run->store->sealed));
+	else if (!value.none)
 		sql_bind_slice(stmt, 2, batch_slice(run->batch, value));
 	return sql_run(run->sql, stmt, run->err);
 }
@@ -403,10 +410,9 @@ static int put_uncounted(struct run *run, GHashTable *ids)
 	return 0;
 }
 
-static void bind_param(struct run *run, sqlite3_stmt *stmt, int at, const struct batch_param *param)
+static void bind_param(
+        sqlite3_stmt *stmt, int at, const struct batch_param *param, struct slice text)
 {
-	struct slice text = batch_slice(run->batch, param->text);
-
 	if (param->is_text)
 		sqlite3_bind_text64(
 		        stmt, at, text.n > 0 ? text.p : "", text.n, SQLITE_STATIC, SQLITE_UTF8);
@@ -416,19 +422,42 @@ static void bind_param(struct run *run, sqlite3_stmt *stmt, int at, const struct
 		sqlite3_bind_int64(stmt, at, param->number);
 }
 
+/* What others wrote, by its place in the columns: it may name who was erased. */
+static const struct foreign {
+	guint at;   /* from 1; 0: nothing */
+	guint too;  /* one more of them */
+	bool whole; /* a row that names somebody is left out */
+} foreign[BATCH_OPS] = {
+        [OP_PUT_OUTBOX] = {.at = 16},
+        [OP_PUT_DESTINATION] = {.at = 9},
+        [OP_ADD_FAILURE] = {.at = 4, .too = 5, .whole = true},
+};
+
+static int run_op(struct run *run, const struct batch_op *op)
+{
+	sqlite3_stmt *stmt = run->sql->stmt[RUN_OP + (int)op->kind];
+	const struct foreign *may = &foreign[op->kind];
+
+	for (guint at = 1; at <= op->n; at++) {
+		const struct batch_param *param =
+		        &g_array_index(run->batch->params, struct batch_param, op->first + at - 1);
+		struct slice clean = batch_slice(run->batch, param->text);
+		if (at == may->at || at == may->too)
+			clean = clean_text(run, param->text);
+		if (may->whole && clean.p == run->store->erase.text->str)
+			return 0;
+		bind_param(stmt, (int)at, param, clean);
+	}
+	return sql_run(run->sql, stmt, run->err);
+}
+
 static int run_ops(struct run *run)
 {
 	const struct store_batch *batch = run->batch;
 
-	for (guint i = 0; i < batch->ops->len; i++) {
-		const struct batch_op *op = &g_array_index(batch->ops, struct batch_op, i);
-		sqlite3_stmt *stmt = run->sql->stmt[RUN_OP + (int)op->kind];
-		for (guint k = 0; k < op->n; k++)
-			bind_param(run, stmt, (int)k + 1,
-			        &g_array_index(batch->params, struct batch_param, op->first + k));
-		if (sql_run(run->sql, stmt, run->err) < 0)
+	for (guint i = 0; i < batch->ops->len; i++)
+		if (run_op(run, &g_array_index(batch->ops, struct batch_op, i)) < 0)
 			return -1;
-	}
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* What others read of the control file. Rows are copied under the lock and handed out without it.
  */
 #include "store/private.h"
+#include "store/pseudonym.h"
 #include "store/record.h"
 
 /* A statement for one reading; finished by end(). */
@@ -59,7 +60,9 @@ bool store_position(struct store *store, struct slice source, GString *value)
 
 int store_state(struct store *store, struct slice key, GString *value, struct error *err)
 {
-	return look_up(store, "SELECT value FROM state WHERE key = ?1", key, value, err);
+	int found = look_up(store, "SELECT value FROM state WHERE key = ?1", key, value, err);
+
+	return found == 1 ? pseudonym_unseal(store, value) : found;
 }
 
 /* A copied column: where it stands in the bytes. */
@@ -87,6 +90,7 @@ int store_each_state(struct store *store,
 {
 	g_autoptr(GByteArray) bytes = g_byte_array_new();
 	g_autoptr(GArray) ends = g_array_new(FALSE, FALSE, sizeof(guint));
+	g_autoptr(GString) value = g_string_new(NULL);
 	struct reading reading;
 	int result;
 
@@ -97,9 +101,15 @@ int store_each_state(struct store *store,
 		copy(bytes, ends, sql_column(reading.stmt, 1));
 	}
 	end(&reading);
-	for (guint i = 0; result == 0 && i < ends->len; i += 2)
-		if (entry(ctx, copied(bytes, ends, i), copied(bytes, ends, i + 1), err) < 0)
+	for (guint i = 0; result == 0 && i < ends->len; i += 2) {
+		struct slice sealed = copied(bytes, ends, i + 1);
+		g_string_truncate(value, 0);
+		g_string_append_len(value, sealed.p, (gssize)sealed.n);
+		if (pseudonym_unseal(store, value) &&
+		        entry(ctx, copied(bytes, ends, i), slice_make(value->str, value->len),
+		                err) < 0)
 			return -1;
+	}
 	return result;
 }
 

@@ -13,6 +13,10 @@
 #include "store/sql.h"
 #include "store/store.h"
 
+/* Whether events were erased from a day: its commits gave more arrival numbers than it has rows. */
+#define DAY_SET_ERASED "INSERT OR REPLACE INTO meta (name, value) VALUES ('erased', 1)"
+#define DAY_IS_ERASED "SELECT count(*) FROM meta WHERE name = 'erased'"
+
 #define DAY_VERSION 3
 
 /* Row ids in the file: milliseconds of the day << 15 | order. The bit less than in absolute row ids

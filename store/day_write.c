@@ -1,5 +1,6 @@
 #include "store/day.h"
 
+#include "store/aside.h"
 #include "store/file.h"
 #include "store/index.h"
 #include "store/private.h"
@@ -178,7 +179,8 @@ struct day_writer *day_writer_get(struct store *store, int64_t number, struct er
 			writer = take(store, i);
 	}
 	if (writer != NULL && !day_in_place(writer->day)) {
-		/* Its file was deleted: what is written to it would be lost. */
+		/* What is written to it would be lost. We ourselves drop the writer first. */
+		aside_deleted_day(store, number);
 		helper_do(store->helper, close_writer, writer);
 		writer = NULL;
 	}

@@ -9,6 +9,8 @@ enum column {
 	COLUMN_KIND,
 	COLUMN_HASH,
 	COLUMN_LOCAL,
+	COLUMN_ALIAS,
+	COLUMN_ALIAS_LOCAL,
 	COLUMN_TELLING,
 	COLUMN_TIME,
 	COLUMN_ENDED,
@@ -20,12 +22,13 @@ enum column {
 	COLUMN_REST
 };
 
-static const char select_all[] = "SELECT id, kind, hash, local, telling, time, ended, events, "
-                                 "changed, open, lines, days, rest FROM erasure ORDER BY id";
+static const char select_all[] =
+        "SELECT id, kind, hash, local, alias, alias_local, telling, time, ended, events, "
+        "changed, open, lines, days, rest FROM erasure ORDER BY id";
 static const char insert[] =
-        "INSERT INTO erasure (kind, hash, local, telling, time, ended, events, "
+        "INSERT INTO erasure (kind, hash, local, alias, alias_local, telling, time, ended, events, "
         "changed, open, lines, days, rest) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, '', '')";
+        "VALUES (?1, ?2, ?3, ?6, ?7, ?4, ?5, 0, 0, 0, 0, 0, '', '')";
 static const char update[] = "UPDATE erasure SET ended = ?2, events = ?3, changed = ?4, open = ?5, "
                              "lines = ?6, days = ?7, rest = ?8 WHERE id = ?1";
 
@@ -68,6 +71,9 @@ static int read_all(struct sql *sql, GArray *erasures, struct error *err)
 		                          stmt, COLUMN_KIND),
 		                .hash = (uint64_t)sqlite3_column_int64(stmt, COLUMN_HASH),
 		                .local = (uint64_t)sqlite3_column_int64(stmt, COLUMN_LOCAL),
+		                .alias = (uint64_t)sqlite3_column_int64(stmt, COLUMN_ALIAS),
+		                .alias_local =
+		                        (uint64_t)sqlite3_column_int64(stmt, COLUMN_ALIAS_LOCAL),
 		                .telling = sqlite3_column_int(stmt, COLUMN_TELLING) != 0,
 		                .time = sqlite3_column_int64(stmt, COLUMN_TIME)},
 		        .ended = sqlite3_column_int64(stmt, COLUMN_ENDED),
@@ -150,6 +156,33 @@ struct tombstones *store_erase_stones(struct store *store, const struct erasure 
 	return stones;
 }
 
+struct tombstones *store_erase_all_stones(struct store *store, struct error *err)
+{
+	g_autoptr(GArray) erasures = store_erasures(store, err);
+
+	if (erasures == NULL || erasures->len == 0)
+		return NULL;
+	struct tombstones *stones = tombstones_new(store->erase.key);
+	for (guint i = 0; i < erasures->len; i++)
+		tombstones_add(stones, &g_array_index(erasures, struct erasure, i).stone);
+	return stones;
+}
+
+/* Days may hold the address, or what stands for it. */
+static void add_alias(struct store *store, struct slice name, struct tombstone *stone)
+{
+	g_autoptr(GString) stands = g_string_new(NULL);
+	struct tombstone other;
+
+	if (stone->kind != TOMBSTONE_RECIPIENT || !store_pseudonym(store, name, stands) ||
+	        tombstone_make(store->erase.key, stone->kind, slice_make(stands->str, stands->len),
+	                stone->time, &other, NULL) < 0 ||
+	        other.hash == stone->hash)
+		return;
+	stone->alias = other.hash;
+	stone->alias_local = other.local;
+}
+
 int store_erase_begin(struct store *store, enum tombstone_kind kind, struct slice name, int64_t now,
         int64_t *id, struct error *err)
 {
@@ -164,6 +197,7 @@ int store_erase_begin(struct store *store, enum tombstone_kind kind, struct slic
 			err->number = EINVAL;
 		return -1;
 	}
+	add_alias(store, name, &stone);
 	if (sqlite3_prepare_v2(sql->db, insert, -1, &stmt, NULL) != SQLITE_OK)
 		return sql_error(sql, err);
 	sqlite3_bind_int(stmt, 1, (int)kind);
@@ -171,6 +205,8 @@ int store_erase_begin(struct store *store, enum tombstone_kind kind, struct slic
 	sqlite3_bind_int64(stmt, 3, (int64_t)stone.local);
 	sqlite3_bind_int(stmt, 4, stone.telling);
 	sqlite3_bind_int64(stmt, 5, stone.time);
+	sqlite3_bind_int64(stmt, 6, (int64_t)stone.alias);
+	sqlite3_bind_int64(stmt, 7, (int64_t)stone.alias_local);
 	int result = sql_run(sql, stmt, err);
 	sqlite3_finalize(stmt);
 	if (result < 0)

@@ -2,8 +2,9 @@
  *
  * An erasure is written down first, with hashes for names (store/tombstone.h): from then on commits
  * keep out what it took. Then each day file that names it is written anew without it, and takes the
- * old one's place: so nothing is left in dictionaries, index, free pages or logs. The control file
- * is cleaned and rebuilt last. Each step may be cut off and done again.
+ * old one's place: so nothing is left in dictionaries, index, free pages or logs. Then come the
+ * files beside the days: damaged ones, batches of uploads and of Events Ingest. The control file is
+ * cleaned and rebuilt last. Each step may be cut off and done again.
  *
  * Functions say in which thread they run: "committing" is store_writer_run's, or the only thread
  * where no writer runs. */
@@ -14,6 +15,7 @@
 
 #include "store/store.h"
 #include "store/tombstone.h"
+#include "store/writer.h"
 
 /* One erasure, and its receipt. */
 struct erasure {
@@ -38,17 +40,37 @@ int store_erase_begin(struct store *store, enum tombstone_kind kind, struct slic
         int64_t *id_r, struct error *err);
 
 /* Looks at a day (days since 1970), and writes its file anew under another name where it holds
- * anything: 1 with *day_r, 0 when there is nothing to do, -1; -1 without an error when `stop` said
- * so. Any thread, one at a time; takes seconds for a million events. */
+ * anything: 1 with *day_r, 0 when there is nothing to do, -1 (number EBADMSG: the file is damaged);
+ * -1 without an error when `stop` said so. Any thread, one at a time; takes seconds for a million
+ * events. */
 struct erased_day;
 int store_erase_day(struct store *store, const struct erasure *erasure, int64_t number,
         bool (*stop)(void *ctx), void *ctx, struct erased_day **day_r, struct error *err);
-/* Puts the new file in the old one's place, with what came meanwhile; counts in `erasure`.
- * Committing thread. -1: the old one stays. Frees *day. */
+/* Puts the new file in the old one's place, with what came meanwhile; counts in `erasure`, names
+ * batches that were sent, and writes that down before. Committing thread, while the caller holds
+ * the outbox (store_outbox_hold). -1: the old one stays. Frees *day. */
 int store_erase_switch(
         struct store *store, struct erasure *erasure, struct erased_day **day, struct error *err);
 /* Frees it instead, with the new file. */
 void store_erase_drop(struct erased_day **day);
+
+/* Sets the file of a day aside that turned out to be damaged (store/aside.h), for
+ * store_erase_files. Committing thread. */
+int store_erase_set_aside(
+        struct store *store, int64_t number, const struct error *cause, struct error *err);
+
+/* After the days. Damaged files that were set aside: what can be read of them is committed, then
+ * they are removed. Batches of uploads: the bytes go that hold it, and the batch is named where it
+ * was sent. Batches of Events Ingest: their files are written anew. Any thread, one at a time; jobs
+ * go to the committing thread by `run` (store_writer_run). -1 without an error when `stop` (may be
+ * NULL) said so. */
+struct erase_how {
+	int (*run)(void *ctx, store_job *job, void *job_ctx, struct error *err);
+	bool (*stop)(void *ctx);
+	void *ctx;
+};
+int store_erase_files(struct store *store, struct erasure *erasure, const struct erase_how *how,
+        struct error *err);
 
 /* Writes down what `erasure` counts so far. Committing thread. */
 int store_erase_note(struct store *store, const struct erasure *erasure, struct error *err);
@@ -57,8 +79,10 @@ int store_erase_note(struct store *store, const struct erasure *erasure, struct 
  * thread. */
 int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, struct error *err);
 
-/* The tombstone of this erasure alone; tombstones_free. */
+/* The tombstone of this erasure alone, and those of all (NULL: there are none, or with *err);
+ * tombstones_free. Any thread. */
 struct tombstones *store_erase_stones(struct store *store, const struct erasure *erasure);
+struct tombstones *store_erase_all_stones(struct store *store, struct error *err);
 
 /* Adds a line to what is left to the operator, once. */
 void erasure_name_rest(struct erasure *erasure, const char *format, ...) G_GNUC_PRINTF(2, 3);

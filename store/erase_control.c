@@ -1,17 +1,22 @@
 /* What the control file keeps besides events, and what else lies in the store's directory. */
 #include <errno.h>
 
+#include "store/backup.h"
 #include "store/erase-private.h"
+#include "store/pseudonym.h"
+#include "store/spool.h"
 
 /* Texts that may name somebody. Tables that are not there yet are left out. */
 static const struct kept {
-	const char *table, *column;
+	const char *table, *key, *column;
 	bool whole; /* the row goes; else its text is cleaned */
 } kept[] = {
-        {"unparsed", "text", false},
-        {"gap", "text", false},
-        {"outbox_failure", "cause", true},
-        {"outbox_failure", "line", true},
+        {"unparsed", "id", "text", false},
+        {"gap", "id", "text", false},
+        {"outbox", "id", "answer", false},
+        {"destination", "name", "trouble", false},
+        {"outbox_failure", "id", "cause", true},
+        {"outbox_failure", "id", "line", true},
 };
 
 static int has_table(struct sql *sql, const char *table, struct error *err)
@@ -42,8 +47,11 @@ static int clean_row(struct cleaning *c)
 	g_string_truncate(c->text, 0);
 	if (!tombstones_clean(c->stones, INT64_MIN, false, text, c->text))
 		return 0;
-	sqlite3_bind_int64(c->change, 1, sqlite3_column_int64(c->select, 0));
-	if (!c->kept->whole)
+	sqlite3_bind_value(c->change, 1, sqlite3_column_value(c->select, 0));
+	/* Of the type that it had: lines are bytes, answers are text. */
+	if (!c->kept->whole && sqlite3_column_type(c->select, 1) == SQLITE_TEXT)
+		sqlite3_bind_text(c->change, 2, c->text->str, (int)c->text->len, SQLITE_STATIC);
+	else if (!c->kept->whole)
 		sql_bind_slice(c->change, 2, slice_make(c->text->str, c->text->len));
 	if (sql_run(c->sql, c->change, c->err) < 0)
 		return -1;
@@ -53,12 +61,13 @@ static int clean_row(struct cleaning *c)
 
 static int prepare(struct cleaning *c)
 {
+	const struct kept *of = c->kept;
 	g_autofree char *select = g_strdup_printf(
-	        "SELECT rowid, %s FROM %s ORDER BY rowid", c->kept->column, c->kept->table);
+	        "SELECT %s, %s FROM %s ORDER BY %s", of->key, of->column, of->table, of->key);
 	g_autofree char *change =
-	        c->kept->whole ? g_strdup_printf("DELETE FROM %s WHERE rowid = ?1", c->kept->table)
-	                       : g_strdup_printf("UPDATE %s SET %s = ?2 WHERE rowid = ?1",
-	                                 c->kept->table, c->kept->column);
+	        of->whole ? g_strdup_printf("DELETE FROM %s WHERE %s = ?1", of->table, of->key)
+	                  : g_strdup_printf("UPDATE %s SET %s = ?2 WHERE %s = ?1", of->table,
+	                            of->column, of->key);
 
 	return sqlite3_prepare_v2(c->sql->db, select, -1, &c->select, NULL) != SQLITE_OK ||
 	                       sqlite3_prepare_v2(c->sql->db, change, -1, &c->change, NULL) !=
@@ -105,47 +114,49 @@ int erase_control_clean(struct store *store, struct erasure *erasure, struct err
 
 /* ---- what is left to the operator ---- */
 
-static bool holds_one(const GArray *arrivals, int64_t since, int64_t until)
+static gint compare(gconstpointer a, gconstpointer b)
 {
-	for (guint i = 0; i < arrivals->len; i++) {
-		int64_t arrival = (int64_t)g_array_index(arrivals, guint64, i);
-		if (arrival > since && arrival <= until)
-			return true;
+	guint64 x = *(const guint64 *)a, y = *(const guint64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Whether a sorted array holds one above `since` and up to `until`. */
+static bool holds_one(const GArray *arrivals, uint64_t since, uint64_t until)
+{
+	guint low = 0, high = arrivals->len;
+
+	while (low < high) {
+		guint middle = low + (high - low) / 2;
+		if (g_array_index(arrivals, guint64, middle) > since)
+			high = middle;
+		else
+			low = middle + 1;
 	}
-	return false;
+	return low < arrivals->len && g_array_index(arrivals, guint64, low) <= until;
 }
 
 int erase_name_batches(
-        struct store *store, struct erasure *erasure, const GArray *arrivals, struct error *err)
+        struct store *store, struct erasure *erasure, GArray *arrivals, struct error *err)
 {
-	struct sql *sql = &store->control.writer;
-	sqlite3_stmt *stmt = NULL;
-	int result = has_table(sql, "outbox", err);
+	g_autoptr(GPtrArray) batches = store_outbox(store, NULL, err);
 
-	if (result <= 0)
-		return result;
-	if (sqlite3_prepare_v2(sql->db,
-	            "SELECT id, destination, since, until, sent, remote FROM outbox ORDER BY until",
-	            -1, &stmt, NULL) != SQLITE_OK)
-		return sql_error(sql, err);
-	while ((result = sql_step(sql, stmt, err)) == 1)
-		if (holds_one(
-		            arrivals, sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3)))
-			erasure_name_rest(erasure, "batch %s %s %s%s%s: ask there for the erasure",
-			        sqlite3_column_text(stmt, 0),
-			        sqlite3_column_int64(stmt, 4) > 0 ? "was sent to" : "waits for",
-			        sqlite3_column_text(stmt, 1),
-			        sqlite3_column_bytes(stmt, 5) > 0 ? " as " : "",
-			        sqlite3_column_text(stmt, 5));
-	sqlite3_finalize(stmt);
-	return result;
+	if (batches == NULL)
+		return -1;
+	g_array_sort(arrivals, compare);
+	for (guint i = 0; i < batches->len; i++) {
+		const struct outbox_batch *batch = batches->pdata[i];
+		if (holds_one(arrivals, batch->since, batch->until))
+			erase_name_batch(erasure, batch);
+	}
+	return 0;
 }
 
 /* Names that an erasure has dealt with, or in which nothing stands. */
 static bool is_ours(const char *name)
 {
-	static const char *const names[] = {
-	        CONTROL_NAME, CONTROL_NAME "-wal", CONTROL_NAME "-shm", "lock"};
+	static const char *const names[] = {CONTROL_NAME, CONTROL_NAME "-wal", CONTROL_NAME "-shm",
+	        "lock", OUTBOX_DIR, SPOOL_DIRECTORY, BACKUPS_NAME, PSEUDONYM_KEY_NAME};
 	static const char *const beside[] = {"-wal", "-shm"};
 	g_autofree char *base = g_strdup(name);
 	gint64 day;
@@ -201,15 +212,45 @@ static int rebuild(struct store *store, struct error *err)
 	return busy == SQLITE_OK ? 0 : sql_error(sql, err);
 }
 
+struct naming {
+	struct erasure *erasure;
+	unsigned moved;
+};
+
+static void name_backup(void *ctx, struct slice time, struct slice path, bool there)
+{
+	struct naming *naming = ctx;
+
+	if (there)
+		erasure_name_rest(naming->erasure, "the backup of %.*s in %.*s is as it was",
+		        SLICE_ARG(time), SLICE_ARG(path));
+	naming->moved += !there;
+}
+
+static int name_backups(struct store *store, struct erasure *erasure, struct error *err)
+{
+	struct naming naming = {.erasure = erasure};
+
+	if (store_each_backup(store, name_backup, &naming, err) < 0)
+		return -1;
+	if (naming.moved > 0)
+		erasure_name_rest(erasure,
+		        "%u backup(s) are not where they were made (%s/" BACKUPS_NAME
+		        "): moved, or removed",
+		        naming.moved, store->dir);
+	return 0;
+}
+
 int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, struct error *err)
 {
 	if (erase_control_clean(store, erasure, err) < 0 ||
 	        erase_name_files(store, erasure, err) < 0 ||
+	        name_backups(store, erasure, err) < 0 ||
 	        store_erase_note(store, erasure, err) < 0 || rebuild(store, err) < 0 ||
 	        store_fault_at(store, "rebuilt", err) < 0)
 		return -1;
-	erasure_name_rest(
-	        erasure, "backups of the store and logs of the mail server are as they were");
+	erasure_name_rest(erasure, "logs of the mail server, and backups that postwake backup did "
+	                           "not make, are as they were");
 	erasure->ended = now;
 	return store_erase_note(store, erasure, err);
 }

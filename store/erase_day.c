@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "store/aside.h"
 #include "store/erase-private.h"
 #include "store/file.h"
 #include "store/index.h"
@@ -21,7 +22,7 @@ struct erased_day {
 	struct day_put put;
 	struct tombstones *stones;
 	GHashTable *messages; /* message_ids of events that go */
-	GArray *arrivals;     /* guint64, of the same */
+	GArray *arrivals;     /* guint64, of the same and of those that change */
 	GString *text;
 	uint64_t mark; /* up to this arrival number it is done */
 	uint64_t events, changed;
@@ -191,7 +192,10 @@ static int copy_row(struct sweep *sweep, int64_t row, struct event *event)
 		return 0;
 	g_autofree char *message = slice_dup(event->field[FIELD_MESSAGE_ID]);
 	bool close = message != NULL && g_hash_table_contains(to->messages, message);
-	to->changed += tombstones_clean_event(to->stones, close, event, to->text);
+	if (tombstones_clean_event(to->stones, close, event, to->text)) {
+		to->changed++;
+		g_array_append_val(to->arrivals, event->arrival);
+	}
 	if (day_put_event(&to->put, to->writer, row, event->arrival, event, sweep->err) < 0)
 		return -1;
 	if (++to->step < STEP_EVENTS)
@@ -225,7 +229,8 @@ static int open_new(struct store *store, struct erased_day *to, struct error *er
 		return -1;
 	}
 	return file_use_no_wal(&to->writer->sql, err) < 0 ||
-	                       sql_exec(&to->writer->sql, "PRAGMA synchronous = OFF", err) < 0
+	                       sql_exec(&to->writer->sql, "PRAGMA synchronous = OFF", err) < 0 ||
+	                       sql_exec(&to->writer->sql, DAY_SET_ERASED, err) < 0
 	               ? -1
 	               : 0;
 }
@@ -379,14 +384,24 @@ static int take_place(struct store *store, struct erased_day *to, struct error *
 	               : 0;
 }
 
+/* Once a day: where the switch is cut off before the rename, it comes again with the same. */
 static void count(struct erasure *erasure, const struct erased_day *to)
 {
 	char date[CLOCK_TEXT_MAX];
 
+	clock_format(to->number * CLOCK_DAY, CLOCK_DATE, date);
+	if (strstr(erasure->days->str, date) != NULL)
+		return;
 	erasure->events += to->events;
 	erasure->changed += to->changed;
-	clock_format(to->number * CLOCK_DAY, CLOCK_DATE, date);
 	g_string_append_printf(erasure->days, "%s%s", erasure->days->len > 0 ? " " : "", date);
+}
+
+int store_erase_set_aside(
+        struct store *store, int64_t number, const struct error *cause, struct error *err)
+{
+	helper_drain(store->helper);
+	return aside_day(store, number, cause, err);
 }
 
 int store_erase_switch(
@@ -400,12 +415,14 @@ int store_erase_switch(
 	helper_drain(store->helper);
 	int result = day_acquire(store, to->number, &day, err);
 	if (result == 1) {
-		bool done = catch_up(store, to, day, err) == 0;
+		bool done = catch_up(store, to, day, err) == 0 &&
+		            erase_name_batches(store, erasure, to->arrivals, err) == 0;
 		day_release(day);
-		done = done && take_place(store, to, err) == 0 &&
-		       erase_name_batches(store, erasure, to->arrivals, err) == 0;
 		if (done)
 			count(erasure, to);
+		/* Afterwards nothing would tell any more what was there. */
+		done = done && store_erase_note(store, erasure, err) == 0 &&
+		       take_place(store, to, err) == 0;
 		result = done ? 0 : -1;
 	}
 	store_erase_drop(day_r);

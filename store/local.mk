@@ -15,6 +15,7 @@ libstore_a_SOURCES = \
 	store/day_write.c \
 	store/dict.c store/dict.h store/dict_block.c store/dict_block.h \
 	store/erase.c store/erase.h store/erase-private.h store/erase_control.c store/erase_day.c \
+	store/erase_files.c store/erase_line.c store/erase_line.h \
 	store/fetch.c store/fetch.h \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
@@ -30,6 +31,7 @@ libstore_a_SOURCES = \
 	store/plan.c store/plan.h \
 	store/private.h \
 	store/prune.c \
+	store/pseudonym.c store/pseudonym.h \
 	store/put.c store/put.h \
 	store/rebuild.c \
 	store/renew.c store/renew.h \
@@ -41,7 +43,7 @@ libstore_a_SOURCES = \
 	store/search.c store/search.h \
 	store/seconds.c store/seconds.h \
 	store/segment.c store/segment.h \
-	store/spool.c store/spool.h \
+	store/spool.c store/spool.h store/spool-private.h store/spool_clean.c \
 	store/sql.c store/sql.h \
 	store/store.c store/store.h \
 	store/tail.h \
@@ -71,6 +73,7 @@ store/control.$(OBJEXT): schema/control_sql.inc schema/control-2_sql.inc
 if HAVE_CHECK
 store_tests = \
 	tests/unit/test_dict \
+	tests/unit/test_erase_files \
 	tests/unit/test_index \
 	tests/unit/test_row \
 	tests/unit/test_store \
@@ -80,6 +83,7 @@ store_tests = \
 	tests/unit/test_store_crash \
 	tests/unit/test_store_erase \
 	tests/unit/test_store_power \
+	tests/unit/test_store_pseudonym \
 	tests/unit/test_store_renew \
 	tests/unit/test_store_search \
 	tests/unit/test_store_writer \
@@ -90,6 +94,8 @@ store_test_support = tests/support/unit.h tests/unit/store_support.c tests/unit/
 store_test_libs = libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_dict_SOURCES = tests/unit/test_dict.c $(store_test_support)
 tests_unit_test_dict_LDADD = $(store_test_libs)
+tests_unit_test_erase_files_SOURCES = tests/unit/test_erase_files.c $(store_test_support)
+tests_unit_test_erase_files_LDADD = $(store_test_libs)
 tests_unit_test_index_SOURCES = tests/unit/test_index.c $(store_test_support)
 tests_unit_test_index_LDADD = $(store_test_libs)
 tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)
@@ -102,6 +108,8 @@ tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test
 tests_unit_test_store_check_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
+tests_unit_test_store_pseudonym_SOURCES = tests/unit/test_store_pseudonym.c $(store_test_support)
+tests_unit_test_store_pseudonym_LDADD = $(store_test_libs)
 tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c tests/support/power_vfs.c \
 	tests/support/power_vfs.h $(store_test_support)
 tests_unit_test_store_power_LDADD = $(store_test_libs)

@@ -46,7 +46,35 @@ static void read_scope(struct match *match, const struct search_scope *scope)
 		match->domains = value_set(VALUE_CASELESS, scope->domains, match->scratch);
 }
 
-struct match *match_new(const struct search *search)
+/* What stands for the addresses of a filter, where only that is kept. */
+static void add_pseudonyms(GHashTable *set, const char *const *list,
+        const struct pseudonyms *pseudonyms, GString *scratch)
+{
+	g_autoptr(GString) stands = g_string_new(NULL);
+	struct slice value;
+
+	for (; *list != NULL; list++) {
+		g_string_truncate(stands, 0);
+		pseudonyms_address(pseudonyms, slice_str(*list), stands);
+		if (terms_value(
+		            VALUE_CASELESS, slice_make(stands->str, stands->len), scratch, &value))
+			g_hash_table_add(set, g_string_new_len(value.p, (gssize)value.n));
+	}
+}
+
+static void read_addresses(
+        struct match *match, const struct search *search, const struct pseudonyms *pseudonyms)
+{
+	static const enum search_key keys[] = {
+	        SEARCH_RECIPIENT, SEARCH_FRIENDLY_FROM, SEARCH_FROM_ADDRESS};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+		if (match->values[keys[i]] != NULL)
+			add_pseudonyms(match->values[keys[i]], search->values[keys[i]], pseudonyms,
+			        match->scratch);
+}
+
+struct match *match_new(const struct search *search, const struct pseudonyms *pseudonyms)
 {
 	struct match *match = g_new0(struct match, 1);
 
@@ -56,6 +84,8 @@ struct match *match_new(const struct search *search)
 		if (search->values[key] != NULL)
 			match->values[key] = value_set(
 			        search_defs[key].form, search->values[key], match->scratch);
+	if (pseudonyms != NULL)
+		read_addresses(match, search, pseudonyms);
 	if (search->reasons != NULL)
 		match->reasons = like_new(search->reasons);
 	if (search->subjects != NULL)

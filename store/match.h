@@ -3,13 +3,15 @@
 #ifndef PW_STORE_MATCH_H
 #define PW_STORE_MATCH_H
 
+#include "event/pseudonym.h"
 #include "store/like.h"
 #include "store/search.h"
 #include "store/words.h"
 
 struct match;
 
-struct match *match_new(const struct search *search);
+/* Addresses are also looked for by what stands for them; `pseudonyms` may be NULL. */
+struct match *match_new(const struct search *search, const struct pseudonyms *pseudonyms);
 void match_free(struct match **match);
 
 /* Whether no event at all can match: a list is empty, or holds nothing that can be. */

@@ -5,7 +5,9 @@
  * while they are written. Rows go through the writer's batch (store/batch.h): they are committed
  * with what capture commits, so that uploads never hold a lock that capture waits for. The order
  * is: bytes, row, request; and row, then the bytes away. A file without row is rubbish
- * (store_outbox_sweep); a row without its file is told as such. */
+ * (store_outbox_sweep); a row without its file is told as such.
+ *
+ * An erasure takes the bytes of a batch away that holds what was erased (store/erase.h). */
 #ifndef PW_STORE_OUTBOX_H
 #define PW_STORE_OUTBOX_H
 
@@ -112,12 +114,19 @@ int store_each_failure(struct store *store, const char *batch, unsigned limit,
 int store_outbox_write(
         struct store *store, struct outbox_batch *batch, struct slice bytes, struct error *err);
 
-/* Reads them back: 1, 0 where they are not what was written (lost or damaged), -1 with *err. */
+/* Reads them back: 1, 0 where they are not what was written (lost, damaged or erased), -1 with
+ * *err.
+ */
 int store_outbox_read(struct store *store, const struct outbox_batch *batch, GByteArray *bytes_r,
         struct error *err);
 
 /* Removes them; harmless where they are gone. */
 void store_outbox_unlink(struct store *store, const struct outbox_batch *batch);
+
+/* Who reads events to make a batch of them, or bytes to send them, holds this until the row that
+ * says so is committed: an erasure waits for it, and then finds all that was made before. */
+void store_outbox_hold(struct store *store);
+void store_outbox_release(struct store *store);
 
 /* At the start of uploads: removes files that no row wants. */
 int store_outbox_sweep(struct store *store, struct error *err);

@@ -121,6 +121,16 @@ void store_outbox_unlink(struct store *store, const struct outbox_batch *batch)
 		unlink(path);
 }
 
+void store_outbox_hold(struct store *store)
+{
+	pthread_mutex_lock(&store->outbox_lock);
+}
+
+void store_outbox_release(struct store *store)
+{
+	pthread_mutex_unlock(&store->outbox_lock);
+}
+
 int store_outbox_sweep(struct store *store, struct error *err)
 {
 	g_autofree char *path = g_build_filename(store->dir, OUTBOX_DIR, NULL);

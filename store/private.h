@@ -36,6 +36,11 @@ struct store {
 	struct control control;
 	struct helper *helper; /* writers only */
 
+	/* Held while files are made of events that an erasure may be taking away. No lock is taken
+	 * the other way round: not by the committing thread. */
+	pthread_mutex_t outbox_lock, spool_lock;
+	_Atomic uint64_t spool_freed; /* bytes of the spool that erasures removed */
+
 	/* Of the committing thread: what was set aside. */
 	void (*notice)(void *ctx, const char *text);
 	void *notice_ctx;
@@ -50,6 +55,10 @@ struct store {
 		uint8_t key[TOMBSTONE_KEY_BYTES];
 		GString *text; /* what is left of one */
 	} erase;
+	struct pseudonyms *pseudonyms; /* NULL: no key */
+	int64_t pseudonymise_since;    /* ms; 0: addresses are written as they are */
+	uint8_t seal_key[32];          /* of the state of open mails */
+	GString *plainless, *sealed;   /* of the committing thread */
 	store_fault *fault;
 	void *fault_ctx;
 };

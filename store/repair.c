@@ -69,6 +69,12 @@ static int repair_day(struct repairing *r, int64_t number)
 	return aside_day(r->store, number, &what, r->err);
 }
 
+static int commit(
+        void *ctx, struct store_batch *batch, struct store_commit_result *result, struct error *err)
+{
+	return store_commit(ctx, batch, 0, result, err);
+}
+
 static int salvage_aside(struct repairing *r, const struct store_aside *aside)
 {
 	g_autofree char *path = g_build_filename(r->store->dir, aside->name, NULL);
@@ -77,7 +83,8 @@ static int salvage_aside(struct repairing *r, const struct store_aside *aside)
 	g_autofree char *done_wal = g_strconcat(done, "-wal", NULL);
 	uint64_t saved, lost;
 
-	if (salvage_day(r->store, aside->name, aside->day, &saved, &lost, r->err) < 0)
+	if (salvage_day(
+	            r->store, aside->name, aside->day, commit, r->store, &saved, &lost, r->err) < 0)
 		return -1;
 	rename(wal, done_wal);
 	if (rename(path, done) < 0)

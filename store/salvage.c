@@ -47,17 +47,19 @@ struct salvaging {
 	struct sql sql;           /* rows and messages */
 	GByteArray *record, *message;
 	struct store_batch *batch;
+	salvage_commit *commit;
+	void *ctx;
 	uint64_t saved, unread;
 	struct error *err; /* of the store, not of the damaged file */
 };
 
 static int flush(struct salvaging *s)
 {
-	struct store_commit_result result;
+	struct store_commit_result result = {0};
 
 	if (store_batch_empty(s->batch))
 		return 0;
-	int done = store_commit(s->store, s->batch, 0, &result, s->err);
+	int done = s->commit(s->ctx, s->batch, &result, s->err);
 	s->saved += result.inserted + result.known;
 	store_batch_reset(s->batch);
 	return done;
@@ -189,9 +191,10 @@ static int open_copy(struct salvaging *s, const char *path)
 /* How many events the file says that it has; 0: unknown. */
 static uint64_t expected(struct salvaging *s)
 {
-	int64_t commits = 0, rollup = 0;
+	int64_t commits = 0, rollup = 0, erased = 0;
 
-	sql_number(&s->sql, "SELECT sum(last - first + 1) FROM commits", 0, &commits, NULL);
+	if (sql_number(&s->sql, DAY_IS_ERASED, 0, &erased, NULL) == 0 && erased == 0)
+		sql_number(&s->sql, "SELECT sum(last - first + 1) FROM commits", 0, &commits, NULL);
 	sql_number(&s->sql, "SELECT sum(count) FROM rollup", 0, &rollup, NULL);
 	return (uint64_t)MAX(MAX(commits, rollup), 0);
 }
@@ -209,12 +212,12 @@ static int salvage(struct salvaging *s, const char *aside, const char *copy)
 	return read_rows(s, 0, DAY_ROWS - 1) < 0 ? -1 : flush(s);
 }
 
-int salvage_day(struct store *store, const char *name, int64_t number, uint64_t *saved,
-        uint64_t *lost, struct error *err)
+int salvage_day(struct store *store, const char *name, int64_t number, salvage_commit *commit,
+        void *ctx, uint64_t *saved, uint64_t *lost, struct error *err)
 {
 	g_autofree char *aside = g_build_filename(store->dir, name, NULL);
 	g_autofree char *copy = g_strconcat(aside, COPY, NULL);
-	struct salvaging s = {.store = store, .err = err};
+	struct salvaging s = {.store = store, .commit = commit, .ctx = ctx, .err = err};
 
 	s.day = (struct day){.store = store, .number = number, .path = aside};
 	s.day.start = number * CLOCK_DAY;

@@ -4,6 +4,7 @@
 
 #include "store/fetch.h"
 #include "store/private.h"
+#include "store/pseudonym.h"
 
 #define DEFAULT_DEADLINE_MS 10000
 #define LAST_TIME (INT64_MAX >> 17) /* ms that a row id can hold, with room to spare */
@@ -93,19 +94,19 @@ int store_search(struct store *store, struct search *search, search_found *found
 	struct searching s = {
 	        .store = store,
 	        .search = search,
-	        .match = match_new(search),
+	        .match = match_new(search, store->pseudonyms),
 	        .skip = search->offset,
 	        .want = search->limit,
 	};
 	int64_t time = search->deadline_ms > 0 ? search->deadline_ms : DEFAULT_DEADLINE_MS;
 	uint64_t mark = store_mark(store);
-	int result = 0;
+	int result = pseudonym_check(store, search, err);
 
 	results_init(&s.results);
 	s.deadline = g_get_monotonic_time() + time * G_TIME_SPAN_MILLISECOND;
 	if (search->as_of == 0 || search->as_of > mark)
 		search->as_of = mark;
-	if (!match_nothing(s.match))
+	if (result == 0 && !match_nothing(s.match))
 		result = search_days(&s, err);
 	match_free(&s.match);
 	if (total != NULL)

@@ -10,10 +10,11 @@
 
 #include "store/file.h"
 #include "store/private.h"
+#include "store/spool-private.h"
 
-#define BATCH ".batch"
-#define FAILURES ".failures"
-#define MAKING ".new"
+#define BATCH SPOOL_BATCH
+#define FAILURES SPOOL_FAILURES
+#define MAKING SPOOL_MAKING
 /* The first line of a batch: when it came and what its sender may write. */
 #define HEAD "postwake-batch"
 
@@ -103,6 +104,7 @@ struct spool *spool_open(struct store *store, uint64_t most, struct error *err)
 	spool->most = most;
 	spool->dir = g_build_filename(store->dir, SPOOL_DIRECTORY, NULL);
 	pthread_mutex_init(&spool->lock, NULL);
+	store->spool_freed = 0;
 	if (mkdir(spool->dir, 0750) < 0 && errno != EEXIST) {
 		error_errno(err, errno, "cannot create %s", spool->dir);
 		spool_free(&spool);
@@ -174,6 +176,8 @@ static int make_room(struct spool *spool, uint64_t more, struct error *err)
 static int reserve(struct spool *spool, uint64_t bytes, struct error *err)
 {
 	pthread_mutex_lock(&spool->lock);
+	uint64_t freed = atomic_exchange(&spool->store->spool_freed, 0);
+	spool->used -= MIN(freed, spool->used);
 	int result = make_room(spool, bytes, err);
 	if (result == 0)
 		spool->used += bytes;
@@ -409,6 +413,13 @@ void spool_drop(struct spool *spool, const char *id)
 	g_autofree char *failures = path_of(spool->dir, id, FAILURES);
 
 	add_used(spool, 0, remove_file(batch) + remove_file(failures));
+}
+
+void spool_drop_bytes(struct spool *spool, const char *id)
+{
+	g_autofree char *batch = path_of(spool->dir, id, BATCH);
+
+	add_used(spool, 0, remove_file(batch));
 }
 
 struct expiring {

@@ -8,6 +8,7 @@
 #define SPOOL_DIRECTORY "ingest" /* in that of the store */
 
 #include "store/ingest.h"
+#include "store/tombstone.h"
 
 struct spool;
 
@@ -33,8 +34,9 @@ int spool_failures_add(struct spool_failures *failures, struct slice bytes, stru
 /* Frees it in any case; `keep`: false removes the file. */
 int spool_failures_end(struct spool_failures **failures, bool keep, struct error *err);
 
-/* Removes the files of a batch. */
+/* Removes the files of a batch; only the batch itself, whose refused lines stay. */
 void spool_drop(struct spool *spool, const char *id);
+void spool_drop_bytes(struct spool *spool, const char *id);
 
 /* Status records that expired by `now` (ms) or are too many: their files are removed, their ids are
  * the array's. NULL with *err. */
@@ -53,6 +55,21 @@ void spool_batch_clear(struct spool_batch *batch);
 
 /* The refused lines of a batch, appended as gzip: as spool_read. */
 int spool_read_failures(struct store *store, const char *id, GString *bytes, struct error *err);
+
+/* Who validates a batch holds this: an erasure waits until the files are made that come of bytes
+ * which were read before it. spool_try_hold: false, and nothing is held, where somebody does. */
+void spool_hold(struct store *store);
+bool spool_try_hold(struct store *store);
+void spool_release(struct store *store);
+
+/* Takes who was erased out of the files of a batch, whose lines keep their numbers: an event of
+ * theirs leaves a blank line, what was refused leaves none. Bytes of which nothing can be read go
+ * where `validated`. 1 changed, 0, -1 with *err. Held. */
+int spool_clean(struct store *store, const char *id, const struct tombstones *stones,
+        bool validated, struct error *err);
+
+/* The ids of all batches that have files, as an array of g_free'd strings. NULL with *err. */
+GPtrArray *spool_ids(struct store *store, struct error *err);
 
 /* Whether a text is a batch id as we write it (no path can hide in it). */
 bool spool_is_id(struct slice text);

@@ -13,6 +13,7 @@
 #include "store/erase-private.h"
 #include "store/file.h"
 #include "store/private.h"
+#include "store/pseudonym.h"
 
 #define DEFAULT_CACHE_MB 32
 #define DEFAULT_OPEN_DAYS 16
@@ -85,7 +86,7 @@ static int take_lock(struct store *store, struct error *err)
 {
 	g_autofree char *path = g_build_filename(store->dir, "lock", NULL);
 
-	if (mkdir(store->dir, 0750) < 0 && errno != EEXIST)
+	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
 		return error_errno(err, errno, "cannot create the store directory %s", store->dir);
 	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (store->lock < 0)
@@ -187,7 +188,7 @@ static int find_mark(struct store *store, struct error *err)
 	return 0;
 }
 
-static int open_parts(struct store *store, struct error *err)
+static int open_parts(struct store *store, enum store_pseudonymise wish, struct error *err)
 {
 	struct stat st;
 
@@ -200,6 +201,7 @@ static int open_parts(struct store *store, struct error *err)
 		store->helper = helper_start();
 	}
 	return control_open(&store->control, store, err) < 0 ||
+	                       pseudonym_open(store, wish, err) < 0 ||
 	                       (store->mode == STORE_WRITE && erase_load(store, err) < 0) ||
 	                       find_mark(store, err) < 0
 	               ? -1
@@ -227,10 +229,14 @@ static struct store *new_store(
 	store->reader_cache_kb = MAX(cache_kb / 2 / READERS_A_DAY / (int)store->open_days, 128);
 	store->lock = -1;
 	pthread_mutex_init(&store->days_lock, NULL);
+	pthread_mutex_init(&store->outbox_lock, NULL);
+	pthread_mutex_init(&store->spool_lock, NULL);
 	store->days = g_hash_table_new(g_int64_hash, g_int64_equal);
 	store->day_mark = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	store->uncounted = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	store->writers = g_ptr_array_new();
+	store->plainless = g_string_new(NULL);
+	store->sealed = g_string_new(NULL);
 	store->notice = options->notice;
 	store->notice_ctx = options->notice_ctx;
 	store->news = g_ptr_array_new_with_free_func(aside_news_free);
@@ -258,7 +264,8 @@ int store_open(struct store **store_r, const char *dir, enum store_mode mode,
 	*store_r = store;
 	if (sodium_init() < 0)
 		error_set(err, "libsodium does not start");
-	else if (open_parts(store, err) == 0) {
+	else if (open_parts(store, options != NULL ? options->pseudonymise : STORE_AS_IT_IS, err) ==
+	         0) {
 		if (mode == STORE_WRITE)
 			day_finish_ended(store, clock_day_of(clock_now()));
 		return 0;
@@ -287,12 +294,17 @@ void store_close(struct store **store_r)
 	if (store->lock >= 0)
 		close(store->lock);
 	erase_unload(store);
+	pseudonym_close(store);
+	g_string_free(store->plainless, TRUE);
+	g_string_free(store->sealed, TRUE);
 	g_ptr_array_unref(store->writers);
 	g_ptr_array_unref(store->news);
 	g_hash_table_unref(store->days);
 	g_hash_table_unref(store->day_mark);
 	g_hash_table_unref(store->uncounted);
 	pthread_mutex_destroy(&store->days_lock);
+	pthread_mutex_destroy(&store->outbox_lock);
+	pthread_mutex_destroy(&store->spool_lock);
 	g_free(store->dir);
 	g_clear_pointer(store_r, g_free);
 }

@@ -21,7 +21,15 @@ enum store_mode {
 	                writes */
 };
 
+/* Whether what is written holds keyed hashes in place of addresses (event/pseudonym.h). */
+enum store_pseudonymise {
+	STORE_AS_IT_IS,     /* as the last writer that had a wish */
+	STORE_PSEUDONYMISE, /* from now on; the key is made where there never was one */
+	STORE_PLAIN         /* from now on */
+};
+
 struct store_options {
+	enum store_pseudonymise pseudonymise;
 	bool fast_import; /* synchronous=NORMAL while committing, for an import without a daemon */
 	int cache_mb;     /* budget over all connections; 0 = 32 */
 	int open_days;    /* day files held open at most; 0 = 16 */
@@ -36,6 +44,18 @@ struct store_options {
 int store_open(struct store **store_r, const char *dir, enum store_mode mode,
         const struct store_options *options, struct error *err);
 void store_close(struct store **store);
+
+/* Since when (ms) only keyed hashes of addresses are written; 0: addresses are. */
+int64_t store_pseudonymised(struct store *store);
+
+/* Appends what stands for an address in this store; false where it has no key. */
+bool store_pseudonym(struct store *store, struct slice address, GString *out);
+
+/* The text, or where addresses are not kept what is left of it, in *out. */
+struct slice store_plainless(struct store *store, struct slice text, GString *out);
+
+/* Whether a field of a stored event is this address, in whatever case, or stands for it. */
+bool store_is_address(struct store *store, struct slice field, struct slice address);
 
 /* The highest arrival number that is committed. Readers never look past it. */
 uint64_t store_mark(struct store *store);

@@ -52,6 +52,21 @@ static uint64_t hash_of(
 	return hash != 0 ? hash : 1;
 }
 
+/* A local part without the quotes and backslashes that it may be written with (RFC 5321, 4.1.2);
+ * what is not quoted stays as it is. */
+static struct slice bare_local(struct slice local, char room[NAME_MAX_BYTES])
+{
+	size_t n = 0;
+
+	if (local.n < 2 || local.n > NAME_MAX_BYTES || local.p[0] != '"' ||
+	        local.p[local.n - 1] != '"')
+		return local;
+	for (size_t i = 1; i + 1 < local.n; i++)
+		if (local.p[i] != '\\')
+			room[n++] = local.p[i];
+	return slice_make(room, n);
+}
+
 /* ---- making ---- */
 
 static bool is_telling(struct slice local)
@@ -76,9 +91,14 @@ static int make_recipient(const uint8_t key[TOMBSTONE_KEY_BYTES], struct slice n
 {
 	ptrdiff_t at = slice_rchr(name, '@');
 
-	if (at <= 0 || (size_t)at + 1 == name.n || has_blank(name))
+	char room[NAME_MAX_BYTES];
+
+	if (at <= 0 || (size_t)at + 1 == name.n || name.n > NAME_MAX_BYTES)
 		return error_set(err, "\"%.*s\" is no mail address", SLICE_ARG(name));
-	struct slice local = slice_head(name, (size_t)at);
+	struct slice local = bare_local(slice_head(name, (size_t)at), room);
+	/* Quotes may hold blanks. */
+	if (local.n == 0 || has_blank(local.p == room ? slice_from(name, (size_t)at + 1) : name))
+		return error_set(err, "\"%.*s\" is no mail address", SLICE_ARG(name));
 	stone->hash = hash_of(key, TOMBSTONE_RECIPIENT, local, slice_from(name, (size_t)at + 1));
 	stone->local = hash_of(key, HASH_LOCAL, local, SLICE_NONE);
 	stone->telling = is_telling(local);
@@ -138,11 +158,20 @@ void tombstones_add(struct tombstones *stones, const struct tombstone *stone)
 {
 	note(stones, stone->hash, stone->time);
 	note(stones, stone->local, stone->time);
+	note(stones, stone->alias, stone->time);
+	note(stones, stone->alias_local, stone->time);
+	if (stone->alias_local != 0)
+		note(stones, ~stone->alias_local, stone->time);
 	/* Hashes are below 2^63: this is another one. */
 	if (stone->telling && stone->local != 0)
 		note(stones, ~stone->local, stone->time);
 	stones->kinds |= 1U << stone->kind;
 	stones->newest = MAX(stones->newest, stone->time);
+}
+
+bool tombstones_have(const struct tombstones *stones, enum tombstone_kind kind)
+{
+	return (stones->kinds & 1U << kind) != 0;
 }
 
 bool tombstones_after(const struct tombstones *stones, int64_t time)
@@ -263,6 +292,42 @@ static void look_forward(struct finding *f, size_t i, size_t right, bool plain)
 	}
 }
 
+/* Where the quoted local part begins that ends before `end`, at its quote; -1: nowhere. `escapes`:
+ * backslashes before each quote, as in strings of JSON. */
+static ptrdiff_t quoted_begin(struct slice text, size_t end, size_t escapes)
+{
+	size_t first = end - MIN(end, NAME_MAX_BYTES);
+
+	for (size_t i = end; i-- > first;) {
+		size_t n = 0;
+		while (text.p[i] == '"' && n < i && text.p[i - 1 - n] == '\\')
+			n++;
+		if (text.p[i] == '"' && n == escapes)
+			return (ptrdiff_t)i;
+	}
+	return -1;
+}
+
+/* "local"@domain; the '@' is at `i`. */
+static void look_quoted(struct finding *f, size_t i)
+{
+	struct slice text = f->text;
+	char room[NAME_MAX_BYTES];
+
+	if (i < 2 || text.p[i - 1] != '"')
+		return;
+	size_t escapes = text.p[i - 2] == '\\';
+	ptrdiff_t begin = quoted_begin(text, i - 1 - escapes, escapes);
+	size_t end = trim_end(text, i + 1, run_end(text, i + 1, is_domain));
+	struct slice domain = part(text, i + 1, end);
+	if (begin < 0 || domain.n == 0)
+		return;
+	struct slice local = bare_local(part(text, (size_t)begin, i), room);
+	if (knows(f->stones, f->time, TOMBSTONE_RECIPIENT, local, domain) ||
+	        knows(f->stones, f->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE))
+		found(f, (size_t)begin - escapes, end);
+}
+
 /* domain SEPARATOR local: SRS (domain=local), bang paths (domain!local). */
 static void look_back(struct finding *f, size_t i)
 {
@@ -289,6 +354,7 @@ static void look_at_separator(struct finding *f, size_t i)
 	switch (f->text.p[i]) {
 	case '@':
 		look_forward(f, i, i + 1, true);
+		look_quoted(f, i);
 		break;
 	case '=':
 		look_forward(f, i, escaped ? i + 3 : i + 1, false);
@@ -389,6 +455,7 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
 	static const enum field recipients[] = {
 	        FIELD_RCPT_TO, FIELD_RAW_RCPT_TO, FIELD_ORIG_RCPT_TO};
 	static const enum field messages[] = {FIELD_MESSAGE_ID, FIELD_HEADER_MESSAGE_ID};
+	char room[NAME_MAX_BYTES];
 
 	if (!tombstones_after(stones, event->time))
 		return false;
@@ -398,8 +465,8 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
 		if (at < 0)
 			continue;
 		struct slice domain = slice_from(address, (size_t)at + 1);
-		if (knows(stones, event->time, TOMBSTONE_RECIPIENT, slice_head(address, (size_t)at),
-		            domain) ||
+		struct slice local = bare_local(slice_head(address, (size_t)at), room);
+		if (knows(stones, event->time, TOMBSTONE_RECIPIENT, local, domain) ||
 		        knows(stones, event->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE))
 			return true;
 	}

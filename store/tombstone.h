@@ -22,8 +22,10 @@ struct tombstone {
 	enum tombstone_kind kind;
 	uint64_t hash;
 	uint64_t local; /* hash of the local part of an address; 0: none */
-	bool telling;   /* the local part alone tells who is meant: "john.doe", not "info" */
-	int64_t time;   /* ms: what happened before is not to be kept */
+	uint64_t alias,
+	        alias_local; /* the same of what stands for it (event/pseudonym.h); 0: none */
+	bool telling;        /* the local part alone tells who is meant: "john.doe", not "info" */
+	int64_t time;        /* ms: what happened before is not to be kept */
 };
 
 /* Of a name as somebody wrote it (upper and lower case are one). -1 with *err: it is none. */
@@ -35,6 +37,9 @@ struct tombstones;
 struct tombstones *tombstones_new(const uint8_t key[TOMBSTONE_KEY_BYTES]);
 void tombstones_free(struct tombstones **stones);
 void tombstones_add(struct tombstones *stones, const struct tombstone *stone);
+
+/* Whether there is any of a kind. */
+bool tombstones_have(const struct tombstones *stones, enum tombstone_kind kind);
 
 /* Whether any was set after `time`: where not, nothing of that time is found. */
 bool tombstones_after(const struct tombstones *stones, int64_t time);

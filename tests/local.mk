@@ -27,8 +27,9 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/golden/check_sendmail.py \
 	tests/golden/golden.py \
 	tests/support/lab.py \
-	tests/support/sendmail.py \
-	tests/support/tally.py
+	tests/support/no_jit.c tests/support/sandbox.py tests/support/sendmail.py tests/support/tally.py \
+	tests/support/tsan.supp tests/support/tsan_glib.c tests/support/valgrind.supp \
+	tests/instrumented tests/README.md
 
 # Benchmarks: tests/bench/README.md. Not run by `make check`.
 bench_needs = tests/bench/genlog tests/bench/bench_client \
@@ -60,3 +61,13 @@ torture: postwake postwaked
 	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds $(TORTURE_SEEDS)
 	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds 20 --first 100000 --lines 200000
 	python3 -B $(srcdir)/tests/fault/milter_torture.py --build . --seeds 200
+
+# Half an hour of mail through a real Postfix, and nothing may grow (as root; tests/README.md).
+.PHONY: longrun check-tsan check-valgrind
+longrun: postwake postwaked
+	python3 -B $(srcdir)/tests/fault/longrun.py --build .
+# Each makes a build of its own below here.
+check-tsan:
+	$(srcdir)/tests/instrumented tsan
+check-valgrind:
+	$(srcdir)/tests/instrumented valgrind

@@ -20,6 +20,7 @@ libtrace_a_SOURCES = \
 if HAVE_CHECK
 TRACE_TESTS = \
 	tests/unit/test_domains \
+	tests/unit/test_forging \
 	tests/unit/test_trace \
 	tests/unit/test_trace_join \
 	tests/unit/test_trace_sendmail \
@@ -31,6 +32,8 @@ TRACE_TEST_LDADD = libtrace.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_L
 TRACE_TEST_FRAME = tests/unit/trace_script.h tests/support/unit.h
 tests_unit_test_domains_SOURCES = tests/unit/test_domains.c tests/support/unit.h
 tests_unit_test_domains_LDADD = $(TRACE_TEST_LDADD)
+tests_unit_test_forging_SOURCES = tests/unit/test_forging.c $(TRACE_TEST_FRAME)
+tests_unit_test_forging_LDADD = libtrace.a liblogtail.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(TRACE_TEST_FRAME)
 tests_unit_test_trace_LDADD = $(TRACE_TEST_LDADD)
 tests_unit_test_trace_join_SOURCES = tests/unit/test_trace_join.c $(TRACE_TEST_FRAME)

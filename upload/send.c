@@ -172,6 +172,28 @@ static int store_failed(struct uploader *u, const struct error *err)
 	return 0;
 }
 
+/* 1: the store knows of all that was cut; its bytes, if there are any, may be sent. */
+static int cut_and_note(struct uploader *u, struct outbox_batch *batch,
+        struct uploader_changes *changes, struct refusals *refusals, struct cut *cut)
+{
+	struct error err = {0};
+
+	if (cut_into(u, batch, u->row->arrival, UINT64_MAX, refused, refusals, cut, &err) < 0)
+		return store_failed(u, &err);
+	u->cut = refusals->now;
+	u->row->arrival = cut->until;
+	u->row->invalid += cut->invalid;
+	u->row->too_old += cut->too_old;
+	u->row->lost += cut->lost;
+	batch->created = refusals->now;
+	if (cut->bytes != NULL) {
+		mark_sending(batch);
+		changes->batch = batch;
+		g_ptr_array_add(u->open, batch);
+	}
+	return uploader_commit(u, changes) == 0;
+}
+
 int uploader_cut(struct uploader *u, int64_t now)
 {
 	struct outbox_batch *batch = outbox_batch_new(u->config.name);
@@ -179,30 +201,15 @@ int uploader_cut(struct uploader *u, int64_t now)
 	struct refusals refusals = {u, batch, failures, now};
 	struct uploader_changes changes = {.failures = failures};
 	struct cut cut = {0};
-	struct error err = {0};
 	int done = 0;
 
-	if (!may_cut(u, now)) {
-		/* Nothing to do. */
-	} else if (cut_into(u, batch, u->row->arrival, UINT64_MAX, refused, &refusals, &cut, &err) <
-	           0) {
-		store_failed(u, &err);
-	} else {
-		u->cut = now;
-		u->row->arrival = cut.until;
-		u->row->invalid += cut.invalid;
-		u->row->too_old += cut.too_old;
-		u->row->lost += cut.lost;
-		batch->created = now;
-		done = 1;
-		if (cut.bytes != NULL) {
-			mark_sending(batch);
-			changes.batch = batch;
-			g_ptr_array_add(u->open, batch);
-		}
-		if (uploader_commit(u, &changes) == 0 && cut.bytes != NULL)
-			post(u, batch, false, cut.bytes);
+	if (may_cut(u, now)) {
+		store_outbox_hold(u->store);
+		done = cut_and_note(u, batch, &changes, &refusals, &cut);
+		store_outbox_release(u->store);
 	}
+	if (done && changes.batch != NULL)
+		post(u, batch, false, cut.bytes);
 	if (changes.batch == NULL)
 		outbox_batch_free(batch);
 	cut_clear(&cut);
@@ -212,9 +219,9 @@ int uploader_cut(struct uploader *u, int64_t now)
 /* ---- sending again ---- */
 
 /* Appends the batches that hold what is left of one that was never taken; the first has its id.
- * 0, or -1 with *err. */
+ * *gone_r: events that the store does not hold any more. 0, or -1 with *err. */
 static int cut_rest(struct uploader *u, const struct outbox_batch *old, GPtrArray *batches,
-        uint64_t *events, struct error *err)
+        uint64_t *events, uint64_t *gone_r, struct error *err)
 {
 	struct cut cut = {0};
 	uint64_t at = old->since;
@@ -228,6 +235,7 @@ static int cut_rest(struct uploader *u, const struct outbox_batch *old, GPtrArra
 		bool some = cut.bytes != NULL;
 		bool moved = cut.until > at;
 		*events += cut.events;
+		*gone_r += cut.lost;
 		at = cut.until;
 		cut_clear(&cut);
 		if (result == 0 && some)
@@ -242,23 +250,28 @@ static int cut_rest(struct uploader *u, const struct outbox_batch *old, GPtrArra
 	return 0;
 }
 
-/* A batch that was never taken may be made anew, without what has become too old. */
+/* A batch that was never taken may be made anew, without what has become too old or was erased. */
 static void cut_anew(struct uploader *u, struct outbox_batch *batch)
 {
 	g_autoptr(GPtrArray) batches = g_ptr_array_new();
 	struct uploader_changes changes = {.batches = batches};
 	struct error err = {0};
-	uint64_t events = 0;
+	uint64_t events = 0, gone = 0;
 
-	if (cut_rest(u, batch, batches, &events, &err) < 0) {
+	if (cut_rest(u, batch, batches, &events, &gone, &err) < 0) {
 		g_ptr_array_set_free_func(batches, (GDestroyNotify)outbox_batch_free);
 		batch->next = clock_now() + STORE_AGAIN;
 		store_failed(u, &err);
 		return;
 	}
-	u->row->too_old += batch->events > events ? batch->events - events : 0;
+	uint64_t less = batch->events > events ? batch->events - events : 0;
+	gone = MIN(gone, less);
+	u->row->lost += gone;
+	u->row->too_old += less - gone;
 	if (batches->len == 0) {
-		uploader_say(&batch->answer, "too old to be sent; last: %s", batch->answer);
+		uploader_say(&batch->answer, "%s; last: %s",
+		        gone < less ? "too old to be sent" : "its events were removed",
+		        batch->answer);
 		uploader_end(u, batch, OUTBOX_DROPPED, NULL);
 		return;
 	}
@@ -276,25 +289,38 @@ static void give_up(struct uploader *u, struct outbox_batch *batch, const char *
 	uploader_end(u, batch, OUTBOX_UNKNOWN, NULL);
 }
 
-void uploader_send(struct uploader *u, struct outbox_batch *batch, int64_t now)
+/* Whether the batch may be sent now: its bytes are there, and the store knows of it. */
+static bool prepare(struct uploader *u, struct outbox_batch *batch, int64_t now, GByteArray *bytes)
 {
-	g_autoptr(GByteArray) bytes = g_byte_array_new();
 	struct uploader_changes changes = {.batch = batch};
 	struct error err = {0};
-	bool old = is_too_old(u, batch, now), doubt = batch->doubt;
+	bool old = is_too_old(u, batch, now);
 	int there = old ? 0 : store_outbox_read(u->store, batch, bytes, &err);
 
+	if (there == 1) {
+		mark_sending(batch);
+		return uploader_commit(u, &changes) == 0;
+	}
 	if (there < 0) {
 		batch->next = now + STORE_AGAIN;
 		store_failed(u, &err);
-	} else if (there == 0 && doubt) {
+	} else if (batch->doubt) {
 		give_up(u, batch,
-		        old ? "too old to be sent again" : "its bytes are lost or damaged");
-	} else if (there == 0) {
-		cut_anew(u, batch);
+		        old ? "too old to be sent again" : "its bytes are lost, damaged or erased");
 	} else {
-		mark_sending(batch);
-		if (uploader_commit(u, &changes) == 0)
-			post(u, batch, doubt, bytes);
+		cut_anew(u, batch);
 	}
+	return false;
+}
+
+void uploader_send(struct uploader *u, struct outbox_batch *batch, int64_t now)
+{
+	g_autoptr(GByteArray) bytes = g_byte_array_new();
+	bool doubt = batch->doubt;
+
+	store_outbox_hold(u->store);
+	bool ready = prepare(u, batch, now, bytes);
+	store_outbox_release(u->store);
+	if (ready)
+		post(u, batch, doubt, bytes);
 }

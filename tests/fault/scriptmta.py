@@ -14,11 +14,13 @@ class ScriptMta:
         self.accepted, self.refused = {}, set()
         self.lock = threading.Lock()
         self.over = False
+        self.wrong = 0  # seconds that the clock of this machine is wrong by
         with open(log, 'a', encoding='utf-8'):
             pass
 
     def say(self, *texts):
-        stamp = time.strftime('%Y-%m-%dT%H:%M:%S.%%06d+00:00', time.gmtime()) % (time.time() % 1 * 1e6)
+        now = time.time() + self.wrong
+        stamp = time.strftime('%Y-%m-%dT%H:%M:%S.%%06d+00:00', time.gmtime(now)) % (now % 1 * 1e6)
         with self.lock, open(self.log, 'a', encoding='utf-8') as file:
             file.write(''.join(f'{stamp} mx1 postfix/{text}\n' for text in texts))
 

@@ -75,7 +75,7 @@ class Environment:
         found = []
         for path in glob.glob(os.path.join(self.base, '**', 'postwaked.log'), recursive=True):
             text = lab.read(path)
-            match = re.search(r'(ERROR|WARNING): \w+Sanitizer|runtime error:', text)
+            match = re.search(r'(ERROR|WARNING): \w+Sanitizer|runtime error:|ERROR SUMMARY: [1-9]', text)
             if match:
                 found.append(f'{path}:\n{text[match.start():][:3000]}')
         return found

@@ -30,6 +30,7 @@ class Mail:
         self.daemon = environment.daemon(name, {'file': self.log}, socket_path, settings,
                                          base=os.path.join(self.base, 'postwake'))
         self.number = 0
+        self.events = 'events=injection,delivery'
 
     def send(self, count=10, quickly=True):
         started = time.monotonic()
@@ -41,14 +42,14 @@ class Mail:
             expect('without waiting', True, time.monotonic() - started < 2)
 
     def found(self):
-        return {(e['type'], e['queue_id'], e['rcpt_to']) for e in self.daemon.events('events=injection,delivery')}
+        return {(e['type'], e['queue_id'], e['rcpt_to']) for e in self.daemon.events(self.events)}
 
     def complete(self, timeout=20):
         """All that was ever accepted is found, once, and every line is counted once."""
         want = self.mta.wanted()
         lab.wait_until('all events are found', lambda: len(self.found()) >= len(want), timeout)
         expect('events', want, self.found())
-        expect('none twice', len(want), len(self.daemon.events('events=injection,delivery')))
+        expect('none twice', len(want), len(self.daemon.events(self.events)))
         lines = lab.read(self.log).count('\n')
         lab.wait_until('the ledger is complete', lambda: check_ledger(self.daemon.status()) == lines, 10)
 
@@ -66,6 +67,14 @@ class Mail:
 
 def told(mail, part):
     return sum(part in line for line in mail.daemon.log_text().splitlines())
+
+
+def check_named(mail, part, mend=''):
+    """Once in the log, and in `postwake status`, with how to mend it."""
+    lab.wait_until(f'{part} is in the log', lambda: told(mail, part), 10)
+    expect(f'{part}: once in the log', 1, told(mail, part))
+    lab.wait_until(f'{part} is in the status', lambda: part in mail.daemon.postwake('status').stdout, 10)
+    expect_in('how to mend it', mend, mail.daemon.postwake('status').stdout)
 
 
 @contextlib.contextmanager
@@ -105,6 +114,7 @@ def disk_full(environment):
         mail.send(40)
         time.sleep(1)
         expect('told once', 1, told(mail, 'tried again until it works'))
+        expect_in('postwake status', 'full', mail.daemon.postwake('status').stdout)
         os.unlink(ballast)
         mail.wait_healed()
         mail.send()
@@ -128,19 +138,26 @@ def disk_full_restart(environment):
         mail.complete()
 
 
-class BadDisk(Mail):
-    """Mail whose store lies on a disk that does what it is told."""
+class Shimmed(Mail):
+    """Mail whose daemon runs with a library of tests/fault before the C library."""
 
-    def __init__(self, environment, name):
+    def __init__(self, environment, name, source):
         super().__init__(environment, name)
         shim, self.order = os.path.join(self.base, 'shim.so'), os.path.join(self.base, 'order')
-        source = os.path.join(os.path.dirname(scriptmta.__file__), 'shim.c')
+        source = os.path.join(os.path.dirname(scriptmta.__file__), source)
         done = subprocess.run(['cc', '-shared', '-fPIC', '-o', shim, source, '-ldl'], capture_output=True, check=False)
         if done.returncode != 0:
             raise Skip(f'the shim cannot be built: {done.stderr[-200:]}')
         options = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
-        self.daemon.environment = {'LD_PRELOAD': shim, 'PW_SHIM_DIR': self.daemon.store, 'PW_SHIM_ORDER': self.order,
-                                   'ASAN_OPTIONS': options}
+        self.daemon.environment = {'LD_PRELOAD': shim, 'PW_CLOCK_ORDER': self.order, 'PW_SHIM_DIR': self.daemon.store,
+                                   'PW_SHIM_ORDER': self.order, 'ASAN_OPTIONS': options}
+
+
+class BadDisk(Shimmed):
+    """Mail whose store lies on a disk that does what it is told."""
+
+    def __init__(self, environment, name):
+        super().__init__(environment, name, 'shim.c')
 
     def disk(self, text):
         lab.write(self.order, text)
@@ -159,6 +176,8 @@ def bad_disk(environment, name, number, part):
     mail.wait_trouble(part)
     time.sleep(1)
     expect('told once', 1, told(mail, 'tried again until it works'))
+    done = mail.daemon.postwake('status')
+    expect_in(f'postwake status ({done.stderr})', part, done.stdout)
     mail.heal()
     mail.wait_healed()
     mail.send()
@@ -185,7 +204,7 @@ def slow_disk(environment):
     mail.complete()
 
 
-@flow('a day file is deleted under the daemon: what comes then is recorded in a new one')
+@flow('a day file is deleted under the daemon: that is told, what comes then is recorded, and the log brings back the rest')
 def day_deleted(environment):
     mail = Mail(environment, 'deleted')
     mail.daemon.start()
@@ -197,6 +216,10 @@ def day_deleted(environment):
     before = mail.mta.wanted()
     mail.send()
     lab.wait_until('the new mail is found', lambda: mail.mta.wanted() - before <= mail.found(), 15)
+    check_named(mail, 'was deleted', 'postwake import')
+    done = mail.daemon.postwake('import', mail.log)
+    expect(f'import ({done.stderr})', 0, done.returncode)
+    lab.wait_until('all is there again', lambda: mail.found() == mail.mta.wanted(), 15)
 
 
 @flow('the control file is deleted under the daemon: nothing is lost and nothing twice')
@@ -210,6 +233,7 @@ def control_deleted(environment):
             os.unlink(os.path.join(mail.daemon.store, name))
     mail.send()
     lab.wait_until('all is found', lambda: mail.found() == mail.mta.wanted(), 15)
+    check_named(mail, 'was deleted', 'line counts start anew')
     mail.daemon.kill()
     mail.daemon.start()
     mail.send()
@@ -235,8 +259,8 @@ def descriptors(environment):
     mail.complete()
     pid = mail.daemon.process.pid
     old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    used = len(os.listdir(f'/proc/{pid}/fd'))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, old[1]))
+    used = {int(fd) for fd in os.listdir(f'/proc/{pid}/fd')}
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(1000)) - used), old[1]))
     # The milter takes no connection then: mail flows after the time-out of the MTA.
     mail.send(2, quickly=False)
     for _ in range(20):
@@ -245,9 +269,66 @@ def descriptors(environment):
             client.connect(mail.daemon.socket)
             client.send(b'GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n')
             client.recv(10)
+    lab.wait_until('it is in the log', lambda: told(mail, 'raise LimitNOFILE='), 10)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
     mail.send()
     mail.complete()
+    check_named(mail, 'out of file descriptors', 'raise LimitNOFILE=')
+
+
+@flow('a day file is overwritten under the daemon: that is told, mail flows, and check --repair with the log gives all back')
+def day_overwritten(environment):
+    mail = Mail(environment, 'overwritten')
+    mail.daemon.start()
+    mail.send(100, quickly=False)
+    mail.complete()
+    mail.daemon.stop()
+    mail.daemon.start()  # no page is in its memory
+    path = next(os.path.join(mail.daemon.store, n) for n in os.listdir(mail.daemon.store) if n[:2] == '20' and n.endswith('.db'))
+    with open(path, 'r+b') as file:
+        file.write(os.urandom(os.path.getsize(path)))
+    mail.send(100, quickly=False)
+    check_named(mail, 'damaged-1', 'check --repair')
+    mail.daemon.stop()
+    done = lab.run_postwake(environment.build, '-S', mail.daemon.store, 'check', '--repair')
+    expect(f'repair ({done.stdout}{done.stderr})', True, done.returncode in (0, 1))
+    mail.daemon.start()
+    expect('import', 0, mail.daemon.postwake('import', mail.log).returncode)
+    lab.wait_until('all is there again', lambda: mail.found() == mail.mta.wanted(), 15)
+    expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events('events=injection,delivery')))
+
+
+@flow('the clock is set back by an hour, and forward again: that is told, nothing is lost and nothing twice')
+def clock_back(environment):
+    mail = Shimmed(environment, 'clock', 'clock.c')
+    mail.events += '&to=9999-12-31T00:00'  # otherwise up to now, as the daemon knows it
+
+    def wrong(seconds):
+        mail.mta.wrong = seconds
+        lab.write(mail.order, str(seconds))
+    mail.daemon.start()
+    time.sleep(2.5)  # it knows the right time
+    mail.send(40)
+    mail.complete()
+    before = {e['event_id']: e for e in mail.daemon.events(mail.events)}
+    wrong(-3600)
+    mail.send(40)
+    mail.complete()
+    check_named(mail, 'the clock was set back by 3', 'nothing is lost')
+    mail.daemon.kill()
+    mail.send(10, quickly=False)
+    mail.daemon.start()
+    mail.send(40)
+    mail.complete()
+    wrong(0)
+    mail.send(40)
+    mail.complete()
+    lab.wait_until('the step forward is told', lambda: told(mail, 'the clock was set forward by 3'), 10)
+    after = {e['event_id']: e for e in mail.daemon.events(mail.events)}
+    expect('what was recorded before is as it was', before, {i: e for i, e in after.items() if i in before})
+    seen = {e['queue_id'] for e in after.values() if e.get('subject')}
+    missed = {q for q, (_, subject) in mail.mta.accepted.items() if subject is None}
+    expect('the milter is joined whatever the clock says', set(mail.mta.accepted) - missed, seen)
 
 
 @flow('the log cannot be read for a while: the cause is named, and all of it is read afterwards')
@@ -266,7 +347,7 @@ def unreadable(environment):
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     lab.wait_until('postwaked answers', mail.daemon.ready, 15)
     mail.send()
-    lab.wait_until('the trouble is named', lambda: 'ermission denied' in str(mail.daemon.status()), 3)
+    check_named(mail, 'ermission denied', mail.log)
     os.chmod(mail.log, 0o644)
     mail.complete(timeout=30)
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "store/erase_line.h"
 #include "store/tombstone.h"
 
 #define BEHIND " a.b@example.com"
@@ -19,6 +20,16 @@ static void add(
 	if (tombstone_make(key, kind, slice_str(name), 1000, &stone, NULL) < 0)
 		abort();
 	tombstones_add(stones, &stone);
+}
+
+/* The bytes as a line of a batch: what is cleaned names nobody any more. */
+static void look_at_line(const struct tombstones *stones, struct slice line, GString *out)
+{
+	if (erase_line(stones, line, out) != LINE_CLEANED)
+		return;
+	g_autofree char *left = g_strndup(out->str, out->len);
+	if (erase_line(stones, slice_make(left, out->len), out) == LINE_GONE)
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
@@ -46,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		        out->len < end.n || memcmp(out->str + out->len - end.n, end.p, end.n) != 0)
 			abort();
 	}
+	look_at_line(stones, slice_make((const char *)bytes, n), out);
 	g_string_free(text, TRUE);
 	g_string_free(out, TRUE);
 	tombstones_free(&stones);

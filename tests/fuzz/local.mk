@@ -11,6 +11,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_lines \
 	tests/fuzz/fuzz_peer \
 	tests/fuzz/fuzz_position \
+	tests/fuzz/fuzz_pseudonym \
 	tests/fuzz/fuzz_query \
 	tests/fuzz/fuzz_report \
 	tests/fuzz/fuzz_rows \

@@ -141,7 +141,7 @@ class _SinkHandler(socketserver.StreamRequestHandler):
     """One SMTP or LMTP session; what it says is decided by self.server.sink."""
 
     def say(self, line):
-        self.wfile.write(line.encode() + b'\r\n')
+        self.wfile.write(line.encode('utf-8', 'surrogateescape') + b'\r\n')
 
     def handle(self):
         with contextlib.suppress(OSError, ssl.SSLError):
@@ -478,7 +478,8 @@ class Postfix:
     def command(self, *words, check=True):
         """Runs a tool of Postfix (postfix, postqueue, postsuper, …) on this instance."""
         done = subprocess.run([f'/usr/sbin/{words[0]}', '-c', self.etc, *words[1:]],
-                              env=clean_environment(), capture_output=True, text=True, check=False)
+                              env=clean_environment(), capture_output=True, check=False, encoding='utf-8',
+                              errors='surrogateescape')
         if check and done.returncode != 0:
             raise LabError(f"{' '.join(words)}: status {done.returncode}: {done.stderr.strip()}")
         return done
@@ -571,6 +572,7 @@ class Daemon:
         self.config, self.log = os.path.join(base, 'postwake.conf'), os.path.join(base, 'postwaked.log')
         self.process = None
         self.environment = {}  # on top of ours
+        self.wrapper = []  # words in front of the command
         self.identity = {}  # user, group and extra_groups of subprocess; empty: ours
         os.makedirs(self.store, exist_ok=True)
         settings = {
@@ -595,12 +597,15 @@ class Daemon:
         write(self.config, text)
 
     def start(self, ready=True, timeout=15):
+        """PW_WRAP: what runs the daemon (valgrind …), PW_PRELOAD: for its LD_PRELOAD; see tests/instrumented."""
+        preload = {'LD_PRELOAD': os.environ['PW_PRELOAD']} if 'PW_PRELOAD' in os.environ else {}
+        wrap = os.environ.get('PW_WRAP', '').split()
         with open(self.log, 'ab') as log:
-            self.process = subprocess.Popen([os.path.join(self.build, 'postwaked'), '-c', self.config],
+            self.process = subprocess.Popen([*wrap, *self.wrapper, os.path.join(self.build, 'postwaked'), '-c', self.config],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **self.environment}, **self.identity)
+                                            env={**os.environ, **preload, **self.environment}, **self.identity)
         if ready:
-            wait_until('postwaked answers', self.ready, timeout)
+            wait_until('postwaked answers', self.ready, timeout * (4 if wrap else 1))
         return self
 
     def ready(self):

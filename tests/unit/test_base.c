@@ -1,3 +1,7 @@
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/visible.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/slice.h"
@@ -84,6 +88,46 @@ START_TEST(days_and_dates_agree_over_leap_years)
 }
 END_TEST
 
-UNIT_MAIN("base", the_first_error_wins, a_slice_is_cut_at_a_byte_once,
-        numbers_are_digits_and_nothing_else, texts_are_found_and_trimmed,
-        time_is_written_in_the_forms_of_the_api, days_and_dates_agree_over_leap_years)
+START_TEST(what_a_terminal_obeys_is_masked_byte_by_byte)
+{
+	static const char *const rows[][2] = {{"plain, caf\xc3\xa9", "plain, caf\xc3\xa9"},
+	        {"a\x1b[2J\n\x7f", "a?[2J??"},
+	        {"\xc2\x9b"
+	         "1m",
+	                "??1m"},
+	        {"\x9b"
+	         "1m\xff\xc3",
+	                "?1m??"},
+	        {"\xe2\x80\xae|\xe2\x80\x8b|\xf3\xa0\x81\x81", "???|???|????"},
+	        {"\xc0\xaf\xed\xa0\x80", "?????"}, {"", ""}};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *text = g_strdup(rows[i][0]);
+		visible_mask(text);
+		ck_assert_str_eq(text, rows[i][1]);
+	}
+}
+END_TEST
+
+START_TEST(a_log_message_that_quotes_foreign_text_is_one_harmless_line)
+{
+	char text[200];
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	int saved = dup(STDERR_FILENO);
+	dup2(ends[1], STDERR_FILENO);
+	log_error("id", "said \"%s\"", "a\x1b[2J\nfake: line\xc2\x9b\xe2\x80\xae");
+	dup2(saved, STDERR_FILENO);
+	ssize_t n = read(ends[0], text, sizeof(text) - 1);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_str_eq(text, "postwake: id: said \"a?[2J?fake: line?????\"\n");
+}
+END_TEST
+
+UNIT_MAIN("base", what_a_terminal_obeys_is_masked_byte_by_byte,
+        a_log_message_that_quotes_foreign_text_is_one_harmless_line, the_first_error_wins,
+        a_slice_is_cut_at_a_byte_once, numbers_are_digits_and_nothing_else,
+        texts_are_found_and_trimmed, time_is_written_in_the_forms_of_the_api,
+        days_and_dates_agree_over_leap_years)

@@ -84,6 +84,13 @@ START_TEST(a_csv_field_is_quoted_and_no_formula)
 	static const char *const rows[][2] = {{"a,b", "\"a,b\""},
 	        {"say \"x\"", "\"say \"\"x\"\"\""}, {"=1+1", "\"'=1+1\""},
 	        {"@SUM(A1)", "\"'@SUM(A1)\""}, {"-2", "\"'-2\""}, {"+1", "\"'+1\""}, {"", "\"\""},
+	        {" =1", "\"' =1\""}, {"\n=1", "\"' =1\""}, {"\t1", "\"' 1\""},
+	        {"\xc2\xa0@a", "\"'\xc2\xa0@a\""},
+	        {"\xef\xbc\x9d"
+	         "1",
+	                "\"'\xef\xbc\x9d"
+	                "1\""},
+	        {" a=b", "\" a=b\""}, {"\xff", "\"\xef\xbf\xbd\""},
 	        {"a\x1b]0;t\x07\xc2\x9b", "\"a\\u001b]0;t\\u0007\\u009b\""}};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -29,10 +29,24 @@ START_TEST(plain_text_stays_as_it_is)
 	check_string(SLICE(""), "\"\"");
 	check_string(SLICE_NONE, "\"\"");
 	check_string(SLICE("a"), "\"a\"");
-	check_string(SLICE("550 5.1.1 <jane@example.com>: no & such 'user'\x7f"),
-	        "\"550 5.1.1 <jane@example.com>: no & such 'user'\x7f\"");
-	check_string(SLICE("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x93\xa7 \xe2\x80\xa8"),
-	        "\"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x93\xa7 \xe2\x80\xa8\"");
+	check_string(SLICE("550 5.1.1 <jane@example.com>: no & such 'user'"),
+	        "\"550 5.1.1 <jane@example.com>: no & such 'user'\"");
+	check_string(SLICE("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x93\xa7 \xe2\x80\x94"),
+	        "\"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x93\xa7 \xe2\x80\x94\"");
+}
+END_TEST
+
+START_TEST(what_a_terminal_obeys_or_hides_is_escaped)
+{
+	check_string(SLICE("a\x7f"), "\"a\\u007f\"");
+	check_string(SLICE("twelve chars\x7f and more"), "\"twelve chars\\u007f and more\"");
+	check_string(SLICE("\xc2\x9b"
+	                   "31m"),
+	        "\"\\u009b31m\"");
+	check_string(SLICE("\xe2\x80\xae\xe2\x80\xa8\xef\xbb\xbf"), "\"\\u202e\\u2028\\ufeff\"");
+	check_string(SLICE("\xf3\xa0\x81\x81x"), "\"\\udb40\\udc41x\"");
+	check_string(
+	        SLICE("\xc2\xa0\xe2\x80\xaf\xef\xbf\xbd"), "\"\xc2\xa0\xe2\x80\xaf\xef\xbf\xbd\"");
 }
 END_TEST
 
@@ -408,7 +422,7 @@ END_TEST
 
 UNIT_MAIN("json",
 	geo_ip_has_numbers_or_strings,
-	plain_text_stays_as_it_is,
+	plain_text_stays_as_it_is, what_a_terminal_obeys_or_hides_is_escaped,
 	quotes_backslashes_and_controls_are_escaped,
 	escapes_are_found_at_every_place_of_a_word,
 	bytes_that_are_no_utf8_become_the_replacement_character,

@@ -135,6 +135,32 @@ START_TEST(the_store_keeps_to_its_size_for_weeks)
 }
 END_TEST
 
+/* Small days go by their age, large ones by the size, whichever comes first. */
+START_TEST(the_narrower_of_both_limits_counts)
+{
+	const struct config config = {.keep_days = 10, .max_size = 4};
+	struct retention retention = {0};
+	int64_t first = DAY1 / CLOCK_DAY, oldest;
+	unsigned by_age = 0, by_size = 0;
+	uint64_t bytes;
+
+	for (int64_t day = first; day < first + WEEKS * 7; day++) {
+		bool busy = (day - first) / 14 % 2 == 1;
+		mails(day, busy ? 900 : 3);
+		look(&retention, &config, day);
+		g_autoptr(GArray) days = days_left(&oldest, &bytes);
+		ck_assert_uint_le(bytes, (UINT64_C(4) * 1024 + 512) * 1024);
+		ck_assert_int_ge(oldest, MAX(first, day - 10));
+		ck_assert_uint_eq(days->len, (guint)(day - oldest + 1));
+		by_age += oldest > first && oldest == day - 10;
+		by_size += oldest > MAX(first, day - 10);
+		ck_assert(!retention.full);
+	}
+	ck_assert_uint_gt(by_age, 7);
+	ck_assert_uint_gt(by_size, 7);
+}
+END_TEST
+
 START_TEST(a_day_that_is_too_large_alone_holds_the_logs_until_the_next)
 {
 	const struct config config = {.keep_days = 1000, .max_size = 1};
@@ -163,6 +189,7 @@ int main(void)
 {
 	const TTest *const tests[] = {each_day_the_one_that_is_too_old_goes,
 	        days_without_mail_make_others_no_older, the_store_keeps_to_its_size_for_weeks,
+	        the_narrower_of_both_limits_counts,
 	        a_day_that_is_too_large_alone_holds_the_logs_until_the_next, NULL};
 
 	return run_store_tests("retention", setup, teardown, tests);

@@ -261,7 +261,7 @@ START_TEST(damaged_rows_are_an_error_at_most)
 		struct day_reader reader = {.sql = writer->sql};
 		sqlite3_stmt *stmt = writer->sql.stmt[DAY_EVENT_BY_ID];
 		struct results results;
-		struct match *match = match_new(&search);
+		struct match *match = match_new(&search, NULL);
 		results_init(&results);
 		for (int64_t row = 0; row < 20; row++) {
 			sqlite3_bind_int64(stmt, 1, day_row(row) + row);

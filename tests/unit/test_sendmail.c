@@ -243,6 +243,19 @@ static const struct row {
         {"NOQUEUE: connect from c.example [192.0.2.9]", OBSERVATION_NONE},
         {"6AM1SVmX010312: to=<a@b>, delay=00:00:01, mailer=esm", OBSERVATION_UNPARSED,
                 "6AM1SVmX010312"},
+        /* The reply to a later command, behind that which counts; whose the last stat= is. */
+        {"6AM1SV7P010303: to=<a@b>, delay=00:00:01, mailer=esmtp, dsn=5.5.1, reply=554 5.5.1 no, "
+         "stat=Deferred: 450 4.2.1 busy",
+                OBSERVATION_ATTEMPT, "6AM1SV7P010303", NULL, "a@b", "554", "5.5.1",
+                .reason = "554 5.5.1 no"},
+        {"6AM1SV7P010303: to=<a@b>, delay=00:00:01, mailer=esmtp, dsn=5.5.1, reply=554 5.5.1 no, "
+         "stat=Deferred: 450 4.2.1 x, stat=User unknown",
+                OBSERVATION_UNPARSED, "6AM1SV7P010303"},
+        /* An address with an open quote: cut, or no address. */
+        {"6AM1SV7P010303: to=<\"a@b>, delay=00:00:01, mailer=esmtp, dsn=2.0.0, stat=Sent (x",
+                OBSERVATION_UNPARSED, "6AM1SV7P010303"},
+        {"6AM1SWYN010401: <\"x@y>... z\"@b>... User unknown", OBSERVATION_REFUSED, "6AM1SWYN010401",
+                NULL, "\"x@y>... z\"@b", .reason = "User unknown", .stage = "RCPT"},
         {"HAA01234: to=<a@b>, delay=00:00:01, mailer=smtp, relay=mx [192.0.2.1], stat=User unknown",
                 OBSERVATION_ATTEMPT, "HAA01234", NULL, "a@b", .reason = "User unknown"},
 };

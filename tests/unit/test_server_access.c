@@ -211,7 +211,8 @@ START_TEST(without_a_key_tcp_gives_only_what_needs_none)
 	g_autofree char *base = g_strdup_printf("http://127.0.0.1:%u", port);
 	const struct asking nobody = {.base = base};
 	const struct asking wrong = {.base = base, .key = "pw_000000000000_x"};
-	const struct asking odd = {.base = base, .header = "Authorization: Basic \x01%%"};
+	const struct asking odd = {.base = base, .header = "Authorization: Basic %%%%"};
+	const struct asking control = {.base = base, .header = "Authorization: \x01"};
 	g_autoptr(GString) out = g_string_new(NULL);
 
 	check(&nobody, DOCUMENTATION, 200);
@@ -219,6 +220,7 @@ START_TEST(without_a_key_tcp_gives_only_what_needs_none)
 	check(&wrong, DOCUMENTATION, 200);
 	check(&wrong, SEARCH, 401);
 	check(&odd, SEARCH, 401);
+	check(&control, SEARCH, 400);
 	check(&nobody, "/api/v1/keys", 401);
 	check(&nobody, "/nowhere", 404);
 	ck_assert_int_eq(ask(&nobody, SEARCH, out), 401);

@@ -118,7 +118,7 @@ START_TEST(copies_made_under_load_are_stores)
 	for (unsigned i = 0; i < BACKUPS; i++) {
 		g_autofree char *copy = g_strdup_printf("%s/%u", to, i);
 		before[i] = (unsigned)g_atomic_int_get(&load.batches);
-		if (store_backup(dir, copy, &done, &err) < 0)
+		if (store_backup(dir, copy, DAY1, &done, &err) < 0)
 			ck_abort_msg("store_backup: %s", err.text);
 		ck_assert_uint_eq(done.days, 2);
 		ck_assert_uint_gt(done.bytes, 0);
@@ -143,7 +143,7 @@ START_TEST(a_directory_that_holds_something_is_left_alone)
 	struct error err = {0};
 
 	ck_assert(g_file_set_contents(mine, "x", 1, NULL));
-	ck_assert_int_eq(store_backup(dir, to, &done, &err), -1);
+	ck_assert_int_eq(store_backup(dir, to, DAY1, &done, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, "not empty"));
 	ck_assert_int_eq(access(mine, F_OK), 0);
 	store_close(&store);
@@ -164,7 +164,7 @@ START_TEST(batches_that_wait_are_copied)
 
 	ck_assert_int_eq(g_mkdir(outbox, 0750), 0);
 	ck_assert(g_file_set_contents(from, bytes, 100000, NULL));
-	if (store_backup(dir, to, &done, &err) < 0)
+	if (store_backup(dir, to, DAY1, &done, &err) < 0)
 		ck_abort_msg("store_backup: %s", err.text);
 	ck_assert(g_file_get_contents(copy, &got, &n, NULL));
 	ck_assert_uint_eq(n, 100000);
@@ -181,9 +181,9 @@ START_TEST(what_is_no_store_cannot_be_copied)
 	struct store_backup done;
 	struct error err = {0};
 
-	ck_assert_int_eq(store_backup(dir, to, &done, &err), -1);
+	ck_assert_int_eq(store_backup(dir, to, DAY1, &done, &err), -1);
 	error_clear(&err);
-	ck_assert_int_eq(store_backup("/nowhere", to, &done, &err), -1);
+	ck_assert_int_eq(store_backup("/nowhere", to, DAY1, &done, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, "/nowhere"));
 }
 END_TEST
@@ -198,7 +198,7 @@ START_TEST(what_cannot_be_copied_whole_is_no_store)
 	add(store, 0);
 	store_close(&store);
 	ck_assert(g_file_set_contents(day, "no database at all, only text", 29, NULL));
-	ck_assert_int_eq(store_backup(dir, to, &done, &err), -1);
+	ck_assert_int_eq(store_backup(dir, to, DAY1, &done, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, "2024-03-01.db"));
 	error_clear(&err);
 	ck_assert_int_eq(store_open(&store, to, STORE_READ, NULL, &err), -1);

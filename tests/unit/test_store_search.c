@@ -316,7 +316,7 @@ static uint64_t brute_force(
         struct world *world, const struct search *search, uint64_t as_of, GArray *page)
 {
 	g_autoptr(GArray) hits = g_array_new(FALSE, FALSE, sizeof(int));
-	struct match *match = match_new(search);
+	struct match *match = match_new(search, NULL);
 	uint64_t skip = search->offset;
 
 	for (int i = 0; i < WORLD; i++) {
@@ -611,7 +611,7 @@ START_TEST(a_pattern_that_matches_too_many_strings_scans_and_stops_in_time)
 	struct results results;
 	results_init(&results);
 	day.results = &results;
-	day.match = match_new(&search);
+	day.match = match_new(&search, NULL);
 	ck_assert_int_eq(day_acquire(store, 19783, &day.day, NULL), 1);
 	ck_assert_int_eq(day_search_run(&day, &err), -1);
 	ck_assert_int_eq(err.number, ETIME);

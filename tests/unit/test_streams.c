@@ -20,10 +20,9 @@ static void wake(void *ctx, void *job, bool stopping)
 	atomic_fetch_add(stopping ? &ended : &woken, *(int *)job);
 }
 
-static struct streams *start(unsigned most, int beat_ms)
+static struct streams *start(int beat_ms)
 {
-	const struct streams_config config = {
-	        .most = most, .beat_ms = beat_ms, .mark = look, .wake = wake};
+	const struct streams_config config = {.beat_ms = beat_ms, .mark = look, .wake = wake};
 	struct error err = {0};
 
 	atomic_store(&mark, 7);
@@ -44,7 +43,7 @@ static void wait_for(atomic_int *value, int wanted)
 
 START_TEST(a_mark_that_grows_wakes_who_waits_once)
 {
-	struct streams *streams = start(8, 60000);
+	struct streams *streams = start(60000);
 	int one = 1, two = 10;
 
 	ck_assert(streams_wait(streams, &one, 7));
@@ -63,7 +62,7 @@ END_TEST
 
 START_TEST(a_mark_that_grew_before_the_wait_is_not_missed)
 {
-	struct streams *streams = start(8, 60000);
+	struct streams *streams = start(60000);
 	int one = 1;
 
 	ck_assert(streams_wait(streams, &one, 6));
@@ -74,7 +73,7 @@ END_TEST
 
 START_TEST(nobody_waits_longer_than_a_beat)
 {
-	struct streams *streams = start(8, 300);
+	struct streams *streams = start(300);
 	gint64 begun = g_get_monotonic_time();
 	int one = 1;
 
@@ -85,22 +84,9 @@ START_TEST(nobody_waits_longer_than_a_beat)
 }
 END_TEST
 
-START_TEST(there_is_a_limit_to_them)
-{
-	struct streams *streams = start(2, 300);
-
-	ck_assert(streams_enter(streams));
-	ck_assert(streams_enter(streams));
-	ck_assert(!streams_enter(streams));
-	streams_leave(streams);
-	ck_assert(streams_enter(streams));
-	streams_free(&streams);
-}
-END_TEST
-
 START_TEST(a_stop_wakes_all_for_the_last_time)
 {
-	struct streams *streams = start(2, 60000);
+	struct streams *streams = start(60000);
 	int one = 1, two = 10;
 
 	ck_assert(streams_wait(streams, &one, 7));
@@ -108,7 +94,6 @@ START_TEST(a_stop_wakes_all_for_the_last_time)
 	streams_stop(streams);
 	ck_assert_int_eq(atomic_load(&ended), 11);
 	ck_assert(!streams_wait(streams, &one, 7));
-	ck_assert(!streams_enter(streams));
 	streams_free(&streams);
 	ck_assert_int_eq(atomic_load(&ended), 11);
 }
@@ -116,4 +101,4 @@ END_TEST
 
 UNIT_MAIN("streams", a_mark_that_grows_wakes_who_waits_once,
         a_mark_that_grew_before_the_wait_is_not_missed, nobody_waits_longer_than_a_beat,
-        there_is_a_limit_to_them, a_stop_wakes_all_for_the_last_time)
+        a_stop_wakes_all_for_the_last_time)

@@ -1,0 +1,89 @@
+#include "daemon/health.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* What NTP corrects in steps is less. */
+#define CLOCK_STEP (10 * CLOCK_SECOND)
+
+static bool has_descriptors(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	bool out = fd < 0 && errno == EMFILE;
+
+	if (fd >= 0)
+		close(fd);
+	return !out;
+}
+
+static void health_gap(struct capture *capture, int64_t from, int64_t to, const char *text)
+{
+	const struct store_gap gap = {.source = SLICE("postwaked"),
+	        .from = from,
+	        .to = to,
+	        .bytes = -1,
+	        .text = slice_str(text)};
+
+	capture_tell_gap(capture, &gap);
+}
+
+/* Without any, nobody can connect, neither the MTA to the milter nor whoever asks for the status.
+ */
+static void look_at_descriptors(struct health *health, struct capture *capture, int64_t now)
+{
+	static const char text[] = "out of file descriptors: mails passed the milter unseen, and "
+	                           "nobody could ask; raise LimitNOFILE= of the service";
+	bool out = !has_descriptors();
+	struct rlimit limit = {0};
+
+	if (out == (health->out_since != 0))
+		return;
+	if (out) {
+		getrlimit(RLIMIT_NOFILE, &limit);
+		log_error(NULL,
+		        "out of file descriptors (limit %llu): mails pass the milter unseen, and "
+		        "nobody can ask; raise LimitNOFILE= of the service",
+		        (unsigned long long)limit.rlim_cur);
+		health->out_since = now;
+		return;
+	}
+	log_info(NULL, "there are file descriptors again");
+	health_gap(capture, health->out_since, now, text);
+	health->out_since = 0;
+}
+
+static int64_t boot_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (int64_t)ts.tv_sec * CLOCK_SECOND + ts.tv_nsec / 1000000;
+}
+
+static void look_at_clock(struct health *health, struct capture *capture, int64_t now)
+{
+	int64_t apart = now - boot_time(), step = apart - health->apart;
+	bool known = health->apart != 0;
+
+	health->apart = apart;
+	if (!known || ABS(step) < CLOCK_STEP)
+		return;
+	g_autofree char *text = g_strdup_printf(
+	        "the clock was set %s by %lld s: times of mails and events %s; nothing is lost",
+	        step < 0 ? "back" : "forward", (long long)(ABS(step) / CLOCK_SECOND),
+	        step < 0 ? "come twice, their order is that of arrival" : "leave that out");
+	log_warning(NULL, "%s", text);
+	health_gap(capture, MIN(now - step, now), MAX(now - step, now), text);
+}
+
+void health_look(struct health *health, struct capture *capture, int64_t now)
+{
+	look_at_descriptors(health, capture, now);
+	look_at_clock(health, capture, now);
+}

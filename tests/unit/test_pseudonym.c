@@ -1,0 +1,268 @@
+/* Keyed hashes in place of addresses: what is an address in a text, and what stays. */
+#include "event/pseudonym.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "tests/support/unit.h"
+
+static const uint8_t key[PSEUDONYM_KEY_BYTES] = "0123456789abcdef0123456789abcde";
+static struct pseudonyms *pseudonyms;
+static GString *out;
+
+static void setup(void)
+{
+	pseudonyms = pseudonyms_new(key);
+	out = g_string_new(NULL);
+}
+
+static void teardown(void)
+{
+	pseudonyms_free(&pseudonyms);
+	g_string_free(out, TRUE);
+}
+
+/* What stands for an address; a few at a time. */
+static const char *of(const char *address)
+{
+	static char *kept[64];
+	static unsigned at;
+	GString *text = g_string_new(NULL);
+
+	pseudonyms_address(pseudonyms, slice_str(address), text);
+	g_free(kept[at = (at + 1) % G_N_ELEMENTS(kept)]);
+	kept[at] = g_string_free(text, FALSE);
+	return kept[at];
+}
+
+/* The same without its domain. */
+static char *local_of(const char *address)
+{
+	return g_strndup(of(address), strcspn(of(address), "@"));
+}
+
+START_TEST(an_address_has_one_pseudonym_however_it_is_written)
+{
+	const char *stands = of("john.doe@example.com");
+
+	ck_assert(g_str_has_prefix(stands, PSEUDONYM_PREFIX));
+	ck_assert(g_str_has_suffix(stands, "@example.com"));
+	ck_assert_uint_eq(strlen(stands), strlen("pn-@example.com") + 16);
+	ck_assert_str_eq(of("John.Doe@example.com"), stands);
+	ck_assert_str_eq(of("<john.doe@example.com>"), stands);
+	ck_assert_str_eq(of("\"john.doe\"@example.com"), stands);
+	ck_assert_str_eq(of("\"john\\.doe\"@example.com"), stands);
+	/* Its domain stays as it is written. */
+	ck_assert(g_str_has_suffix(of("john.doe@Example.COM"), "@Example.COM"));
+	ck_assert_int_eq(strncmp(of("john.doe@Example.COM"), stands, 19), 0);
+	/* What stands for it already stays. */
+	ck_assert_str_eq(of(stands), stands);
+	ck_assert_str_eq(of(""), "");
+	ck_assert(g_str_has_prefix(of("root"), PSEUDONYM_PREFIX));
+	ck_assert_str_ne(of("jane.doe@example.com"), stands);
+}
+END_TEST
+
+START_TEST(another_key_makes_another_pseudonym)
+{
+	static const uint8_t other[PSEUDONYM_KEY_BYTES] = "x";
+	const char *stands = of("john.doe@example.com");
+
+	pseudonyms_free(&pseudonyms);
+	pseudonyms = pseudonyms_new(other);
+	ck_assert_str_ne(of("john.doe@example.com"), stands);
+}
+END_TEST
+
+/* "A" in the wanted text stands for the local part's pseudonym. */
+static void expect_text(const char *text, const char *address, const char *want)
+{
+	g_autofree char *stands = local_of(address);
+	GString *wanted = g_string_new(want);
+
+	g_string_replace(wanted, "{}", stands, 0);
+	g_string_truncate(out, 0);
+	bool any = pseudonyms_text(pseudonyms, slice_str(text), out);
+	ck_assert_msg(
+	        strcmp(out->str, wanted->str) == 0, "%s: %s, not %s", text, out->str, wanted->str);
+	ck_assert_int_eq(any, strcmp(text, want) != 0);
+	g_string_free(wanted, TRUE);
+}
+
+START_TEST(addresses_are_found_in_texts)
+{
+	static const struct {
+		const char *text, *address, *want;
+	} cases[] = {
+	        {"550 5.1.1 <john.doe@example.com>: unknown", "john.doe@example.com",
+	                "550 5.1.1 <{}@example.com>: unknown"},
+	        {"see John.Doe@example.com.", "john.doe@example.com", "see {}@example.com."},
+	        {"<\"john doe\"@example.com> no", "\"john doe\"@example.com",
+	                "<{}@example.com> no"},
+	        {"{\"a\":\"\\\"john doe\\\"@example.com\"}", "\"john doe\"@example.com",
+	                "{\"a\":\"{}@example.com\"}"},
+	        {"http://x.example/?a=john.doe%40example.com&b=1", "john.doe@example.com",
+	                "http://x.example/?a={}%40example.com&b=1"},
+	        {"<bounces+john.doe=example.com@shop.example>",
+	                "bounces+john.doe=example.com@shop.example", "<{}@shop.example>"},
+	        {"<SRS0=ab=cd=example.com=john.doe@relay.example>",
+	                "SRS0=ab=cd=example.com=john.doe@relay.example", "<{}@relay.example>"},
+	        {"j\xc3\xb6rg@example.com", "j\xc3\xb6rg@example.com", "{}@example.com"},
+	        {"no address: @example.com, a@, 50% of x=y", "x@y",
+	                "no address: @example.com, a@, 50% of x=y"},
+	        {"relay=mx.example.com, delay=0.5, dsn=5.1.1", "x@y",
+	                "relay=mx.example.com, delay=0.5, dsn=5.1.1"},
+	        {"", "x@y", ""},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+		expect_text(cases[i].text, cases[i].address, cases[i].want);
+}
+END_TEST
+
+static struct event event_to(const char *to)
+{
+	struct event event = {.type = EVENT_BOUNCE};
+
+	event.field[FIELD_RCPT_TO] = slice_str(to);
+	event.field[FIELD_RAW_RCPT_TO] = slice_str(to);
+	return event;
+}
+
+static void expect_field(
+        const struct event *event, enum field field, const char *address, const char *want)
+{
+	g_autofree char *stands = local_of(address);
+	GString *wanted = g_string_new(want);
+
+	g_string_replace(wanted, "{}", stands, 0);
+	ck_assert_msg(slice_eq(event->field[field], slice_make(wanted->str, wanted->len)),
+	        "%.*s, not %s", SLICE_ARG(event->field[field]), wanted->str);
+	g_string_free(wanted, TRUE);
+}
+
+START_TEST(an_event_keeps_no_address_and_no_local_part_of_its_recipient)
+{
+	static const struct {
+		enum field field;
+		const char *text, *want;
+	} cases[] = {
+	        {FIELD_RCPT_TO, "john.doe@example.com", "{}@example.com"},
+	        {FIELD_RAW_RCPT_TO, "John.Doe@Example.com", "{}@Example.com"},
+	        {FIELD_RAW_REASON, "550 user john.doe unknown (john.doe@example.com)",
+	                "550 user {} unknown ({}@example.com)"},
+	        {FIELD_REASON, "550 mailbox of JOHN.DOE. full", "550 mailbox of {}. full"},
+	        {FIELD_SUBJECT, "For john.doe: x", "For {}: x"},
+	        {FIELD_RCPT_META, "{\"n\":\"john.doe\",\"e\":\"john\\u002edoe\\u0040example.com\"}",
+	                "{\"n\":\"{}\",\"e\":\"{}@example.com\"}"},
+	        {FIELD_RCPT_TAGS, "[\"x\",\"john.doe\"]", "[\"x\",\"{}\"]"},
+	        {FIELD_TARGET_LINK_URL, "http://s.example/bounces-john.doe=example.com/",
+	                "http://s.example/bounces-{}=example.com/"},
+	        {FIELD_HEADER_MESSAGE_ID, "<x.1@mx.example>", "<x.1@mx.example>"},
+	        {FIELD_RECIPIENT_DOMAIN, "example.com", "example.com"},
+	        {FIELD_MX_HOST, "mx.example.com", "mx.example.com"},
+	};
+	struct event event = {.type = EVENT_BOUNCE};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+		event.field[cases[i].field] = slice_str(cases[i].text);
+	event.field[FIELD_REPORT_MIME] = SLICE("From: x");
+	pseudonyms_event(pseudonyms, &event, out);
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+		expect_field(&event, cases[i].field, "john.doe@example.com", cases[i].want);
+	ck_assert(!event_has(&event, FIELD_REPORT_MIME));
+	/* And once more changes nothing: what was salvaged comes again. */
+	GString *again = g_string_new(NULL);
+	pseudonyms_event(pseudonyms, &event, again);
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+		expect_field(&event, cases[i].field, "john.doe@example.com", cases[i].want);
+	g_string_free(again, TRUE);
+}
+END_TEST
+
+START_TEST(the_senders_of_a_mail_are_hidden_too)
+{
+	struct event event = event_to("a.b@example.com");
+
+	event.field[FIELD_MSG_FROM] = SLICE("bounces-a.b=example.com@shop.example");
+	event.field[FIELD_FRIENDLY_FROM] = SLICE("news@shop.example");
+	event.field[FIELD_AUTH_USER] = SLICE("jane");
+	pseudonyms_event(pseudonyms, &event, out);
+	expect_field(
+	        &event, FIELD_MSG_FROM, "bounces-a.b=example.com@shop.example", "{}@shop.example");
+	expect_field(&event, FIELD_FRIENDLY_FROM, "news@shop.example", "{}@shop.example");
+	expect_field(&event, FIELD_AUTH_USER, "jane", "{}");
+}
+END_TEST
+
+START_TEST(plain_names_go_and_roles_stay)
+{
+	struct event event = event_to("john@example.com");
+
+	event.field[FIELD_RAW_REASON] = SLICE("550 john unknown; johnny and john.x stay");
+	pseudonyms_event(pseudonyms, &event, out);
+	expect_field(&event, FIELD_RAW_REASON, "john@example.com",
+	        "550 {} unknown; johnny and john.x stay");
+	event = event_to("user@example.com");
+	event.field[FIELD_RAW_REASON] = SLICE("550 user unknown <user@example.com>");
+	pseudonyms_event(pseudonyms, &event, out);
+	expect_field(
+	        &event, FIELD_RAW_REASON, "user@example.com", "550 user unknown <{}@example.com>");
+}
+END_TEST
+
+START_TEST(what_stands_before_a_detail_goes_as_well)
+{
+	struct event event = event_to("jane.roe+shop@example.com");
+	g_autofree char *whole = local_of("jane.roe+shop@example.com");
+	g_autofree char *base = local_of("jane.roe@example.com");
+	g_autofree char *want = g_strdup_printf("%s has %s", whole, base);
+
+	event.field[FIELD_RAW_REASON] = SLICE("jane.roe+shop has jane.roe");
+	pseudonyms_event(pseudonyms, &event, out);
+	ck_assert_msg(slice_eq(event.field[FIELD_RAW_REASON], slice_str(want)), "%.*s",
+	        SLICE_ARG(event.field[FIELD_RAW_REASON]));
+}
+END_TEST
+
+START_TEST(hostile_texts_do_no_harm)
+{
+	g_autofree char *at = g_strnfill(20000, '@'), *quotes = g_strnfill(20000, '"');
+	g_autofree char *mixed = g_strnfill(20000, 'a');
+	struct event event = event_to(mixed);
+
+	for (size_t i = 0; i < 20000; i += 3)
+		mixed[i] = i % 2 == 0 ? '"' : '@';
+	pseudonyms_text(pseudonyms, slice_make(at, 20000), out);
+	pseudonyms_text(pseudonyms, slice_make(quotes, 20000), out);
+	/* Nothing is looked at again and again. */
+	for (size_t i = 0; i + 3 < 20000; i += 3)
+		memcpy(quotes + i, "%40", 3);
+	pseudonyms_text(pseudonyms, slice_make(quotes, 20000), out);
+	event.field[FIELD_SUBJECT] = slice_make(mixed, 20000);
+	event.field[FIELD_RCPT_META] = SLICE("{\"a\\");
+	pseudonyms_event(pseudonyms, &event, out);
+	ck_assert(g_str_has_prefix(event.field[FIELD_RCPT_TO].p, PSEUDONYM_PREFIX));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("pseudonym");
+	TCase *cases = tcase_create("pseudonym");
+	const TTest *const tests[] = {an_address_has_one_pseudonym_however_it_is_written,
+	        another_key_makes_another_pseudonym, addresses_are_found_in_texts,
+	        an_event_keeps_no_address_and_no_local_part_of_its_recipient,
+	        the_senders_of_a_mail_are_hidden_too, plain_names_go_and_roles_stay,
+	        what_stands_before_a_detail_goes_as_well, hostile_texts_do_no_harm};
+
+	tcase_add_checked_fixture(cases, setup, teardown);
+	for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
+		tcase_add_test(cases, tests[i]);
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
