@@ -379,7 +379,7 @@ static void check_pairs(struct store *store, const struct event *events)
 		struct search search = SEARCH_ALL;
 		uint64_t want = 0;
 		search.reasons = reasons;
-		struct match *match = match_new(&search);
+		struct match *match = match_new(&search, NULL);
 		for (unsigned i = 0; i < PAIRS; i++)
 			want += match_event(match, &events[i]);
 		match_free(&match);
