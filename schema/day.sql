@@ -11,36 +11,51 @@ CREATE TABLE meta (
 INSERT INTO meta (name, value) VALUES ('key', randomblob(16));
 
 -- Dictionaries: strings that come again and again stand in rows as a number. Several, so that a
--- substring search reads only the strings of its kind.
+-- substring search reads only the strings of its kind. A row holds many strings, whose ids follow
+-- each other (store/dict_block.h), since a step of SQLite costs more than a look at one string.
 CREATE TABLE word (
-	id INTEGER PRIMARY KEY,
-	hash INTEGER NOT NULL,   -- 31 bits of the keyed hash of value
-	value BLOB NOT NULL
+	id INTEGER PRIMARY KEY,  -- of the first string
+	body BLOB NOT NULL
 );
-CREATE INDEX word_hash ON word (hash);
+-- Where the writer looks whether a string is there: 31 bits of its keyed hash (store/dict.c).
+CREATE TABLE word_hash (
+	hash INTEGER NOT NULL,
+	id INTEGER NOT NULL,     -- of the string
+	PRIMARY KEY (hash, id)
+) WITHOUT ROWID;
 
--- reason and raw_reason of failures.
+-- reason and raw_reason of failures. Index terms: 'x' and the id of the string.
 CREATE TABLE reason (
-	id INTEGER PRIMARY KEY,  -- index terms: 'x' and this number
-	hash INTEGER NOT NULL,
-	value BLOB NOT NULL
+	id INTEGER PRIMARY KEY,
+	body BLOB NOT NULL
 );
-CREATE INDEX reason_hash ON reason (hash);
+CREATE TABLE reason_hash (
+	hash INTEGER NOT NULL,
+	id INTEGER NOT NULL,
+	PRIMARY KEY (hash, id)
+) WITHOUT ROWID;
 
+-- Index terms: 'u' and the id of the string.
 CREATE TABLE subject (
-	id INTEGER PRIMARY KEY,  -- index terms: 'u' and this number
-	hash INTEGER NOT NULL,
-	value BLOB NOT NULL
+	id INTEGER PRIMARY KEY,
+	body BLOB NOT NULL
 );
-CREATE INDEX subject_hash ON subject (hash);
+CREATE TABLE subject_hash (
+	hash INTEGER NOT NULL,
+	id INTEGER NOT NULL,
+	PRIMARY KEY (hash, id)
+) WITHOUT ROWID;
 
 -- Which fields rows have, in which form, and the values of those that have few; see store/row.c.
 CREATE TABLE shape (
 	id INTEGER PRIMARY KEY,
-	hash INTEGER NOT NULL,
-	value BLOB NOT NULL
+	body BLOB NOT NULL
 );
-CREATE INDEX shape_hash ON shape (hash);
+CREATE TABLE shape_hash (
+	hash INTEGER NOT NULL,
+	id INTEGER NOT NULL,
+	PRIMARY KEY (hash, id)
+) WITHOUT ROWID;
 
 -- What is the same for all events of a message. Immutable: a message of which more becomes known
 -- gets a new row, older events keep theirs.
@@ -113,4 +128,4 @@ CREATE TABLE dead (
 	PRIMARY KEY (segment, doc)
 ) WITHOUT ROWID;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -1,7 +1,6 @@
 #include "store/check.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -182,38 +181,76 @@ static void look_columns(struct looking *l)
 	        CHECK_SALVAGE, "event(s) have lost the row of their message");
 }
 
-/* A string that is not what its hash says was changed. */
-static void look_strings(struct looking *l)
+static void add_hash(struct looking *l, struct check_sum *sum, int64_t id, uint64_t hash)
+{
+	guint64 term = hash;
+
+	g_array_set_size(l->terms, 0);
+	g_array_append_val(l->terms, term);
+	check_sum_add(sum, id, l->terms);
+}
+
+static int sum_hashes(
+        struct looking *l, enum dict_kind kind, struct check_sum *sum, struct error *err)
 {
 	static const char *const queries[DICT_KINDS] = {
-	        "SELECT hash, value FROM word",
-	        "SELECT hash, value FROM reason",
-	        "SELECT hash, value FROM subject",
-	        "SELECT hash, value FROM shape",
+	        "SELECT hash, id FROM word_hash",
+	        "SELECT hash, id FROM reason_hash",
+	        "SELECT hash, id FROM subject_hash",
+	        "SELECT hash, id FROM shape_hash",
 	};
 	struct sql *sql = &l->reader->sql;
-	struct error err = {0};
-	int64_t bad = 0;
+	sqlite3_stmt *stmt = NULL;
+	int result;
 
-	for (unsigned i = 0; i < DICT_KINDS && !err.set; i++) {
-		sqlite3_stmt *stmt = NULL;
-		if (sqlite3_prepare_v2(sql->db, queries[i], -1, &stmt, NULL) != SQLITE_OK)
-			sql_error(sql, &err);
-		while (stmt != NULL && sql_step(sql, stmt, &err) == 1) {
-			struct slice text = sql_column(stmt, 1);
-			uint64_t key = 0;
-			crypto_shorthash(
-			        (uint8_t *)&key, (const uint8_t *)text.p, text.n, l->day->key);
-			bad += sqlite3_column_int64(stmt, 0) != (int64_t)(key >> 33);
-		}
-		sqlite3_finalize(stmt);
+	if (sqlite3_prepare_v2(sql->db, queries[kind], -1, &stmt, NULL) != SQLITE_OK)
+		return sql_error(sql, err);
+	while ((result = sql_step(sql, stmt, err)) == 1)
+		add_hash(l, sum, sqlite3_column_int64(stmt, 1),
+		        (uint64_t)sqlite3_column_int64(stmt, 0));
+	sqlite3_finalize(stmt);
+	return result;
+}
+
+/* What a dictionary's strings and its hashes come to: the same where each belongs to the other. */
+static int look_dictionary(struct looking *l, enum dict_kind kind, struct error *err)
+{
+	struct dict_all all = dict_all_start(l->reader, kind, err);
+	struct dict_string string;
+	struct check_sum strings = {0}, hashes = {0};
+	int64_t next = 1;
+	int result;
+
+	while ((result = dict_all_next(&all)) == 1) {
+		if (all.row != next)
+			result = dict_all_damaged(&all);
+		while (result == 1 && (result = dict_block_next(&all.block, &string)) == 1)
+			add_hash(l, &strings, string.id,
+			        dict_hash(l->day->key, string.text, string.of) >> DICT_HASH_SHIFT);
+		if (result < 0)
+			break;
+		next = all.block.id;
 	}
+	if (result < 0)
+		dict_all_damaged(&all);
+	dict_all_end(&all);
+	if (result < 0 || sum_hashes(l, kind, &hashes, err) < 0)
+		return -1;
+	return memcmp(&strings, &hashes, sizeof(strings)) != 0;
+}
+
+static void look_strings(struct looking *l)
+{
+	struct error err = {0};
+	int bad = 0;
+
+	for (int kind = 0; kind < DICT_KINDS && !err.set; kind++)
+		bad += look_dictionary(l, (enum dict_kind)kind, &err) == 1;
 	if (err.set)
 		tell(l, CHECK_SALVAGE, err.text);
 	if (bad > 0)
 		check_tell(l->c, l->day->path, CHECK_SALVAGE,
-		        "%lld string(s) of the dictionaries are not what was written",
-		        (long long)bad);
+		        "strings of %d of the dictionaries are not what was written", bad);
 }
 
 static void look_index(struct looking *l)

@@ -181,7 +181,7 @@ static int write_day(struct committing *c, struct day_writer *writer)
 	if (c->placed->len == 0)
 		return 0;
 	return rollup_end(&c->put.rollup, writer, c->err) < 0 || put_commit(c, writer) < 0 ||
-	                       index_flush(writer->tail, &writer->sql, c->err) < 0 ||
+	                       day_writer_flush(writer, c->err) < 0 ||
 	                       store_fault_at(c->store, "day", c->err) < 0
 	               ? -1
 	               : 0;

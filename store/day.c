@@ -13,17 +13,23 @@ static const char schema[] =
 #include "schema/day_sql.inc"
         ;
 
+/* A dictionary: its blocks, and the ids of strings by their hash. */
+#define DICTIONARY(KIND, TABLE) \
+	[DAY_##KIND##_BLOCK] = \
+	        "SELECT id, body FROM " TABLE " WHERE id <= ?1 ORDER BY id DESC LIMIT 1", \
+	[DAY_##KIND##_ALL] = "SELECT id, body FROM " TABLE " ORDER BY id", \
+	[DAY_##KIND##_FIND] = "SELECT id FROM " TABLE "_hash WHERE hash = ?1", \
+	[DAY_##KIND##_ADD] = "INSERT INTO " TABLE "_hash (hash, id) VALUES (?1, ?2)", \
+	[DAY_##KIND##_PUT] = "INSERT OR REPLACE INTO " TABLE " (id, body) VALUES (?1, ?2)"
+
 #define ROW "SELECT e.id, e.arrival, e.body, m.body "
 #define ROW_FROM "event e LEFT JOIN message m ON m.id = e.message "
 
 static const char *const statements[DAY_STATEMENTS] = {
-        [DAY_WORD_TEXT] = "SELECT value FROM word WHERE id = ?1",
-        [DAY_REASON_TEXT] = "SELECT value FROM reason WHERE id = ?1",
-        [DAY_SUBJECT_TEXT] = "SELECT value FROM subject WHERE id = ?1",
-        [DAY_SHAPE_TEXT] = "SELECT value FROM shape WHERE id = ?1",
-        [DAY_WORD_ALL] = "SELECT id, value FROM word",
-        [DAY_REASON_ALL] = "SELECT id, value FROM reason",
-        [DAY_SUBJECT_ALL] = "SELECT id, value FROM subject",
+        DICTIONARY(WORD, "word"),
+        DICTIONARY(REASON, "reason"),
+        DICTIONARY(SUBJECT, "subject"),
+        DICTIONARY(SHAPE, "shape"),
         [DAY_EVENT_BY_ID] = ROW "FROM " ROW_FROM "WHERE e.id = ?1",
         [DAY_EVENT_ARRIVAL] = "SELECT arrival FROM event WHERE id = ?1",
         /* Parameters of pages: low, high, as_of, limit, offset. */
@@ -42,14 +48,6 @@ static const char *const statements[DAY_STATEMENTS] = {
         [DAY_ARRIVED] = ROW "FROM " ROW_FROM "WHERE e.id BETWEEN ?1 AND ?2 "
                             "AND e.arrival BETWEEN ?3 AND ?4 ORDER BY e.id",
         [DAY_MARK] = "SELECT max(last) FROM commits",
-        [DAY_WORD_FIND] = "SELECT id, value FROM word WHERE hash = ?1",
-        [DAY_REASON_FIND] = "SELECT id, value FROM reason WHERE hash = ?1",
-        [DAY_SUBJECT_FIND] = "SELECT id, value FROM subject WHERE hash = ?1",
-        [DAY_SHAPE_FIND] = "SELECT id, value FROM shape WHERE hash = ?1",
-        [DAY_WORD_ADD] = "INSERT INTO word (hash, value) VALUES (?1, ?2)",
-        [DAY_REASON_ADD] = "INSERT INTO reason (hash, value) VALUES (?1, ?2)",
-        [DAY_SUBJECT_ADD] = "INSERT INTO subject (hash, value) VALUES (?1, ?2)",
-        [DAY_SHAPE_ADD] = "INSERT INTO shape (hash, value) VALUES (?1, ?2)",
         [DAY_MESSAGE_ADD] = "INSERT INTO message (body) VALUES (?1)",
         [DAY_EVENT_ADD] = "INSERT INTO event (id, arrival, message, body) VALUES (?1, ?2, ?3, ?4)",
         [DAY_EVENT_SET] = "UPDATE event SET body = ?2 WHERE id = ?1",

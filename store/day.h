@@ -17,7 +17,7 @@
 #define DAY_SET_ERASED "INSERT OR REPLACE INTO meta (name, value) VALUES ('erased', 1)"
 #define DAY_IS_ERASED "SELECT count(*) FROM meta WHERE name = 'erased'"
 
-#define DAY_VERSION 2
+#define DAY_VERSION 3
 
 /* Row ids in the file: milliseconds of the day << 15 | order. The bit less than in absolute row ids
  * (ms << 16 | order) makes them 42 bits: a byte less in each posting of the index. */
@@ -27,13 +27,14 @@
 #define DAY_KEY_BYTES 16
 
 enum day_statement {
-	DAY_WORD_TEXT, /* in the order of enum dict_kind */
-	DAY_REASON_TEXT,
-	DAY_SUBJECT_TEXT,
-	DAY_SHAPE_TEXT,
+	DAY_WORD_BLOCK, /* in the order of enum dict_kind */
+	DAY_REASON_BLOCK,
+	DAY_SUBJECT_BLOCK,
+	DAY_SHAPE_BLOCK,
 	DAY_WORD_ALL, /* in the order of enum dict_kind */
 	DAY_REASON_ALL,
 	DAY_SUBJECT_ALL,
+	DAY_SHAPE_ALL,
 	DAY_EVENT_BY_ID,
 	DAY_EVENT_ARRIVAL,
 	DAY_EVENT_PAGE,
@@ -55,6 +56,10 @@ enum day_statement {
 	DAY_REASON_ADD,
 	DAY_SUBJECT_ADD,
 	DAY_SHAPE_ADD,
+	DAY_WORD_PUT, /* in the order of enum dict_kind */
+	DAY_REASON_PUT,
+	DAY_SUBJECT_PUT,
+	DAY_SHAPE_PUT,
 	DAY_MESSAGE_ADD,
 	DAY_EVENT_ADD,
 	DAY_EVENT_SET,
@@ -95,8 +100,8 @@ struct index_tail;
 struct day_writer {
 	struct sql sql;
 	struct day *day;
-	struct cache dict[DICT_KINDS]; /* hash of the string -> id */
-	struct cache message;          /* hash of the fields -> id */
+	struct dict_writer dict[DICT_KINDS];
+	struct cache message; /* hash of the fields -> id */
 	struct seconds seconds;
 	struct index_tail *tail;
 	GByteArray *scratch, *shape; /* of the row at work */
@@ -197,6 +202,9 @@ void day_merge(struct day_writer *writer);
 
 /* Prepares all statements on a connection. */
 int day_prepare(struct sql *sql, struct error *err);
+
+/* Writes what the writer has in memory, before each commit. */
+int day_writer_flush(struct day_writer *writer, struct error *err);
 
 /* Opens the connection of a writer. */
 int day_writer_open(struct day_writer *writer, struct day *day, struct error *err);

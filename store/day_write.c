@@ -7,7 +7,6 @@
 
 #define MAX_WRITERS 4               /* days that an import may jump between */
 #define IDLE_MS (10 * CLOCK_MINUTE) /* after which the writer of an ended day is closed */
-#define DICT_CACHE 16384            /* strings of a dictionary */
 #define MESSAGE_CACHE 65536         /* messages that may get events still */
 #define HELPER_CACHE_KB 4096        /* of a merge */
 #define WAL_CHECKPOINT_PAGES 512    /* 4 MiB: the helper copies them into the file */
@@ -106,7 +105,7 @@ void day_writer_free(struct day_writer *writer)
 	day_close_idle(writer->day);
 	sql_close(&writer->sql);
 	for (unsigned i = 0; i < DICT_KINDS; i++)
-		cache_free(&writer->dict[i]);
+		dict_writer_clear(&writer->dict[i]);
 	cache_free(&writer->message);
 	seconds_free(&writer->seconds);
 	index_tail_free(writer->tail);
@@ -133,7 +132,7 @@ struct day_writer *day_writer_new(struct day *day, struct error *err)
 		return NULL;
 	}
 	for (unsigned i = 0; i < DICT_KINDS; i++)
-		cache_init(&writer->dict[i], DICT_CACHE);
+		dict_writer_init(&writer->dict[i]);
 	cache_init(&writer->message, MESSAGE_CACHE);
 	seconds_init(&writer->seconds);
 	writer->tail = g_new(struct index_tail, 1);
@@ -142,6 +141,12 @@ struct day_writer *day_writer_new(struct day *day, struct error *err)
 	writer->shape = g_byte_array_new();
 	writer->frame = g_string_new(NULL);
 	return writer;
+}
+
+int day_writer_flush(struct day_writer *writer, struct error *err)
+{
+	return dict_flush(writer, err) < 0 || index_flush(writer->tail, &writer->sql, err) < 0 ? -1
+	                                                                                       : 0;
 }
 
 static struct day_writer *open_day(struct store *store, int64_t number, struct error *err)

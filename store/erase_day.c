@@ -178,8 +178,7 @@ static int end_step(struct erased_day *to, struct error *err)
 {
 	struct day_writer *writer = to->writer;
 
-	return rollup_end(&to->put.rollup, writer, err) < 0 ||
-	                       index_flush(writer->tail, &writer->sql, err) < 0 ||
+	return rollup_end(&to->put.rollup, writer, err) < 0 || day_writer_flush(writer, err) < 0 ||
 	                       sql_commit(&writer->sql, err) < 0
 	               ? -1
 	               : 0;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/slice.h"
+#include "store/dict_block.h"
 
 struct like;
 
@@ -15,5 +16,9 @@ void like_free(struct like **like);
 
 /* Whether a text matches one of the patterns. `scratch` is overwritten. */
 bool like_match(const struct like *like, struct slice text, GString *scratch);
+
+/* The next string of a block that matches: 1, 0 there is none, -1 the block is damaged. */
+int like_block(const struct like *like, struct dict_block *block, GString *scratch,
+        struct dict_string *string_r);
 
 #endif

@@ -13,7 +13,7 @@ libstore_a_SOURCES = \
 	store/control_read.c \
 	store/day.c store/day.h \
 	store/day_write.c \
-	store/dict.c store/dict.h \
+	store/dict.c store/dict.h store/dict_block.c store/dict_block.h \
 	store/erase.c store/erase.h store/erase-private.h store/erase_control.c store/erase_day.c \
 	store/erase_files.c store/erase_line.c store/erase_line.h \
 	store/fetch.c store/fetch.h \
@@ -72,6 +72,7 @@ store/control.$(OBJEXT): schema/control_sql.inc schema/control-2_sql.inc
 
 if HAVE_CHECK
 store_tests = \
+	tests/unit/test_dict \
 	tests/unit/test_erase_files \
 	tests/unit/test_index \
 	tests/unit/test_row \
@@ -91,6 +92,8 @@ check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
 store_test_support = tests/support/unit.h tests/unit/store_support.c tests/unit/store_support.h
 store_test_libs = libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_dict_SOURCES = tests/unit/test_dict.c $(store_test_support)
+tests_unit_test_dict_LDADD = $(store_test_libs)
 tests_unit_test_erase_files_SOURCES = tests/unit/test_erase_files.c $(store_test_support)
 tests_unit_test_erase_files_LDADD = $(store_test_libs)
 tests_unit_test_index_SOURCES = tests/unit/test_index.c $(store_test_support)

@@ -72,15 +72,32 @@ static void add_tags(struct planning *p)
 
 /* A filter that looks into the strings of a dictionary, and the group that it becomes. */
 struct texts {
-	enum day_statement all;
+	enum dict_kind kind;
 	const struct like *like; /* one of the two */
 	const struct words *words;
 	uint64_t (*term_of)(int64_t id); /* NULL: a term of `key` */
 	enum search_key key;
 	struct slice (*worked_out)(const struct event *event); /* of a mailbox, or NULL */
 	GArray *group;
+	GByteArray *matched; /* a bit for each id, of reasons that stand for raw ones */
 	GString *scratch;
 };
+
+static void set_matched(struct texts *texts, int64_t id)
+{
+	guint at = (guint)(id / 8), n = texts->matched->len;
+
+	if (at >= n) {
+		g_byte_array_set_size(texts->matched, at * 2 + 1);
+		memset(texts->matched->data + n, 0, texts->matched->len - n);
+	}
+	texts->matched->data[at] |= (guint8)(1 << id % 8);
+}
+
+static bool has_matched(const struct texts *texts, int64_t id)
+{
+	return id / 8 < texts->matched->len && (texts->matched->data[id / 8] >> id % 8 & 1) != 0;
+}
 
 static void add_value_term(
         struct planning *p, struct texts *texts, enum search_key key, struct slice text)
@@ -101,19 +118,40 @@ static bool mailbox_matches(const struct texts *texts, struct slice domain)
 	return text.p != NULL && words_match(texts->words, text, texts->scratch);
 }
 
-static void look_at(struct planning *p, struct texts *texts, int64_t id, struct slice text)
+/* A string that the patterns match; of words that is still to be seen. */
+static void look_at(struct planning *p, struct texts *texts, const struct dict_string *string)
 {
-	bool match = texts->like != NULL ? like_match(texts->like, text, texts->scratch)
-	                                 : words_match(texts->words, text, texts->scratch);
-
+	/* All events of a raw reason have the reason that was found before: its term is enough. */
+	if (string->of != 0 && has_matched(texts, string->of))
+		return;
+	bool match =
+	        texts->words == NULL || words_match(texts->words, string->text, texts->scratch);
 	if (match && texts->term_of == NULL) {
-		add_value_term(p, texts, texts->key, text);
+		add_value_term(p, texts, texts->key, string->text);
 	} else if (match) {
-		guint64 term = texts->term_of(id);
+		guint64 term = texts->term_of(string->id);
 		g_array_append_val(texts->group, term);
+		if (texts->kind == DICT_REASON && string->of == 0)
+			set_matched(texts, string->id);
 	}
-	if (texts->worked_out != NULL && mailbox_matches(texts, text))
-		add_value_term(p, texts, SEARCH_RECIPIENT_DOMAIN, text);
+	if (texts->worked_out != NULL && mailbox_matches(texts, string->text))
+		add_value_term(p, texts, SEARCH_RECIPIENT_DOMAIN, string->text);
+}
+
+/* -1: the block is damaged. */
+static int look_at_block(struct planning *p, struct texts *texts, struct dict_block *block)
+{
+	struct dict_string string;
+	int result;
+
+	do {
+		result = texts->like != NULL
+		                 ? like_block(texts->like, block, texts->scratch, &string)
+		                 : dict_block_next(block, &string);
+		if (result == 1)
+			look_at(p, texts, &string);
+	} while (result == 1);
+	return result;
 }
 
 /* What a look into a dictionary came to. */
@@ -122,17 +160,20 @@ enum outcome { OUTCOME_FAILED = -1, OUTCOME_NONE, OUTCOME_SOME, OUTCOME_TOO_MANY
 /* The strings of a dictionary that a filter matches, as terms of its groups. */
 static enum outcome read_texts(struct planning *p, struct texts *texts)
 {
-	sqlite3_stmt *stmt = p->reader->sql.stmt[texts->all];
+	struct dict_all all = dict_all_start(p->reader, texts->kind, p->err);
 	g_autoptr(GString) scratch = g_string_sized_new(256);
+	g_autoptr(GByteArray) matched = g_byte_array_new();
 	int result;
 
 	texts->scratch = scratch;
-	while ((result = sql_step(&p->reader->sql, stmt, p->err)) == 1) {
-		look_at(p, texts, sqlite3_column_int64(stmt, 0), sql_column(stmt, 1));
-		if (texts->group->len > MAX_TEXT_IDS)
+	texts->matched = matched;
+	while ((result = dict_all_next(&all)) == 1) {
+		if (look_at_block(p, texts, &all.block) < 0)
+			result = dict_all_damaged(&all);
+		if (result < 0 || texts->group->len > MAX_TEXT_IDS)
 			break;
 	}
-	sqlite3_reset(stmt);
+	dict_all_end(&all);
 	if (result == 1)
 		return OUTCOME_TOO_MANY;
 	if (result < 0)
@@ -197,17 +238,17 @@ static enum outcome check_mailbox(struct planning *p, enum search_key key)
 static enum outcome add_words(struct planning *p, enum search_words which)
 {
 	static const struct {
-		enum day_statement all;
+		enum dict_kind kind;
 		uint64_t (*term_of)(int64_t id);
 	} places[] = {
-	        [WORDS_REASON] = {DAY_REASON_ALL, terms_reason},
-	        [WORDS_SUBJECT] = {DAY_SUBJECT_ALL, terms_subject},
-	        [WORDS_VALUE] = {DAY_WORD_ALL, NULL},
-	        [WORDS_MAILBOX] = {DAY_WORD_ALL, NULL},
+	        [WORDS_REASON] = {DICT_REASON, terms_reason},
+	        [WORDS_SUBJECT] = {DICT_SUBJECT, terms_subject},
+	        [WORDS_VALUE] = {DICT_WORD, NULL},
+	        [WORDS_MAILBOX] = {DICT_WORD, NULL},
 	};
 	const struct words_def *def = &words_defs[which];
 	struct texts texts = {
-	        .all = places[def->place].all,
+	        .kind = places[def->place].kind,
 	        .words = match_words(p->match, which),
 	        .term_of = places[def->place].term_of,
 	        .key = def->key,
@@ -224,10 +265,10 @@ static enum outcome add_words(struct planning *p, enum search_words which)
 	return outcome;
 }
 
-static enum outcome add_pattern(struct planning *p, const struct like *like, enum day_statement all,
+static enum outcome add_pattern(struct planning *p, const struct like *like, enum dict_kind kind,
         uint64_t (*term_of)(int64_t id))
 {
-	struct texts texts = {.all = all, .like = like, .term_of = term_of};
+	struct texts texts = {.kind = kind, .like = like, .term_of = term_of};
 
 	return like != NULL ? add_texts(p, &texts) : OUTCOME_SOME;
 }
@@ -240,11 +281,11 @@ static int add_patterns(struct planning *p)
 		if (i < SEARCH_WORDS)
 			outcome = add_words(p, (enum search_words)i);
 		else if (i == SEARCH_WORDS)
-			outcome = add_pattern(
-			        p, match_reasons(p->match), DAY_REASON_ALL, terms_reason);
+			outcome =
+			        add_pattern(p, match_reasons(p->match), DICT_REASON, terms_reason);
 		else
 			outcome = add_pattern(
-			        p, match_subjects(p->match), DAY_SUBJECT_ALL, terms_subject);
+			        p, match_subjects(p->match), DICT_SUBJECT, terms_subject);
 		if (outcome == OUTCOME_FAILED)
 			return -1;
 		if (outcome == OUTCOME_NONE) {

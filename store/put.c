@@ -42,29 +42,16 @@ static int64_t put_message(struct day_put *put, struct day_writer *writer,
 	return id;
 }
 
-static int text_id(struct day_writer *writer, const struct event *event, enum field field,
-        enum dict_kind kind, int64_t *id, struct error *err)
-{
-	*id = 0;
-	if (event_has(event, field))
-		*id = dict_id(writer, kind, event->field[field], err);
-	return *id < 0 ? -1 : 0;
-}
-
 static int put_index(struct day_put *put, struct day_writer *writer, int64_t row,
-        const struct event *event, struct error *err)
+        const struct event *event, struct row_texts *texts, struct error *err)
 {
-	struct row_texts texts = {0};
-
-	if (text_id(writer, event, FIELD_SUBJECT, DICT_SUBJECT, &texts.subject, err) < 0)
-		return -1;
-	if (row_is_failure(event->type) &&
-	        (text_id(writer, event, FIELD_REASON, DICT_REASON, &texts.reason, err) < 0 ||
-	                text_id(writer, event, FIELD_RAW_REASON, DICT_REASON, &texts.raw_reason,
-	                        err) < 0))
+	texts->subject = 0;
+	if (event_has(event, FIELD_SUBJECT))
+		texts->subject = dict_id(writer, DICT_SUBJECT, event->field[FIELD_SUBJECT], 0, err);
+	if (texts->subject < 0)
 		return -1;
 	g_array_set_size(put->terms, 0);
-	terms_of(put->terms, event, &texts, writer->day->key);
+	terms_of(put->terms, event, texts, writer->day->key);
 	return index_add(writer->tail, &writer->sql, row, put->terms, err);
 }
 
@@ -73,9 +60,10 @@ int day_put_event(struct day_put *put, struct day_writer *writer, int64_t row, u
 {
 	sqlite3_stmt *stmt = writer->sql.stmt[DAY_EVENT_ADD];
 	int64_t message = put_message(put, writer, event, err);
+	struct row_texts texts;
 
 	g_byte_array_set_size(put->body, 0);
-	if (message < 0 || row_pack_event(put->body, writer, event, err) < 0)
+	if (message < 0 || row_pack_event(put->body, writer, event, &texts, err) < 0)
 		return -1;
 	sqlite3_bind_int64(stmt, 1, row);
 	sqlite3_bind_int64(stmt, 2, (int64_t)arrival);
@@ -85,7 +73,7 @@ int day_put_event(struct day_put *put, struct day_writer *writer, int64_t row, u
 		sqlite3_bind_null(stmt, 3);
 	sql_bind_slice(stmt, 4, slice_make((const char *)put->body->data, put->body->len));
 	return sql_run(&writer->sql, stmt, err) < 0 ||
-	                       put_index(put, writer, row, event, err) < 0 ||
+	                       put_index(put, writer, row, event, &texts, err) < 0 ||
 	                       rollup_add(&put->rollup, writer, row, event, err) < 0
 	               ? -1
 	               : 0;

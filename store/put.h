@@ -16,7 +16,7 @@ struct day_put {
 void day_put_init(struct day_put *put);
 void day_put_clear(struct day_put *put);
 
-/* Within a transaction; rows ascend. The caller ends it with rollup_end and index_flush. */
+/* Within a transaction; rows ascend. The caller ends it with rollup_end and day_writer_flush. */
 int day_put_event(struct day_put *put, struct day_writer *writer, int64_t row, uint64_t arrival,
         const struct event *event, struct error *err);
 

@@ -69,7 +69,7 @@ static int rebuild(struct rebuilding *r)
 	return sql_begin(sql, r->err) < 0 || sql_exec(sql, EMPTY, r->err) < 0 ||
 	                       index_tail_load(r->writer->tail, sql, r->err) < 0 ||
 	                       add_rows(r) < 0 || rollup_end(&r->rollup, r->writer, r->err) < 0 ||
-	                       index_flush(r->writer->tail, sql, r->err) < 0 ||
+	                       day_writer_flush(r->writer, r->err) < 0 ||
 	                       sql_commit(sql, r->err) < 0
 	               ? -1
 	               : 0;

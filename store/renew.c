@@ -18,23 +18,13 @@ struct renewing {
 	struct error *err;
 };
 
-/* The id of a string of a failure as row_pack_event gave it; 0: it stands elsewhere. */
-static int reason_id(struct renewing *r, struct day_writer *writer, const struct event *event,
-        enum field field, int64_t *id)
-{
-	*id = 0;
-	if (event_has(event, field) && row_is_failure(event->type))
-		*id = dict_id(writer, DICT_REASON, event->field[field], r->err);
-	return *id < 0 ? -1 : 0;
-}
-
-static int put_row(
-        struct renewing *r, struct day_writer *writer, int64_t row, const struct event *event)
+static int put_row(struct renewing *r, struct day_writer *writer, int64_t row,
+        const struct event *event, struct row_texts *texts)
 {
 	sqlite3_stmt *stmt = writer->sql.stmt[DAY_EVENT_SET];
 
 	g_byte_array_set_size(r->body, 0);
-	if (row_pack_event(r->body, writer, event, r->err) < 0)
+	if (row_pack_event(r->body, writer, event, texts, r->err) < 0)
 		return -1;
 	sqlite3_bind_int64(stmt, 1, row);
 	sql_bind_slice(stmt, 2, slice_make((const char *)r->body->data, r->body->len));
@@ -42,16 +32,12 @@ static int put_row(
 }
 
 static int put_index(struct renewing *r, struct day_writer *writer, int64_t row,
-        const struct row_texts *old, const struct event *after)
+        const struct event *after, const struct row_texts *texts)
 {
-	struct row_texts texts = *old;
-
-	if (index_drop(writer->tail, &writer->sql, row, r->err) < 0 ||
-	        reason_id(r, writer, after, FIELD_REASON, &texts.reason) < 0 ||
-	        reason_id(r, writer, after, FIELD_RAW_REASON, &texts.raw_reason) < 0)
+	if (index_drop(writer->tail, &writer->sql, row, r->err) < 0)
 		return -1;
 	g_array_set_size(r->terms, 0);
-	terms_of(r->terms, after, &texts, writer->day->key);
+	terms_of(r->terms, after, texts, writer->day->key);
 	return index_add(writer->tail, &writer->sql, row, r->terms, r->err);
 }
 
@@ -70,8 +56,8 @@ static int renew_row(struct renewing *r, struct day_writer *writer, struct day_r
 	if (!r->renew(r->ctx, &after))
 		return 0;
 	r->changed++;
-	return put_row(r, writer, row->id, &after) < 0 ||
-	                       put_index(r, writer, row->id, &texts, &after) < 0 ||
+	return put_row(r, writer, row->id, &after, &texts) < 0 ||
+	                       put_index(r, writer, row->id, &after, &texts) < 0 ||
 	                       rollup_move(writer, row->id, &before, &after, r->err) < 0
 	               ? -1
 	               : 0;
@@ -108,7 +94,7 @@ static int renew_open_day(struct renewing *r, struct day_writer *writer, struct 
 	if (sql_begin(&writer->sql, r->err) < 0 ||
 	        index_tail_load(writer->tail, &writer->sql, r->err) < 0 ||
 	        renew_rows(r, writer, reader) < 0 || rollup_tidy(writer, r->err) < 0 ||
-	        index_flush(writer->tail, &writer->sql, r->err) < 0 ||
+	        day_writer_flush(writer, r->err) < 0 ||
 	        store_fault_at(r->store, "renew", r->err) < 0)
 		return -1;
 	if (r->changed > 0)

@@ -174,7 +174,8 @@ struct packing {
 	struct day_writer *writer;
 	const struct event *event;
 	GByteArray *out, *shape;
-	bool listed; /* the words of the field at work */
+	unsigned field; /* at work */
+	const struct row_texts *texts;
 	struct error *err;
 };
 
@@ -289,7 +290,7 @@ static enum form choose(const struct event *event, unsigned field)
 
 static int put_id(struct packing *to, GByteArray *out, enum dict_kind kind, struct slice text)
 {
-	int64_t id = dict_id(to->writer, kind, text, to->err);
+	int64_t id = dict_id(to->writer, kind, text, 0, to->err);
 
 	if (id < 0)
 		return -1;
@@ -301,8 +302,8 @@ static int put_id(struct packing *to, GByteArray *out, enum dict_kind kind, stru
  * stands in a shape comes again. */
 static int put_word(struct packing *to, GByteArray *out, struct slice text)
 {
-	int64_t id = out == to->shape || to->listed
-	                     ? dict_id(to->writer, DICT_WORD, text, to->err)
+	int64_t id = out == to->shape || field_form[to->field].listed
+	                     ? dict_id(to->writer, DICT_WORD, text, 0, to->err)
 	                     : dict_again(to->writer, DICT_WORD, text, to->err);
 
 	if (id < 0)
@@ -346,7 +347,9 @@ static int put_value(struct packing *to, GByteArray *out, enum form form, struct
 	case FORM_WORD:
 		return put_word(to, out, value);
 	case FORM_REASON:
-		return put_id(to, out, DICT_REASON, value);
+		pack_number(out, (uint64_t)(to->field == FIELD_REASON ? to->texts->reason
+		                                                      : to->texts->raw_reason));
+		return 0;
 	case FORM_SUBJECT:
 		return put_id(to, out, DICT_SUBJECT, value);
 	case FORM_NUMBER:
@@ -381,7 +384,7 @@ static int put_field(struct packing *to, unsigned field)
 	enum form form = choose(to->event, field);
 	bool natural = form == field_form[field].form;
 
-	to->listed = field_form[field].listed;
+	to->field = field;
 	pack_number(to->shape, (uint64_t)field_catalogue[field].number * 2 + !natural);
 	if (!natural)
 		pack_byte(to->shape, (uint8_t)form);
@@ -425,12 +428,32 @@ int row_pack_message(
 	return put_row(&to, out, 0, FIELD_OF_MESSAGE);
 }
 
-int row_pack_event(
-        GByteArray *out, struct day_writer *writer, const struct event *event, struct error *err)
+/* All events with the id of a raw reason have the same reason (store/dict.h). */
+static int put_reasons(struct day_writer *writer, const struct event *event,
+        struct row_texts *texts, struct error *err)
 {
-	struct packing to = {.writer = writer, .event = event, .err = err};
+	struct slice reason = event->field[FIELD_REASON], raw = event->field[FIELD_RAW_REASON];
+
+	texts->reason = texts->raw_reason = 0;
+	if (!row_is_failure(event->type))
+		return 0;
+	if (reason.p != NULL)
+		texts->reason = dict_id(writer, DICT_REASON, reason, 0, err);
+	if (raw.p != NULL && reason.p != NULL && slice_eq(raw, reason))
+		texts->raw_reason = texts->reason;
+	else if (raw.p != NULL && texts->reason >= 0)
+		texts->raw_reason = dict_id(writer, DICT_REASON, raw, texts->reason, err);
+	return texts->reason < 0 || texts->raw_reason < 0 ? -1 : 0;
+}
+
+int row_pack_event(GByteArray *out, struct day_writer *writer, const struct event *event,
+        struct row_texts *texts, struct error *err)
+{
+	struct packing to = {.writer = writer, .event = event, .texts = texts, .err = err};
 	uint64_t id = GUINT64_TO_LE(event->id);
 
+	if (put_reasons(writer, event, texts, err) < 0)
+		return -1;
 	g_byte_array_append(out, (const guint8 *)&id, sizeof(id));
 	return put_row(&to, out, event_catalogue[event->type].number, FIELD_OF_EVENT);
 }
@@ -442,6 +465,7 @@ struct unpacking {
 	const struct day *day;
 	struct row_texts *texts;
 	int64_t injected;
+	int64_t reason_of_raw; /* as the dictionary says; 0: nothing */
 	struct error *err;
 };
 
@@ -449,12 +473,15 @@ struct unpacking {
 static int get_word(struct unpacking *to, struct unpack *in, struct slice *text)
 {
 	uint64_t head = unpack_number(in);
+	struct dict_string string;
 
 	if (in->bad)
 		return -1;
 	if (head & 1)
 		*text = unpack_bytes(in, head >> 1);
-	else if (dict_text(to->reader, DICT_WORD, (int64_t)(head >> 1), text, to->err) < 0)
+	else if (dict_text(to->reader, DICT_WORD, (int64_t)(head >> 1), &string, to->err) == 0)
+		*text = string.text;
+	else
 		return -1;
 	return in->bad ? -1 : 0;
 }
@@ -462,17 +489,19 @@ static int get_word(struct unpacking *to, struct unpack *in, struct slice *text)
 static int get_id(struct unpacking *to, struct unpack *in, enum field field, enum dict_kind kind)
 {
 	int64_t id = (int64_t)unpack_number(in);
-	struct slice text;
+	struct dict_string string;
 
-	if (in->bad || dict_text(to->reader, kind, id, &text, to->err) < 0)
+	if (in->bad || dict_text(to->reader, kind, id, &string, to->err) < 0)
 		return -1;
-	record_field(&to->record, field, text);
-	if (field == FIELD_REASON)
+	record_field(&to->record, field, string.text);
+	if (field == FIELD_REASON) {
 		to->texts->reason = id;
-	else if (field == FIELD_RAW_REASON)
+	} else if (field == FIELD_RAW_REASON) {
 		to->texts->raw_reason = id;
-	else if (field == FIELD_SUBJECT)
+		to->reason_of_raw = string.of;
+	} else if (field == FIELD_SUBJECT) {
 		to->texts->subject = id;
+	}
 	return 0;
 }
 
@@ -623,11 +652,11 @@ static int get_fields(struct unpacking *to, struct unpack *shape, struct unpack 
 static int get_shape(struct unpacking *to, struct unpack *in, struct unpack *shape)
 {
 	int64_t id = (int64_t)unpack_number(in);
-	struct slice bytes;
+	struct dict_string string;
 
-	if (in->bad || dict_text(to->reader, DICT_SHAPE, id, &bytes, to->err) < 0)
+	if (in->bad || dict_text(to->reader, DICT_SHAPE, id, &string, to->err) < 0)
 		return -1;
-	*shape = unpack_start(bytes);
+	*shape = unpack_start(string.text);
 	return 0;
 }
 
@@ -670,7 +699,9 @@ int row_unpack(GByteArray *out, struct day_reader *reader, const struct day *day
 	};
 
 	*texts = (struct row_texts){0};
+	/* A search goes by what the dictionary says of a raw reason: it must be true. */
 	if (unpack_event(&to, row->body, &head) < 0 ||
+	        (to.reason_of_raw != 0 && to.reason_of_raw != texts->reason) ||
 	        (row->message.p != NULL && unpack_message(&to, row->message, &head) < 0)) {
 		g_byte_array_set_size(out, (guint)to.record.at);
 		return sql_damaged(

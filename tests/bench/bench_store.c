@@ -233,6 +233,7 @@ static int put_rows(struct day_writer *writer, const GByteArray *records, uint64
 	g_autoptr(GByteArray) body = g_byte_array_new();
 	sqlite3_stmt *event_add = writer->sql.stmt[DAY_EVENT_ADD];
 	sqlite3_stmt *message_add = writer->sql.stmt[DAY_MESSAGE_ADD];
+	struct row_texts texts;
 	struct event event;
 	size_t at = 0;
 
@@ -252,7 +253,7 @@ static int put_rows(struct day_writer *writer, const GByteArray *records, uint64
 			cache_put(&writer->message, hash, id);
 			g_byte_array_set_size(body, 0);
 		}
-		row_pack_event(body, writer, &event, NULL);
+		row_pack_event(body, writer, &event, &texts, NULL);
 		sqlite3_bind_int64(event_add, 1, (int64_t)i);
 		sqlite3_bind_int64(event_add, 2, (int64_t)i);
 		sqlite3_bind_int64(event_add, 3, id);
@@ -260,7 +261,7 @@ static int put_rows(struct day_writer *writer, const GByteArray *records, uint64
 		if (sql_run(&writer->sql, event_add, NULL) < 0)
 			return -1;
 	}
-	return sql_commit(&writer->sql, NULL);
+	return dict_flush(writer, NULL) < 0 ? -1 : sql_commit(&writer->sql, NULL);
 }
 
 static struct cost write_rows(const char *dir)

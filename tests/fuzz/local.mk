@@ -4,6 +4,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_authorization \
 	tests/fuzz/fuzz_classify \
 	tests/fuzz/fuzz_config \
+	tests/fuzz/fuzz_dict \
 	tests/fuzz/fuzz_headers \
 	tests/fuzz/fuzz_ingest \
 	tests/fuzz/fuzz_json \

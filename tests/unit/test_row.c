@@ -225,7 +225,7 @@ START_TEST(a_string_enters_the_dictionary_when_it_comes_again)
 	commit_events(store, events, 3);
 	check_all(events, 3);
 	struct day_writer *writer = day_writer_get(store, DAY1 / CLOCK_DAY, NULL);
-	sql_number(&writer->sql, "SELECT count(*) FROM word", -1, &words, NULL);
+	sql_number(&writer->sql, "SELECT count(*) FROM word_hash", -1, &words, NULL);
 	ck_assert_int_eq(words, 1);
 }
 END_TEST
@@ -250,13 +250,12 @@ START_TEST(damaged_rows_are_an_error_at_most)
 	struct day_writer *writer = day_writer_get(store, DAY1 / CLOCK_DAY, NULL);
 	for (unsigned i = 0; i < 400; i++) {
 		g_autofree char *text = g_strdup_printf(
-		        "UPDATE %s SET %s = CAST(substr(%s, 1, %u) || randomblob(%u) || "
-		        "substr(%s, %u) AS BLOB)",
+		        "UPDATE %s SET body = CAST(substr(body, 1, %u) || randomblob(%u) || "
+		        "substr(body, %u) AS BLOB)",
 		        i % 3 == 0   ? "event"
 		        : i % 3 == 1 ? "message"
 		                     : "shape",
-		        i % 3 == 2 ? "value" : "body", i % 3 == 2 ? "value" : "body", i % 40,
-		        i / 7 % 3, i % 3 == 2 ? "value" : "body", i % 40 + 1 + i / 5 % 3);
+		        i % 40, i / 7 % 3, i % 40 + 1 + i / 5 % 3);
 		ck_assert_int_eq(sql_begin(&writer->sql, NULL), 0);
 		ck_assert_int_eq(sql_exec(&writer->sql, text, NULL), 0);
 		struct day_reader reader = {.sql = writer->sql};

@@ -309,8 +309,15 @@ static const struct rows {
                 "cannot be read", 1},
         {"UPDATE event SET body = x'01' WHERE id IN (SELECT id FROM event LIMIT 3)",
                 "cannot be read", 3},
-        {"DELETE FROM subject WHERE id = 1", "cannot be read", 80},
-        {"UPDATE subject SET value = 'forged' WHERE id = 1", "not what was written", 0},
+        {"DELETE FROM reason WHERE id = (SELECT id FROM reason LIMIT 1 OFFSET 1)", "cannot be read",
+                144},
+        {"UPDATE reason SET body = CAST(substr(body, 1, 500) AS BLOB) WHERE id = 1",
+                "cannot be read", 137},
+        {"UPDATE reason_hash SET id = 100000 WHERE id = 9", "not what was written", 0},
+        {"UPDATE subject SET body = CAST(replace(CAST(body AS TEXT), 'Subject', 'Sabject') AS "
+         "BLOB) "
+         "WHERE id = 1",
+                "not what was written", 0},
         {"DELETE FROM message WHERE id = 5", "message", 1},
         {"DELETE FROM event WHERE id = (SELECT max(id) FROM event)", "arrival numbers", 1},
         {"UPDATE event SET arrival = arrival + 100000 WHERE id = (SELECT max(id) FROM event)",

@@ -37,14 +37,16 @@ static void teardown(void)
 /* The n-th commit: of two days, one of which has ended. */
 static void add(struct store_batch *batch, unsigned n)
 {
-	char id[32], address[32], position[16];
+	char id[32], address[32], subject[32], position[16];
 
 	for (unsigned i = 0; i < EVENTS; i++) {
 		unsigned k = n * EVENTS + i;
 		g_snprintf(id, sizeof(id), "%020x", k);
 		g_snprintf(address, sizeof(address), "user%u@example.org", k);
+		g_snprintf(subject, sizeof(subject), "Subject %u", k);
 		struct event event = make_event(
 		        EVENT_DELIVERY, (k % 2 == 0 ? DAY1 : DAY2) + k * 1000, k + 1, id, address);
+		set_field(&event, FIELD_SUBJECT, subject);
 		store_batch_event(batch, &event);
 	}
 	g_snprintf(position, sizeof(position), "%08u", n + 1);

@@ -571,8 +571,8 @@ START_TEST(patterns_know_only_the_percent_sign)
 }
 END_TEST
 
-/* Each with two strings: more than store/plan.c looks up in the index. */
-#define MANY 50010
+/* Strings: more than store/plan.c looks up in the index. */
+#define MANY 101000
 
 START_TEST(a_pattern_that_matches_too_many_strings_scans_and_stops_in_time)
 {
@@ -586,11 +586,9 @@ START_TEST(a_pattern_that_matches_too_many_strings_scans_and_stops_in_time)
 
 	for (uint64_t i = 1; i <= MANY; i++) {
 		g_autofree char *text = g_strdup_printf("550 number %d", (int)i);
-		g_autofree char *raw = g_strdup_printf("550 raw number %d", (int)i);
-		struct event event = make_event(i % 2 ? EVENT_BOUNCE : EVENT_DELAY,
-		        DAY1 + (int64_t)i * 1000, i, "m", "a@b");
+		struct event event = make_event(
+		        i % 2 ? EVENT_BOUNCE : EVENT_DELAY, DAY1 + (int64_t)i * 500, i, "m", "a@b");
 		set_field(&event, FIELD_REASON, text);
-		set_field(&event, FIELD_RAW_REASON, raw);
 		store_batch_event(batch, &event);
 	}
 	ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), 0);
