@@ -35,6 +35,7 @@
 /* Seconds that a stop may take before the process ends as it is (nothing is lost: positions lag).
  */
 #define STOP_SECONDS 15
+#define CALM_SECONDS 5 /* of commits that work, after those that did not */
 
 /* Where nothing else is said, glibc keeps what it thinks will be asked for again: after a thousand
  * searches of all kinds 78 MB instead of 28. */
@@ -66,6 +67,8 @@ struct daemon {
 	int64_t started;
 	GMutex lock;
 	struct error trouble; /* of the store: why commits fail */
+	bool told;            /* that they fail */
+	gint64 calm_since;    /* us, monotonic: they work again; 0 = they do not, or it is told */
 };
 
 static void daemon_trouble(void *ctx, const struct error *err)
@@ -73,11 +76,28 @@ static void daemon_trouble(void *ctx, const struct error *err)
 	struct daemon *d = ctx;
 
 	g_mutex_lock(&d->lock);
+	bool tell = err->set && !d->told;
 	d->trouble = *err;
+	d->told |= err->set;
+	d->calm_since = err->set ? 0 : g_get_monotonic_time();
 	g_mutex_unlock(&d->lock);
-	if (err->set)
+	if (tell)
 		log_error("store", "%s; tried again until it works, nothing is dropped", err->text);
-	else
+}
+
+/* On a disk that is all but full a small commit works between two that do not: that is one trouble.
+ */
+static void daemon_calm(struct daemon *d)
+{
+	g_mutex_lock(&d->lock);
+	bool calm = d->calm_since != 0 && d->told &&
+	            g_get_monotonic_time() - d->calm_since >= CALM_SECONDS * G_USEC_PER_SEC;
+	if (calm) {
+		d->told = false;
+		d->calm_since = 0;
+	}
+	g_mutex_unlock(&d->lock);
+	if (calm)
 		log_info("store", "commits work again");
 }
 
@@ -305,6 +325,7 @@ static void daemon_tick(struct daemon *d)
 		d->dropped = dropped;
 	}
 	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now);
+	daemon_calm(d);
 	health_look(&d->health, d->capture, now);
 	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);
