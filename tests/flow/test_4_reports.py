@@ -1,5 +1,6 @@
 """Mails about mails: bounces and complaints that come back become events of the mail that went out."""
 
+import email.utils
 import os
 import re
 
@@ -41,7 +42,8 @@ Original-Rcpt-To: {0}'''
 
 
 def mail(number, original, status, kind='delivery-status'):
-    return BOUNCE.format(number=number, original=original, status=status, kind=kind, date='Sun, 22 Nov 2026 12:00:00 +0000')
+    return BOUNCE.format(number=number, original=original, status=status, kind=kind,
+                         date=email.utils.formatdate())
 
 
 def hand_over(daemon, text):
