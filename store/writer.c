@@ -16,6 +16,10 @@
 #define BACKOFF_FIRST (100 * G_TIME_SPAN_MILLISECOND)
 #define BACKOFF_LAST (5 * G_TIME_SPAN_SECOND)
 #define LOOK_EVERY G_TIME_SPAN_MINUTE /* at the calendar, for retention */
+/* Where a batch was full when its turn came, the next one may hold twice as many, so that a backlog
+ * shares the syncs of the disk; at most so many, which are some MB and half a second of a commit.
+ */
+#define BACKLOG_EVENTS 8000
 /* Lines that make no events cost something too: a batch of so many is full as well. */
 #define LINES_AN_EVENT 16
 
@@ -35,6 +39,7 @@ struct store_writer {
 	pthread_mutex_t lock; /* held between begin and end */
 	pthread_cond_t changed;
 	struct store_batch *current; /* being filled */
+	size_t most;                 /* events that it may hold */
 	uint64_t ticket;             /* of `current` */
 	uint64_t durable;            /* all up to it are committed */
 	bool urgent, stop;
@@ -66,8 +71,8 @@ static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gint64 time)
 
 static bool is_full(const struct store_writer *writer)
 {
-	return store_batch_events(writer->current) >= writer->config.max_events ||
-	       store_batch_lines(writer->current) >= writer->config.max_events * LINES_AN_EVENT;
+	return store_batch_events(writer->current) >= writer->most ||
+	       store_batch_lines(writer->current) >= writer->most * LINES_AN_EVENT;
 }
 
 static int64_t oldest_kept(const struct store_writer *writer, int64_t now)
@@ -194,6 +199,9 @@ static struct store_batch *swap(struct store_writer *writer)
 {
 	struct store_batch *batch = writer->current;
 
+	writer->most = is_full(writer) ? MIN(writer->most * 2,
+	                                         MAX(writer->config.max_events, BACKLOG_EVENTS))
+	                               : writer->config.max_events;
 	if (writer->config.before_commit != NULL)
 		writer->config.before_commit(writer->config.ctx, batch);
 	writer->current = writer->spare;
@@ -257,6 +265,7 @@ struct store_writer *store_writer_new(
 	writer->config = *config;
 	if (writer->config.max_events == 0)
 		writer->config.max_events = DEFAULT_EVENTS;
+	writer->most = writer->config.max_events;
 	pthread_mutex_init(&writer->lock, NULL);
 	clock_cond_init(&writer->changed);
 	writer->current = store_batch_new();

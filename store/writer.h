@@ -10,7 +10,8 @@ struct store_writer;
 
 struct store_writer_config {
 	int keep_days;     /* retention: today and this many days; negative = keep all */
-	size_t max_events; /* a fuller batch makes store_writer_begin wait; 0 = 1000 */
+	size_t max_events; /* a fuller batch makes store_writer_begin wait; 0 = 1000. While there is
+	                      a backlog it grows to 8000, so that events share the disk's syncs */
 	bool give_up;      /* do not try a commit again that failed: see store_writer_wait */
 	/* Before each commit, in the writer thread with the batch locked: lets the owner add what
 	 * must be committed with it (trace_save). May be NULL. */
