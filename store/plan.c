@@ -79,25 +79,9 @@ struct texts {
 	enum search_key key;
 	struct slice (*worked_out)(const struct event *event); /* of a mailbox, or NULL */
 	GArray *group;
-	GByteArray *matched; /* a bit for each id, of reasons that stand for raw ones */
+	GHashTable *matched; /* ids (gint64) of reasons that stand for raw ones */
 	GString *scratch;
 };
-
-static void set_matched(struct texts *texts, int64_t id)
-{
-	guint at = (guint)(id / 8), n = texts->matched->len;
-
-	if (at >= n) {
-		g_byte_array_set_size(texts->matched, at * 2 + 1);
-		memset(texts->matched->data + n, 0, texts->matched->len - n);
-	}
-	texts->matched->data[at] |= (guint8)(1 << id % 8);
-}
-
-static bool has_matched(const struct texts *texts, int64_t id)
-{
-	return id / 8 < texts->matched->len && (texts->matched->data[id / 8] >> id % 8 & 1) != 0;
-}
 
 static void add_value_term(
         struct planning *p, struct texts *texts, enum search_key key, struct slice text)
@@ -122,7 +106,7 @@ static bool mailbox_matches(const struct texts *texts, struct slice domain)
 static void look_at(struct planning *p, struct texts *texts, const struct dict_string *string)
 {
 	/* All events of a raw reason have the reason that was found before: its term is enough. */
-	if (string->of != 0 && has_matched(texts, string->of))
+	if (string->of != 0 && g_hash_table_contains(texts->matched, &string->of))
 		return;
 	bool match =
 	        texts->words == NULL || words_match(texts->words, string->text, texts->scratch);
@@ -132,7 +116,8 @@ static void look_at(struct planning *p, struct texts *texts, const struct dict_s
 		guint64 term = texts->term_of(string->id);
 		g_array_append_val(texts->group, term);
 		if (texts->kind == DICT_REASON && string->of == 0)
-			set_matched(texts, string->id);
+			g_hash_table_add(
+			        texts->matched, g_memdup2(&string->id, sizeof(string->id)));
 	}
 	if (texts->worked_out != NULL && mailbox_matches(texts, string->text))
 		add_value_term(p, texts, SEARCH_RECIPIENT_DOMAIN, string->text);
@@ -162,7 +147,8 @@ static enum outcome read_texts(struct planning *p, struct texts *texts)
 {
 	struct dict_all all = dict_all_start(p->reader, texts->kind, p->err);
 	g_autoptr(GString) scratch = g_string_sized_new(256);
-	g_autoptr(GByteArray) matched = g_byte_array_new();
+	g_autoptr(GHashTable) matched =
+	        g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	int result;
 
 	texts->scratch = scratch;
