@@ -13,6 +13,16 @@ void clock_cond_init(pthread_cond_t *cond)
 	pthread_condattr_destroy(&attributes);
 }
 
+bool clock_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until)
+{
+	const struct timespec time = {
+	        .tv_sec = (time_t)(until / 1000000),
+	        .tv_nsec = (long)(until % 1000000) * 1000,
+	};
+
+	return pthread_cond_timedwait(cond, lock, &time) == 0;
+}
+
 int64_t clock_now(void)
 {
 	struct timespec now;

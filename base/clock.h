@@ -3,6 +3,7 @@
 #define PW_BASE_CLOCK_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/slice.h"
@@ -27,6 +28,8 @@ int64_t clock_now(void);
 /* Makes a condition whose waits end by the clock that is never set (CLOCK_MONOTONIC, that of
  * g_get_monotonic_time). POSIX's, for thread sanitizers do not understand GLib's. */
 void clock_cond_init(pthread_cond_t *cond);
+/* Waits for such a condition until that clock says `until`, in us. False when it does. */
+bool clock_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until);
 
 /* Writes `ms` as UTC text ended by NUL; returns its length. */
 size_t clock_format(int64_t ms, enum clock_form form, char text[CLOCK_TEXT_MAX]);

@@ -3,7 +3,8 @@
 #include <glib.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* Items that nobody waits for are gathered so long: waking up costs more than feeding one. */
 #define GATHER (10 * G_TIME_SPAN_MILLISECOND)
@@ -33,15 +34,6 @@ struct handover_item {
 	uint64_t ticket;
 	struct envelope_recipient recipient[]; /* and the bytes of all texts */
 };
-
-/* False when it is `end` (monotonic us). */
-static bool handover_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gint64 end)
-{
-	const struct timespec until = {
-	        .tv_sec = end / G_USEC_PER_SEC, .tv_nsec = end % G_USEC_PER_SEC * 1000};
-
-	return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &until) == 0;
-}
 
 /* Recipients are texts and nothing else. */
 #define RECIPIENT_TEXTS (sizeof(struct envelope_recipient) / sizeof(struct slice))
@@ -150,7 +142,7 @@ static bool handover_gather(struct handover *handover)
 	handover->idle = false;
 	gint64 end = g_get_monotonic_time() + GATHER;
 	while (!handover->hurry && !handover->ending)
-		if (!handover_wait_until(&handover->filled, &handover->lock, end))
+		if (!clock_cond_wait_until(&handover->filled, &handover->lock, end))
 			break;
 	handover->hurry = false;
 	bool go_on = !handover->ending;
@@ -175,8 +167,8 @@ struct handover *handover_new(struct capture *capture, size_t most)
 	handover->capture = capture;
 	handover->most = most > 0 ? most : 10000;
 	pthread_mutex_init(&handover->lock, NULL);
-	pthread_cond_init(&handover->filled, NULL);
-	pthread_cond_init(&handover->fed, NULL);
+	clock_cond_init(&handover->filled);
+	clock_cond_init(&handover->fed);
 	g_queue_init(&handover->items);
 	capture_pull_from(capture, handover_pull, handover);
 	handover->thread = g_thread_new("handover", handover_run, handover);
@@ -222,7 +214,7 @@ static bool handover_push(struct handover *handover, struct handover_item *item)
 static bool handover_await(struct handover *handover, struct handover_item *item, gint64 end)
 {
 	while (!item->ready)
-		if (!handover_wait_until(&handover->fed, &handover->lock, end))
+		if (!clock_cond_wait_until(&handover->fed, &handover->lock, end))
 			break;
 	if (item->ready)
 		return true;

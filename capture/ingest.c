@@ -4,7 +4,6 @@
 #include <nettle/sha2.h>
 #include <pthread.h>
 #include <sodium.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/gunzip.h"
@@ -524,11 +523,9 @@ static int validate(struct ingest *ingest, const char *id, bool give_up, struct 
 /* Waits at most so many seconds for something to change. Locked. False when they are over. */
 static bool wait_seconds(struct ingest *ingest, unsigned seconds)
 {
-	struct timespec until;
+	gint64 until = g_get_monotonic_time() + seconds * G_TIME_SPAN_SECOND;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += seconds;
-	return pthread_cond_timedwait(&ingest->changed, &ingest->lock, &until) == 0;
+	return clock_cond_wait_until(&ingest->changed, &ingest->lock, until);
 }
 
 static void rest_a_while(struct ingest *ingest)

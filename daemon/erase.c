@@ -1,7 +1,6 @@
 #include "daemon/erase.h"
 
-#include <time.h>
-
+#include "base/clock.h"
 #include "base/log.h"
 
 #define RETRY_SECONDS 60
@@ -16,15 +15,13 @@ static bool is_stopping(void *ctx)
 /* Waits for something to do; after a failure for some time only. */
 static void wait_until_due(struct erase_context *context, bool failed)
 {
-	struct timespec until;
+	gint64 until = g_get_monotonic_time() + RETRY_SECONDS * G_TIME_SPAN_SECOND;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += RETRY_SECONDS;
 	pthread_mutex_lock(&context->lock);
 	while (!context->due && !context->stopping)
 		if (!failed)
 			pthread_cond_wait(&context->changed, &context->lock);
-		else if (pthread_cond_timedwait(&context->changed, &context->lock, &until) != 0)
+		else if (!clock_cond_wait_until(&context->changed, &context->lock, until))
 			break;
 	context->due = false;
 	pthread_mutex_unlock(&context->lock);
@@ -78,7 +75,7 @@ int erase_open(struct erase_context *context, struct capture *capture, struct st
 	context->store = store;
 	context->service = (struct erase_service){.ctx = context, .begin = erase_begin};
 	pthread_mutex_init(&context->lock, NULL);
-	pthread_cond_init(&context->changed, NULL);
+	clock_cond_init(&context->changed);
 	int number = pthread_create(&context->thread, NULL, erase_thread, context);
 	context->started = number == 0;
 	return number == 0 ? 0 : error_errno(err, number, "cannot start the thread of erasures");

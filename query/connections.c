@@ -37,12 +37,7 @@ int64_t connections_clock(void)
 
 static void connections_wait(struct connections *connections, int64_t until)
 {
-	struct timespec when = {
-	        .tv_sec = (time_t)(until / 1000),
-	        .tv_nsec = (long)(until % 1000) * 1000000,
-	};
-
-	pthread_cond_timedwait(&connections->changed, &connections->lock, &when);
+	clock_cond_wait_until(&connections->changed, &connections->lock, until * 1000);
 }
 
 /* The server's thread sees the end of file, and ends the connection itself. */

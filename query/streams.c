@@ -2,7 +2,6 @@
 
 #include <glib.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "query/connections.h"
@@ -46,15 +45,11 @@ static GArray *streams_ripe(struct streams *streams)
 static void streams_sleep(struct streams *streams)
 {
 	int64_t until = connections_clock() + STREAMS_LOOK_MS;
-	struct timespec when = {
-	        .tv_sec = (time_t)(until / 1000),
-	        .tv_nsec = (long)(until % 1000) * 1000000,
-	};
 
 	if (streams->waiting->len == 0)
 		pthread_cond_wait(&streams->changed, &streams->lock);
 	else
-		pthread_cond_timedwait(&streams->changed, &streams->lock, &when);
+		clock_cond_wait_until(&streams->changed, &streams->lock, until * 1000);
 }
 
 static void *streams_thread(void *arg)

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "store/store.h"
@@ -58,17 +57,6 @@ struct store_writer {
 	int64_t pruned;   /* the day that retention was looked at */
 };
 
-/* False when the time (us) is over. */
-static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, gint64 time)
-{
-	struct timespec until = {
-	        .tv_sec = (time_t)(time / G_USEC_PER_SEC),
-	        .tv_nsec = (long)(time % G_USEC_PER_SEC) * 1000,
-	};
-
-	return pthread_cond_timedwait(cond, lock, &until) == 0;
-}
-
 static bool is_full(const struct store_writer *writer)
 {
 	return store_batch_events(writer->current) >= writer->most ||
@@ -108,14 +96,14 @@ static int wait_for_work(struct store_writer *writer)
 		if (writer->stop)
 			return -1;
 		writer->idle = true;
-		bool in_time = wait_until(&writer->changed, &writer->lock, until);
+		bool in_time = clock_cond_wait_until(&writer->changed, &writer->lock, until);
 		writer->idle = false;
 		if (!in_time)
 			return 0;
 	}
 	until = writer->committed + writer->group;
 	while (!writer->urgent && !writer->stop && !is_full(writer))
-		if (!wait_until(&writer->changed, &writer->lock, until))
+		if (!clock_cond_wait_until(&writer->changed, &writer->lock, until))
 			break;
 	return 1;
 }
@@ -128,7 +116,7 @@ static void back_off(struct store_writer *writer, gint64 span)
 
 	pthread_mutex_lock(&writer->lock);
 	while (!writer->stop && writer->job == NULL &&
-	        wait_until(&writer->changed, &writer->lock, until))
+	        clock_cond_wait_until(&writer->changed, &writer->lock, until))
 		;
 	pthread_mutex_unlock(&writer->lock);
 }
@@ -320,7 +308,7 @@ struct store_batch *store_writer_try_begin(struct store_writer *writer, int time
 
 	pthread_mutex_lock(&writer->lock);
 	while (is_full(writer) && !writer->stop && !writer->gave_up && in_time)
-		in_time = wait_until(&writer->changed, &writer->lock, until);
+		in_time = clock_cond_wait_until(&writer->changed, &writer->lock, until);
 	if (!is_full(writer))
 		return writer->current;
 	pthread_mutex_unlock(&writer->lock);
@@ -353,7 +341,7 @@ int store_writer_wait(struct store_writer *writer, uint64_t ticket, int timeout_
 
 	pthread_mutex_lock(&writer->lock);
 	while (writer->durable < ticket && !writer->gave_up && in_time)
-		in_time = wait_until(&writer->changed, &writer->lock, until);
+		in_time = clock_cond_wait_until(&writer->changed, &writer->lock, until);
 	int result = writer->durable >= ticket ? 1 : writer->gave_up ? -1 : 0;
 	pthread_mutex_unlock(&writer->lock);
 	return result;

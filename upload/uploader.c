@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "upload/key.h"
@@ -233,15 +232,11 @@ static int step(struct uploader *u)
 
 static void pause_for(struct uploader *u, int ms)
 {
-	struct timespec until;
+	gint64 until = g_get_monotonic_time() + ms * G_TIME_SPAN_MILLISECOND;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&u->lock);
 	if (!uploader_stopping(u) && u->retries->len == 0)
-		pthread_cond_timedwait(&u->changed, &u->lock, &until);
+		clock_cond_wait_until(&u->changed, &u->lock, until);
 	pthread_mutex_unlock(&u->lock);
 }
 
