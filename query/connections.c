@@ -12,6 +12,7 @@ struct connection {
 	uint64_t peer;
 	enum connection_phase phase;
 	int64_t since; /* of the phase, ms */
+	bool asked;    /* a request came on it */
 	bool cut;
 	GList link;
 };
@@ -145,11 +146,23 @@ static bool connection_is_spare(const struct connection *connection)
 	return !connection->cut && connection->phase <= CONNECTION_SENDING;
 }
 
+/* Whether its client was answered and does not ask on: only that is of no use to anybody. One whose
+ * first request did not come yet is perhaps just in the queue behind many others. */
+static bool connection_is_at_rest(
+        const struct connections *connections, const struct connection *connection, int64_t now)
+{
+	return connection->asked && connection->phase == CONNECTION_IDLE &&
+	       now - connection->since >= connections->config.rest_ms;
+}
+
 /* With too many connections one gives way that does nothing, so that many clients who are idle,
- * slow, or deaf cannot keep the others out. */
+ * slow, or deaf cannot keep the others out. It is not the phase that counts but how long it lasts:
+ * among hundreds that send their requests slowly a new one, which has sent none yet, must stay. */
 static void connections_make_room(struct connections *connections)
 {
 	struct connection *chosen = NULL;
+	int64_t now = connections_clock();
+	bool chosen_rests = false;
 	guint most = 0;
 
 	if (connections->all.length < connections->config.most)
@@ -157,12 +170,13 @@ static void connections_make_room(struct connections *connections)
 	for (GList *link = connections->all.head; link != NULL; link = link->next) {
 		struct connection *connection = link->data;
 		guint n = peer_connections(connections, connection->peer);
+		bool rests = connection_is_at_rest(connections, connection, now);
 
-		if (!connection_is_spare(connection))
+		if (!connection_is_spare(connection) || rests < chosen_rests)
 			continue;
-		if (chosen == NULL || connection->phase < chosen->phase ||
-		        (connection->phase == chosen->phase && n > most)) {
+		if (chosen == NULL || rests > chosen_rests || n > most) {
 			chosen = connection;
+			chosen_rests = rests;
 			most = n;
 		}
 	}
@@ -212,6 +226,7 @@ void connection_enter(
 	connections_count(connections, connection->phase, phase);
 	connection->phase = phase;
 	connection->since = connections_clock();
+	connection->asked = true;
 	g_queue_unlink(&connections->all, &connection->link);
 	g_queue_push_tail_link(&connections->all, &connection->link);
 	pthread_mutex_unlock(&connections->lock);

@@ -14,15 +14,16 @@ struct connections_config {
 	unsigned most;   /* beyond it one is cut that waits for its client */
 	int deadline_ms; /* for a request to arrive, and for an answer to be taken */
 	int idle_ms;     /* between requests */
+	int rest_ms;     /* without a request, after which it is the first to be cut */
 };
 
 /* Starts the thread that watches. */
 struct connections *connections_new(const struct connections_config *config, struct error *err);
 void connections_free(struct connections **connections);
 
-/* A connection of a peer (a number, see socket_peer) was accepted; may cut another one: of those
- * that wait for their client an idle one first, then one whose request is still arriving, then one
- * whose answer is not taken; of these, one of the peer that has most, and of them the oldest. The
+/* A connection of a peer (a number, see socket_peer) was accepted; may cut another one that waits for
+ * its client: one that rests between requests, else any whose request arrives or whose answer is not
+ * taken; of these, one of the peer that has most, and of them the one that waits longest. The
  * descriptor stays the caller's, who must call connection_end before it is closed. */
 struct connection *connection_begin(struct connections *connections, int fd, uint64_t peer);
 void connection_end(struct connections *connections, struct connection *connection);

@@ -9,6 +9,8 @@
 /* Imports that are worked on at a time; others wait. */
 #define SERVER_IMPORTERS 2
 #define SERVER_SETTLE_MS 1000
+/* A client that asks on does it sooner. */
+#define SERVER_REST_MS 1000
 
 static void server_connection(void *cls, struct MHD_Connection *http, void **context,
         enum MHD_ConnectionNotificationCode code)
@@ -60,6 +62,7 @@ static int listener_start(struct listener *listener, bool tls, const char *what,
 	        .most = config->connections,
 	        .deadline_ms = config->deadline_ms,
 	        .idle_ms = config->idle_ms,
+	        .rest_ms = SERVER_REST_MS,
 	};
 	struct MHD_OptionItem options[] = {
 	        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_certificate},

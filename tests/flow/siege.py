@@ -185,12 +185,19 @@ class Fortress:
         before = anonymous_memory(self.daemon)
         worst, most, rounds = 0, before, 0
         running = {door.kind: as_user(lambda door=door: attack(door)) for door in doors or self.doors}
-        while rounds < 3 or not all(select.select([r], [], [], 0)[0] for _, r in running.values()):
-            worst, rounds = max(worst, self.good_round()), rounds + 1
-            for door in self.good if also else ():
-                also(door)
-            most = max(most, anonymous_memory(self.daemon))
-            time.sleep(0.05)
+        try:
+            while rounds < 3 or not all(select.select([r], [], [], 0)[0] for _, r in running.values()):
+                worst, rounds = max(worst, self.good_round()), rounds + 1
+                for door in self.good if also else ():
+                    also(door)
+                most = max(most, anonymous_memory(self.daemon))
+                time.sleep(0.05)
+        except BaseException:
+            for pid, receive in running.values():  # else they would besiege the next test too
+                os.kill(pid, signal.SIGKILL)
+                os.close(receive)
+                os.waitpid(pid, 0)
+            raise
         results = {kind: result_of(*child) for kind, child in running.items()}
         if os.environ.get('PW_SIEGE'):
             print(f'  {rounds} rounds, longest {worst:.2f} s, +{most - before:.0f} MB (calm {self.calm:.0f},'

@@ -14,10 +14,10 @@ struct end {
 	struct connection *connection;
 };
 
-static struct connections *start(int deadline_ms, int idle_ms)
+static struct connections *start(int deadline_ms, int idle_ms, int rest_ms)
 {
 	const struct connections_config config = {
-	        .most = MOST, .deadline_ms = deadline_ms, .idle_ms = idle_ms};
+	        .most = MOST, .deadline_ms = deadline_ms, .idle_ms = idle_ms, .rest_ms = rest_ms};
 	struct error err = {0};
 	struct connections *connections = connections_new(&config, &err);
 
@@ -66,16 +66,17 @@ static void end_all(struct connections *connections, struct end *ends, int n)
 	connections_free(&connections);
 }
 
-START_TEST(the_idle_give_way_before_the_slow_and_these_before_the_deaf)
+START_TEST(who_rests_between_requests_gives_way_first_then_who_waits_longest)
 {
-	struct connections *connections = start(60000, 60000);
+	struct connections *connections = start(60000, 60000, 0);
 	struct end ends[MOST + 4];
 
 	ends[0] = begin(connections, 1, CONNECTION_WORKING);
-	ends[1] = begin(connections, 1, CONNECTION_SENDING);
-	ends[2] = begin(connections, 1, CONNECTION_ARRIVING);
-	ends[3] = begin(connections, 1, CONNECTION_IDLE);
-	static const unsigned wanted[] = {0x8, 0xc, 0xe, 0xe};
+	ends[1] = begin(connections, 1, CONNECTION_ARRIVING);
+	ends[2] = begin(connections, 1, CONNECTION_SENDING);
+	ends[3] = begin(connections, 1, CONNECTION_ARRIVING);
+	connection_enter(connections, ends[3].connection, CONNECTION_IDLE);
+	static const unsigned wanted[] = {0x8, 0xa, 0xe, 0xe};
 	for (int i = 0; i < 4; i++) {
 		ck_assert_uint_eq(cuts(ends, 4), i > 0 ? wanted[i - 1] : 0);
 		ends[MOST + i] = begin(connections, 1, CONNECTION_WORKING);
@@ -85,9 +86,43 @@ START_TEST(the_idle_give_way_before_the_slow_and_these_before_the_deaf)
 }
 END_TEST
 
+START_TEST(a_new_one_that_sent_nothing_yet_stays_among_slow_ones)
+{
+	struct connections *connections = start(60000, 60000, 0);
+	struct end ends[MOST + 4];
+
+	for (int i = 0; i < MOST - 1; i++)
+		ends[i] = begin(
+		        connections, 1, i % 2 == 0 ? CONNECTION_ARRIVING : CONNECTION_SENDING);
+	ends[MOST - 1] = begin(connections, 1, CONNECTION_IDLE);
+	for (int i = MOST; i < MOST + 3; i++)
+		ends[i] = begin(connections, 1, CONNECTION_ARRIVING);
+	ck_assert_uint_eq(cuts(ends, MOST + 3), (1U << (MOST - 1)) - 1);
+	ends[MOST + 3] = begin(connections, 1, CONNECTION_ARRIVING); /* now it is the oldest */
+	ck_assert_uint_eq(cuts(ends, MOST + 4), (1U << MOST) - 1);
+	end_all(connections, ends, MOST + 4);
+}
+END_TEST
+
+START_TEST(who_just_had_an_answer_may_ask_on)
+{
+	struct connections *connections = start(60000, 60000, 60000);
+	struct end ends[MOST + 2];
+
+	for (int i = 0; i < MOST; i++)
+		ends[i] = begin(connections, 1, i == 1 ? CONNECTION_ARRIVING : CONNECTION_WORKING);
+	ends[MOST] = begin(connections, 1, CONNECTION_WORKING);
+	connection_enter(connections, ends[0].connection, CONNECTION_IDLE);
+	ck_assert_uint_eq(cuts(ends, MOST + 1), 0x2);
+	ends[MOST + 1] = begin(connections, 1, CONNECTION_WORKING);
+	ck_assert_uint_eq(cuts(ends, MOST + 2), 0x3);
+	end_all(connections, ends, MOST + 2);
+}
+END_TEST
+
 START_TEST(of_equals_the_oldest_of_who_has_most_gives_way)
 {
-	struct connections *connections = start(60000, 60000);
+	struct connections *connections = start(60000, 60000, 0);
 	struct end ends[MOST + 2];
 
 	ends[0] = begin(connections, 1, CONNECTION_ARRIVING);
@@ -106,7 +141,7 @@ START_TEST(who_waits_for_us_is_not_cut)
 {
 	static const enum connection_phase phases[] = {
 	        CONNECTION_WORKING, CONNECTION_UPLOAD, CONNECTION_WAITING, CONNECTION_WORKING};
-	struct connections *connections = start(40, 40);
+	struct connections *connections = start(40, 40, 0);
 	struct end ends[MOST + 1];
 
 	for (int i = 0; i <= MOST; i++)
@@ -119,7 +154,7 @@ END_TEST
 
 START_TEST(each_step_has_a_deadline)
 {
-	struct connections *connections = start(300, 600);
+	struct connections *connections = start(300, 600, 0);
 	struct end ends[3];
 	gint64 begun = g_get_monotonic_time();
 
@@ -141,7 +176,7 @@ END_TEST
 
 START_TEST(settling_waits_for_requests_and_answers_and_for_nothing_else)
 {
-	struct connections *connections = start(60000, 60000);
+	struct connections *connections = start(60000, 60000, 0);
 	struct end ends[3];
 
 	ends[0] = begin(connections, 1, CONNECTION_IDLE);
@@ -157,6 +192,7 @@ START_TEST(settling_waits_for_requests_and_answers_and_for_nothing_else)
 }
 END_TEST
 
-UNIT_MAIN("connections", the_idle_give_way_before_the_slow_and_these_before_the_deaf,
+UNIT_MAIN("connections", who_rests_between_requests_gives_way_first_then_who_waits_longest,
+        a_new_one_that_sent_nothing_yet_stays_among_slow_ones, who_just_had_an_answer_may_ask_on,
         of_equals_the_oldest_of_who_has_most_gives_way, who_waits_for_us_is_not_cut,
         each_step_has_a_deadline, settling_waits_for_requests_and_answers_and_for_nothing_else)
