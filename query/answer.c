@@ -13,6 +13,15 @@ void query_answer_error(struct query_answer *answer_r, unsigned status, const ch
 	g_string_append(answer_r->body, "}]}");
 }
 
+void query_limit(const struct query_request *request, struct search *search)
+{
+	const struct query_config *config = request->config;
+
+	search->scope = &request->access->scope;
+	search->deadline_ms = config->scan_ms;
+	search->turns = config->turns;
+}
+
 void query_answer_method(struct query_answer *answer_r, const char *allow)
 {
 	query_answer_error(answer_r, 405, "Method not allowed");

@@ -21,10 +21,10 @@ struct connections_config {
 struct connections *connections_new(const struct connections_config *config, struct error *err);
 void connections_free(struct connections **connections);
 
-/* A connection of a peer (a number, see socket_peer) was accepted; may cut another one that waits for
- * its client: one that rests between requests, else any whose request arrives or whose answer is not
- * taken; of these, one of the peer that has most, and of them the one that waits longest. The
- * descriptor stays the caller's, who must call connection_end before it is closed. */
+/* A connection of a peer (a number, see socket_peer) was accepted; may cut another one that waits
+ * for its client: one that rests between requests, else any whose request arrives or whose answer
+ * is not taken; of these, one of the peer that has most, and of them the one that waits longest.
+ * The descriptor stays the caller's, who must call connection_end before it is closed. */
 struct connection *connection_begin(struct connections *connections, int fd, uint64_t peer);
 void connection_end(struct connections *connections, struct connection *connection);
 

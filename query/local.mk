@@ -29,6 +29,7 @@ libquery_a_SOURCES = \
 	query/streams.c query/streams.h \
 	query/tcp.c \
 	query/tls.c query/tls.h \
+	query/turns.c query/turns.h \
 	query/uploads.c \
 	query/uri.c query/uri.h \
 	query/window.c query/window.h \
@@ -38,7 +39,8 @@ libquery_a_SOURCES = \
 if HAVE_CHECK
 QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params \
 	tests/unit/test_streams tests/unit/test_access tests/unit/test_authorization \
-	tests/unit/test_budget tests/unit/test_connections tests/unit/test_workers
+	tests/unit/test_budget tests/unit/test_connections tests/unit/test_workers \
+	tests/unit/test_turns
 check_PROGRAMS += $(QUERY_TESTS)
 TESTS += $(QUERY_TESTS)
 # These need no store.
@@ -57,6 +59,8 @@ tests_unit_test_budget_SOURCES = tests/unit/test_budget.c tests/support/unit.h
 tests_unit_test_budget_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_connections_SOURCES = tests/unit/test_connections.c tests/support/unit.h
 tests_unit_test_connections_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_turns_SOURCES = tests/unit/test_turns.c tests/support/unit.h
+tests_unit_test_turns_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_workers_SOURCES = tests/unit/test_workers.c tests/support/unit.h
 tests_unit_test_workers_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h

@@ -37,9 +37,10 @@ struct query_uploads {
 };
 
 struct query_config {
-	int64_t default_window; /* ms before `to` when `from` is absent; 0 = 24 h */
-	int64_t scan_ms;        /* time that a search without index may take; 0 = 10 s */
-	int64_t (*now)(void);   /* wall clock, ms; NULL = clock_now */
+	int64_t default_window;           /* ms before `to` when `from` is absent; 0 = 24 h */
+	int64_t scan_ms;                  /* time that a search without index may take; 0 = 10 s */
+	int64_t (*now)(void);             /* wall clock, ms; NULL = clock_now */
+	const struct search_turns *turns; /* of each search; NULL = none */
 	/* Appends members to the object of GET /api/v1/status with json_key and the like (no
 	 * braces); may be NULL. */
 	void (*status)(void *ctx, GString *out);

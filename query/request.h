@@ -47,6 +47,9 @@ query_handler uploads_show;
 query_handler uploads_retry;
 query_handler keys_list, keys_add, keys_revoke;
 
+/* Sets what each search of a request has: whose events it may find, and how long it may take. */
+void query_limit(const struct query_request *request, struct search *search);
+
 /* What an API tells of its own events: the answers of …/documentation and …/samples. */
 void query_documentation(struct query_answer *answer_r, enum api_generation api);
 void query_samples(const struct query_request *request, struct query_answer *answer_r,

@@ -107,8 +107,7 @@ bool searching_begin(struct searching *searching, const struct query_request *re
 	answer_r->body = g_string_new("[");
 	searching->limit = query->per_page;
 	query->search.limit = query->per_page;
-	query->search.deadline_ms = config->scan_ms;
-	query->search.scope = &request->access->scope;
+	query_limit(request, &query->search);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "query/keys.h"
 #include "query/streams.h"
 #include "query/tls.h"
+#include "query/turns.h"
 #include "query/workers.h"
 
 /* Request line and headers of one connection; what exceeds it libmicrohttpd refuses by itself. */
@@ -37,6 +38,7 @@ struct query_server {
 	struct listener listeners[SERVER_LISTENERS];
 	struct tls *tls; /* NULL = TCP without it */
 	struct workers *queries;
+	struct turns *turns; /* of the searches */
 	struct workers *imports;
 	struct streams *streams;
 };

@@ -9,6 +9,8 @@
 /* Imports that are worked on at a time; others wait. */
 #define SERVER_IMPORTERS 2
 #define SERVER_SETTLE_MS 1000
+/* That a search may run while others wait: the usual ones are not interrupted. */
+#define SERVER_SLICE_MS 100
 /* A client that asks on does it sooner. */
 #define SERVER_REST_MS 1000
 
@@ -149,6 +151,8 @@ struct query_server *query_server_new(
 	        .wake = server_wake_stream,
 	        .ctx = server,
 	};
+	server->turns = turns_new(workers_cores(), SERVER_SLICE_MS);
+	server->config.query.turns = turns_for_search(server->turns);
 	server->queries = workers_new(server->config.threads, server_run_query, err);
 	if (server->queries != NULL)
 		server->imports = workers_new(SERVER_IMPORTERS, server_run_import, err);
@@ -200,6 +204,7 @@ void query_server_free(struct query_server **server)
 	streams_free(&s->streams);
 	workers_free(&s->queries);
 	workers_free(&s->imports);
+	turns_free(&s->turns);
 	shares_free(&s->shares);
 	shares_free(&s->stream_shares);
 	g_free(s->path);

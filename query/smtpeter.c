@@ -303,8 +303,7 @@ static void answer_events(
 	answer_r->body = g_string_new(NULL);
 	search->values[SEARCH_EVENT] = record_types;
 	search->limit = SMTPETER_MOST;
-	search->scope = &request->access->scope;
-	search->deadline_ms = request->config->scan_ms;
+	query_limit(request, search);
 	int result =
 	        search->from < search->to && store_mark(request->store) > 0
 	                ? store_search(request->store, search, add_record, &answering, &total, &err)
@@ -337,13 +336,10 @@ static void note_time(void *ctx, const struct event *event)
 /* When a message was sent; 0 = it is not known here. */
 static int64_t time_sent(const struct query_request *request, const struct search *of)
 {
-	struct search search = {.to = INT64_MAX,
-	        .limit = SMTPETER_MOST,
-	        .no_total = true,
-	        .scope = &request->access->scope,
-	        .deadline_ms = request->config->scan_ms};
+	struct search search = {.to = INT64_MAX, .limit = SMTPETER_MOST, .no_total = true};
 	int64_t sent = 0;
 
+	query_limit(request, &search);
 	search.values[SEARCH_MESSAGE] = of->values[SEARCH_MESSAGE];
 	if (store_search(request->store, &search, note_time, &sent, NULL, NULL) < 0)
 		return 0;

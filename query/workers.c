@@ -2,10 +2,10 @@
 
 #include <glib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 
-/* Searches give way to what takes mails and logs in: many clients at once would else slow that down
- * to a third. On Linux a thread has a nice value of its own. */
+/* On Linux a thread has a nice value of its own. */
 #define NICE 10
 
 /* Somebody with jobs that wait or run. */
@@ -60,13 +60,31 @@ static void workers_run(struct workers *workers, struct owner *owner)
 		g_hash_table_remove(workers->owners, &owner->number);
 }
 
+/* Searches give way to what takes mails and logs in: many clients at once would else slow that down
+ * to a third. A nice value alone does not do it: each step of a commit to the disk (threads of the
+ * kernel's too) would wait for the slice of a search where no core is idle. So one is left to them,
+ * always the same one. */
+static void workers_give_way(void)
+{
+#ifdef __linux__
+	cpu_set_t cores;
+	int last = CPU_SETSIZE - 1;
+
+	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE);
+	if (sched_getaffinity(0, sizeof(cores), &cores) < 0 || CPU_COUNT(&cores) < 2)
+		return;
+	while (!CPU_ISSET(last, &cores))
+		last--;
+	CPU_CLR(last, &cores);
+	sched_setaffinity(0, sizeof(cores), &cores);
+#endif
+}
+
 static void *workers_thread(void *arg)
 {
 	struct workers *workers = arg;
 
-#ifdef __linux__
-	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE);
-#endif
+	workers_give_way();
 	pthread_mutex_lock(&workers->lock);
 	for (;;) {
 		struct owner *owner = workers_turn(workers);
@@ -80,6 +98,11 @@ static void *workers_thread(void *arg)
 	}
 	pthread_mutex_unlock(&workers->lock);
 	return NULL;
+}
+
+unsigned workers_cores(void)
+{
+	return MAX(g_get_num_processors(), 2) - 1;
 }
 
 struct workers *workers_new(unsigned threads, void (*run)(void *job), struct error *err)

@@ -14,6 +14,10 @@ struct workers;
 /* `threads` is how many an owner may have; one more is there for the others. */
 struct workers *workers_new(unsigned threads, void (*run)(void *job), struct error *err);
 
+/* How many cores the threads have: all that the process may use but one, which is left to those
+ * that take mails and logs in; the only one where there is one. */
+unsigned workers_cores(void);
+
 /* False once workers_stop has begun: the job is not taken. */
 bool workers_push(struct workers *workers, uint64_t owner, void *job);
 

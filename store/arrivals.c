@@ -90,8 +90,10 @@ static bool full(const struct arriving *a)
  * gets on. */
 static bool enough(struct arriving *a)
 {
-	if (++a->rows % LOOK_EVERY == 0)
+	if (++a->rows % LOOK_EVERY == 0) {
+		search_breathe(a->search);
 		a->late = g_get_monotonic_time() > a->deadline;
+	}
 	return a->late || full(a);
 }
 
@@ -173,7 +175,6 @@ int store_arrivals(struct store *store, const struct search *search, uint64_t si
 	int64_t time = search->deadline_ms > 0 ? search->deadline_ms : DEFAULT_DEADLINE_MS;
 	int result = 0;
 
-	a.deadline = g_get_monotonic_time() + time * G_TIME_SPAN_MILLISECOND;
 	if (search->as_of != 0 && search->as_of < a.mark)
 		a.mark = search->as_of;
 	*next = since;
@@ -181,6 +182,8 @@ int store_arrivals(struct store *store, const struct search *search, uint64_t si
 		return 0;
 	if (pseudonym_check(store, search, err) < 0)
 		return -1;
+	search_take_turn(search);
+	a.deadline = g_get_monotonic_time() + time * G_TIME_SPAN_MILLISECOND;
 	results_init(&a.results);
 	a.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
 	a.match = match_new(search, store->pseudonyms);
@@ -195,5 +198,6 @@ int store_arrivals(struct store *store, const struct search *search, uint64_t si
 	match_free(&a.match);
 	g_array_unref(a.spans);
 	results_clear(&a.results);
+	search_give_turn(search);
 	return result;
 }

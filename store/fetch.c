@@ -368,7 +368,9 @@ static int run_scan(struct run *run)
 	int result = run->hits != NULL ? index_start(run->hits, search->high) : 0;
 
 	while (result == 0 || result == 1) {
-		if (++rows % LOOK_EVERY == 0 && g_get_monotonic_time() > search->deadline) {
+		if (++rows % LOOK_EVERY == 0)
+			search_breathe(search->search);
+		if (rows % LOOK_EVERY == 0 && g_get_monotonic_time() > search->deadline) {
 			result = too_long(run);
 			break;
 		}

@@ -31,13 +31,32 @@ struct day_search {
 	uint64_t skip; /* matches to leave out first */
 	uint64_t want; /* matches to fetch */
 	bool need_count;
-	gint64 deadline; /* monotonic, us */
+	gint64 deadline;             /* monotonic, us */
+	const struct search *search; /* that all this is of: its turns */
 	struct results *results;
 
 	uint64_t count;   /* out: matches of the window; where not needed: those fetched */
 	uint64_t skipped; /* out */
 	uint64_t found;   /* out */
 };
+static inline void search_take_turn(const struct search *search)
+{
+	if (search->turns != NULL)
+		search->turns->take(search->turns->ctx);
+}
+
+static inline void search_breathe(const struct search *search)
+{
+	if (search->turns != NULL)
+		search->turns->breathe(search->turns->ctx);
+}
+
+static inline void search_give_turn(const struct search *search)
+{
+	if (search->turns != NULL)
+		search->turns->give(search->turns->ctx);
+}
+
 int day_search_run(struct day_search *search, struct error *err);
 
 #endif

@@ -55,6 +55,7 @@ static int search_day(struct searching *s, int64_t number, struct error *err)
 	        .want = s->want,
 	        .need_count = !s->search->no_total,
 	        .deadline = s->deadline,
+	        .search = s->search,
 	        .results = &s->results,
 	};
 
@@ -82,6 +83,7 @@ static int search_days(struct searching *s, struct error *err)
 	for (guint i = days->len; i-- > 0;) {
 		if (s->search->no_total && s->want == 0)
 			break;
+		search_breathe(s->search);
 		if (search_day(s, g_array_index(days, gint64, i), err) < 0)
 			return -1;
 	}
@@ -103,6 +105,7 @@ int store_search(struct store *store, struct search *search, search_found *found
 	int result = pseudonym_check(store, search, err);
 
 	results_init(&s.results);
+	search_take_turn(search);
 	s.deadline = g_get_monotonic_time() + time * G_TIME_SPAN_MILLISECOND;
 	if (search->as_of == 0 || search->as_of > mark)
 		search->as_of = mark;
@@ -114,5 +117,6 @@ int store_search(struct store *store, struct search *search, search_found *found
 	if (result == 0)
 		results_each(&s.results, found, ctx);
 	results_clear(&s.results);
+	search_give_turn(search);
 	return result;
 }

@@ -29,6 +29,14 @@ struct search_scope {
 	const char *const *domains;
 };
 
+/* Lets only some searches run at a time; each is called by the thread that searches and may wait. */
+struct search_turns {
+	void (*take)(void *ctx);    /* before anything is read */
+	void (*breathe)(void *ctx); /* now and then, also within the read transaction */
+	void (*give)(void *ctx);    /* after the last event was told */
+	void *ctx;
+};
+
 struct search {
 	int64_t from, to; /* ms: from <= time < to */
 	uint64_t as_of;   /* snapshot: only what had arrived by this mark; 0 = the mark of now,
@@ -49,11 +57,13 @@ struct search {
 	bool no_total;           /* spare the exact total */
 	size_t bytes;        /* store_arrivals: of events, after which it ends early; 0 = 32 MiB */
 	int64_t deadline_ms; /* time that a scan may take; 0 = 10 s */
+	const struct search_turns *turns; /* NULL = it runs at once */
 	const struct search_scope *scope; /* NULL = all */
 };
 
 /* Called for each match, newest first (store_search) or in arrival order (store_arrivals). The
- * event is valid during the call only. The read transaction has ended before the first call. */
+ * event is valid during the call only. The read transaction has ended before the first call. It
+ * must not search by itself: it may be its turn that it would wait for. */
 typedef void search_found(void *ctx, const struct event *event);
 
 /* 0; or -1 with *err, where number ETIME means: the filter is too broad for a scan, narrow the
