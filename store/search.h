@@ -29,7 +29,8 @@ struct search_scope {
 	const char *const *domains;
 };
 
-/* Lets only some searches run at a time; each is called by the thread that searches and may wait. */
+/* Lets only some searches run at a time; the thread that searches calls each, and may wait in
+ * it. */
 struct search_turns {
 	void (*take)(void *ctx);    /* before anything is read */
 	void (*breathe)(void *ctx); /* now and then, also within the read transaction */
