@@ -102,6 +102,7 @@ static void status_troubles(const json_t *results)
 	size_t i;
 
 	status_text("TROUBLE", client_text(results, "store_trouble"));
+	status_text("TROUBLE", client_text(results, "store_slow"));
 	status_text("TROUBLE", client_text(results, "read_trouble"));
 	json_array_foreach(json_object_get(results, "following"), i, source)
 	{

@@ -11,6 +11,11 @@
 
 /* What NTP corrects in steps is less. */
 #define CLOCK_STEP (10 * CLOCK_SECOND)
+/* A commit of some milliseconds that takes so long shows a disk that is ill or has other things to
+ * do; it is well again when one takes less than the second. us. */
+#define SLOW_COMMIT 1000000
+#define QUICK_COMMIT 200000
+#define QUIET CLOCK_MINUTE /* without a commit: nobody waits for the disk any more */
 
 static bool has_descriptors(void)
 {
@@ -82,8 +87,45 @@ static void look_at_clock(struct health *health, struct capture *capture, int64_
 	health_gap(capture, MIN(now - step, now), MAX(now - step, now), text);
 }
 
+char *health_slow(struct health *health)
+{
+	unsigned slowest = atomic_load(&health->slowest);
+
+	return slowest == 0 ? NULL
+	                    : g_strdup_printf(
+	                              "the disk of the store is slow: a commit takes up to %.1f s. "
+	                              "Nothing is lost, but events are found late; see what "
+	                              "else uses it (iostat -x, smartctl)",
+	                              slowest / 1e6);
+}
+
+static void look_at_disk(struct health *health, struct capture *capture, int64_t now)
+{
+	struct store_pace pace;
+
+	capture_pace(capture, &pace);
+	if (pace.done != health->commits || pace.running != 0)
+		health->committed = now;
+	health->commits = pace.done;
+	bool quiet = now - health->committed >= QUIET;
+	unsigned took = MAX(quiet ? 0 : pace.last, pace.running);
+	if (took >= SLOW_COMMIT && took > atomic_load(&health->slowest))
+		atomic_store(&health->slowest, took);
+	g_autofree char *text = health_slow(health);
+	if (text != NULL && health->slow_since == 0) {
+		health->slow_since = now;
+		log_warning("store", "%s", text);
+	} else if (text != NULL && took < QUICK_COMMIT) {
+		log_info("store", "commits are quick again");
+		health_gap(capture, health->slow_since, now, text);
+		health->slow_since = 0;
+		atomic_store(&health->slowest, 0);
+	}
+}
+
 void health_look(struct health *health, struct capture *capture, int64_t now)
 {
+	look_at_disk(health, capture, now);
 	look_at_descriptors(health, capture, now);
 	look_at_clock(health, capture, now);
 }

@@ -136,6 +136,9 @@ static void daemon_status(void *ctx, GString *out)
 	if (d->trouble.set)
 		json_member(out, "store_trouble", slice_str(d->trouble.text));
 	g_mutex_unlock(&d->lock);
+	g_autofree char *slow = health_slow(&d->health);
+	if (slow != NULL)
+		json_member(out, "store_slow", slice_str(slow));
 	daemon_pace(d, out);
 	if (d->sources != NULL)
 		sources_status(d->sources, out);

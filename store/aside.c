@@ -123,6 +123,21 @@ void aside_deleted_control(struct store *store)
 	tell(store, news);
 }
 
+void aside_log_held(struct store *store, const char *path, int64_t ms)
+{
+	g_autofree char *wal = g_strconcat(path, "-wal", NULL);
+	struct aside_news *news = g_new0(struct aside_news, 1);
+
+	news->to = clock_now();
+	news->from = news->to - ms;
+	news->text = g_strdup_printf(
+	        "a program has been reading %s for %lld s without an end: until it ends the log of "
+	        "the file grows, by now to %lld MB; nothing is lost. `fuser %s` tells which it is",
+	        path, (long long)(ms / CLOCK_SECOND), (long long)(size_of(wal) / 1000000), path);
+	news->bytes = -1;
+	tell(store, news);
+}
+
 /* Cuts ".damaged-N" or ".damaged-N.salvaged" off: the name before it; NULL where it is none. */
 static char *name_before(const char *name, bool *saved)
 {

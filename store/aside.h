@@ -8,7 +8,7 @@
 #define ASIDE ".damaged-"      /* then a number: end of the name of a file that was set aside */
 #define ASIDE_DONE ".salvaged" /* and then: what could be read of it is in the store again */
 
-/* What was set aside and is told by the next commit, as a capture gap. */
+/* What happened to a file and is told by the next commit, as a capture gap. */
 struct aside_news {
 	char *text;
 	int64_t from, to; /* ms; 0: not of a day */
@@ -26,6 +26,10 @@ int aside_control(struct store *store, const struct error *cause, struct error *
 /* A file that somebody deleted under its writer: told in the same way. */
 void aside_deleted_day(struct store *store, int64_t number);
 void aside_deleted_control(struct store *store);
+
+/* A file's log grows because a program has been reading the file for so long: told in the same way.
+ */
+void aside_log_held(struct store *store, const char *path, int64_t ms);
 
 /* Whether a name is one of a day's file that was set aside, and of which day. */
 bool aside_day_of(const char *name, gint64 *day_r);

@@ -117,7 +117,11 @@ struct wal {
 	struct sql sql;     /* of the helper thread */
 	_Atomic int pages;  /* length of the log after the last commit */
 	_Atomic bool asked; /* a checkpoint is on its way */
-	int checked;        /* length when it was asked for; of the committing thread */
+	/* Of the committing thread. */
+	int checked;  /* length when it was asked for */
+	int bound;    /* length at which it is to be started again; 0: the usual one */
+	int64_t held; /* monotonic time since when a reader keeps it from that, ms; 0: none */
+	bool told;    /* that one does */
 };
 
 struct day {
@@ -214,7 +218,8 @@ int day_writer_pragmas(struct sql *sql, bool fast, int cache_kb, struct error *e
 
 /* Has the helper thread checkpoint the log of a connection when it has grown. */
 void wal_watch(struct wal *wal, struct sql *writer);
-/* Starts a log that grew too much from its beginning again; between transactions. */
+/* Starts a log that grew too much from its beginning again; between transactions. While a reader
+ * has it open that cannot be done: where one does for long, that is told. */
 void wal_bound(struct wal *wal, struct sql *writer);
 /* Closes the helper's connection. Helper thread, or when there is none. */
 void wal_close(struct wal *wal);

@@ -10,8 +10,7 @@
 #define MESSAGE_CACHE 65536         /* messages that may get events still */
 #define HELPER_CACHE_KB 4096        /* of a merge */
 #define WAL_CHECKPOINT_PAGES 512    /* 4 MiB: the helper copies them into the file */
-#define WAL_RESTART_PAGES 8192      /* 64 MiB: the writer itself starts the log again */
-#define WAL_RESTART_MS 100          /* and waits that long for readers */
+#define WAL_RESTART_MS 100          /* that a writer waits for readers to start the log again */
 
 int day_writer_pragmas(struct sql *sql, bool fast, int cache_kb, struct error *err)
 {
@@ -63,15 +62,24 @@ static void checkpoint(void *arg)
 		day_release(wal->day);
 }
 
+/* The log begins anew: no reader keeps it. */
+static void wal_anew(struct wal *wal)
+{
+	wal->pages = 0;
+	wal->checked = wal->bound = 0;
+	wal->held = 0;
+	wal->told = false;
+}
+
 static int committed(void *arg, sqlite3 *db, const char *name, int pages)
 {
 	struct wal *wal = arg;
 
 	(void)db;
 	(void)name;
+	if (pages < wal->pages)
+		wal_anew(wal);
 	wal->pages = pages;
-	if (pages < wal->checked)
-		wal->checked = 0; /* it began anew */
 	if (pages - wal->checked < WAL_CHECKPOINT_PAGES || atomic_exchange(&wal->asked, true))
 		return SQLITE_OK;
 	wal->checked = pages;
@@ -86,15 +94,34 @@ void wal_watch(struct wal *wal, struct sql *writer)
 	sqlite3_wal_hook(writer->db, committed, wal);
 }
 
+/* A reader keeps the log. Each try to start it again takes its time: the next one comes when it has
+ * grown by a quarter of what it may be. */
+static void wal_held(struct wal *wal)
+{
+	int64_t now = g_get_monotonic_time() / 1000;
+
+	if (wal->held == 0)
+		wal->held = now;
+	if (now - wal->held >= wal->store->log.held_ms && !wal->told) {
+		aside_log_held(wal->store, wal->path, now - wal->held);
+		wal->told = true;
+	}
+	wal->bound = wal->pages + wal->store->log.pages / 4;
+}
+
 void wal_bound(struct wal *wal, struct sql *writer)
 {
 	/* The passive checkpoint never catches up with a writer at full speed. */
-	if (wal->pages < WAL_RESTART_PAGES)
+	if (wal->pages < MAX(wal->bound, wal->store->log.pages))
 		return;
 	sqlite3_busy_timeout(writer->db, WAL_RESTART_MS);
-	sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+	int result =
+	        sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 	sqlite3_busy_timeout(writer->db, SQL_BUSY_MS);
-	wal->pages = 0;
+	if (result == SQLITE_BUSY)
+		wal_held(wal);
+	else
+		wal_anew(wal);
 }
 
 void day_writer_free(struct day_writer *writer)

@@ -47,6 +47,10 @@ struct store {
 	GPtrArray *news; /* of struct aside_news, for the next commit */
 
 	/* Of the committing thread. */
+	struct {
+		int pages;       /* length of a file's log from which on it is started again */
+		int64_t held_ms; /* that a reader may keep it from that before it is told */
+	} log;
 	GHashTable *uncounted; /* event ids that the ledger has not counted yet */
 	uint64_t missed;       /* mails that the milter missed, which no counter holds yet */
 	GPtrArray *writers;    /* days with an open writer, latest used last */

@@ -17,7 +17,9 @@
 
 #define DEFAULT_CACHE_MB 32
 #define DEFAULT_OPEN_DAYS 16
-#define WRITERS 4 /* as in day_write.c: share half of the cache */
+#define LOG_PAGES 8192                  /* 64 MiB */
+#define LOG_HELD_MS (15 * CLOCK_SECOND) /* longer than any search of ours reads */
+#define WRITERS 4                       /* as in day_write.c: share half of the cache */
 #define READERS_A_DAY 2
 
 static void start_libraries(void)
@@ -240,6 +242,8 @@ static struct store *new_store(
 	store->notice = options->notice;
 	store->notice_ctx = options->notice_ctx;
 	store->news = g_ptr_array_new_with_free_func(aside_news_free);
+	store->log.pages = LOG_PAGES;
+	store->log.held_ms = LOG_HELD_MS;
 	return store;
 }
 

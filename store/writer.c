@@ -49,6 +49,7 @@ struct store_writer {
 	struct error trouble;      /* of the last commit, if it failed */
 	guint32 took[WRITER_PACE]; /* us; the commits, by turns */
 	unsigned commits;          /* that worked */
+	gint64 running;            /* monotonic time when the commit under way began; 0: none is */
 
 	/* Of the thread. */
 	struct store_batch *spare;
@@ -129,12 +130,20 @@ static bool stopping(struct store_writer *writer)
 	return stop;
 }
 
-/* What became of a commit that began at `start`. */
-static void note_commit(struct store_writer *writer, gint64 start, const struct error *err)
+static void note_start(struct store_writer *writer)
 {
-	gint64 took = g_get_monotonic_time() - start;
-
 	pthread_mutex_lock(&writer->lock);
+	writer->running = g_get_monotonic_time();
+	pthread_mutex_unlock(&writer->lock);
+}
+
+/* What became of the commit under way. */
+static void note_commit(struct store_writer *writer, const struct error *err)
+{
+	pthread_mutex_lock(&writer->lock);
+	gint64 took = g_get_monotonic_time() - writer->running;
+
+	writer->running = 0;
 	writer->trouble = *err;
 	if (!err->set)
 		writer->took[writer->commits++ % WRITER_PACE] = (guint32)MIN(took, G_MAXUINT32);
@@ -166,10 +175,10 @@ static int commit(struct store_writer *writer, const struct store_batch *batch)
 	for (;;) {
 		bool last = writer->config.give_up || stopping(writer);
 		struct error err = {0};
-		gint64 start = g_get_monotonic_time();
+		note_start(writer);
 		int done = store_commit(
 		        writer->store, batch, oldest_kept(writer, clock_now()), &result, &err);
-		note_commit(writer, start, &err);
+		note_commit(writer, &err);
 		if (writer->config.after_commit != NULL)
 			writer->config.after_commit(writer->config.ctx, &result, &err);
 		if (done == 0)
@@ -383,14 +392,19 @@ void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r)
 	pthread_mutex_lock(&writer->lock);
 	unsigned n = MIN(writer->commits, WRITER_PACE);
 	memcpy(took, writer->took, n * sizeof(*took));
+	pace_r->done = writer->commits;
+	if (n > 0)
+		pace_r->last = writer->took[(writer->commits - 1) % WRITER_PACE];
+	if (writer->running != 0)
+		pace_r->running = (unsigned)MIN(g_get_monotonic_time() - writer->running, UINT_MAX);
 	pthread_mutex_unlock(&writer->lock);
 	if (n == 0)
 		return;
 	qsort(took, n, sizeof(*took), by_size);
-	*pace_r = (struct store_pace){.commits = n,
-	        .p50 = took[n / 2],
-	        .p99 = took[n * 99 / 100],
-	        .longest = took[n - 1]};
+	pace_r->commits = n;
+	pace_r->p50 = took[n / 2];
+	pace_r->p99 = took[n * 99 / 100];
+	pace_r->longest = took[n - 1];
 }
 
 bool store_writer_trouble(struct store_writer *writer, struct error *err)

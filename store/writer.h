@@ -59,6 +59,9 @@ int store_writer_run(struct store_writer *writer, store_job *job, void *ctx, str
 struct store_pace {
 	unsigned commits; /* remembered; 0 = there was none, and the rest is 0 */
 	unsigned p50, p99, longest;
+	unsigned done;    /* since the writer began */
+	unsigned last;    /* the last one, us */
+	unsigned running; /* for how long the one under way has been, us; 0 = there is none */
 };
 void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r);
 

@@ -194,14 +194,20 @@ def disk_errors(environment):
     bad_disk(environment, 'errors', errno.EIO, 'nput/output error')
 
 
-@flow('the disk is slow: mail does not wait for it')
+@flow('the disk is slow: mail does not wait for it, and it is named')
 def slow_disk(environment):
     mail = BadDisk(environment, 'slow')
     mail.daemon.start()
     mail.disk('slow 400')
     mail.send(60)
+    check_named(mail, 'the disk of the store is slow', 'iostat')
     mail.heal()
     mail.complete()
+    lab.wait_until('its end is told', lambda: told(mail, 'commits are quick again'), 20)
+    expect('no trouble is left', None, mail.daemon.status().get('store_slow'))
+    mail.send()
+    mail.complete()
+    expect_in('what was is a gap', 'the disk of the store is slow', mail.daemon.postwake('status').stdout)
 
 
 @flow('a day file is deleted under the daemon: that is told, what comes then is recorded, and the log brings back the rest')
@@ -376,7 +382,7 @@ def occupied(environment):
             server.close()
 
 
-@flow('a reader that holds the store open for long holds nothing up, and the log of the file stays bounded')
+@flow('a reader that holds the store open for long holds nothing up')
 def stuck_reader(environment):
     mail = Mail(environment, 'reader')
     mail.daemon.start()

@@ -512,6 +512,52 @@ static void expect_gap(struct store *store)
 	ck_assert(found);
 }
 
+/* Commits until something is told, at most 40 times. Returns how often. */
+static unsigned commit_until_told(struct store *store, uint64_t *id)
+{
+	unsigned n = 0;
+	gsize before = told->len;
+
+	for (; n < 40 && told->len == before; n++) {
+		struct event event = make_event(EVENT_DELIVERY, DAY1, ++*id, "m", "a@b");
+		commit_events(store, &event, 1);
+	}
+	return n;
+}
+
+START_TEST(who_reads_a_file_without_an_end_is_told_once)
+{
+	struct store *store = open_noticing();
+	g_autofree char *path = file("2024-03-01.db");
+	uint64_t id = 0;
+	sqlite3 *db;
+
+	store->log.pages = 30;
+	store->log.held_ms = 0;
+	g_string_truncate(told, 0);
+	commit_until_told(store, &id);
+	ck_assert_str_eq(told->str, "");
+	for (int i = 0; i < 2; i++) { /* and it is told again when it happens again */
+		ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+		ck_assert_int_eq(
+		        sqlite3_exec(db, "BEGIN; SELECT count(*) FROM event", NULL, NULL, NULL),
+		        SQLITE_OK);
+		ck_assert_uint_lt(commit_until_told(store, &id), 40);
+		ck_assert_ptr_nonnull(strstr(told->str, "has been reading"));
+		ck_assert_ptr_nonnull(strstr(told->str, path));
+		g_string_truncate(told, 0);
+		commit_until_told(store, &id);
+		ck_assert_str_eq(told->str, "");
+		ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+		commit_until_told(store, &id);
+		ck_assert_str_eq(told->str, "");
+	}
+	expect_gap(store);
+	ck_assert_uint_eq(count_key(store, SEARCH_RECIPIENT, "a@b"), id);
+	store_close(&store);
+}
+END_TEST
+
 static guint asides(struct store *store)
 {
 	g_autoptr(GArray) all = store_asides(store, NULL);
@@ -693,6 +739,7 @@ int main(void)
 	tcase_add_loop_test(cases, a_search_that_needs_a_damaged_day_fails_and_names_it, 0, 3);
 	tcase_add_loop_test(cases, a_damaged_control_file_is_set_aside_and_no_event_is_lost, 0, 3);
 	tcase_add_test(cases, errors_of_the_disk_are_no_damage);
+	tcase_add_test(cases, who_reads_a_file_without_an_end_is_told_once);
 	tcase_add_test(cases, what_was_set_aside_goes_with_its_day);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
