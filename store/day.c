@@ -353,6 +353,7 @@ void day_forget_all(struct store *store)
 
 struct day_reader *day_reader_get(struct day *day, struct error *err)
 {
+	atomic_fetch_add(&day->lent, 1);
 	pthread_mutex_lock(&day->store->days_lock);
 	struct day_reader *reader = g_queue_pop_tail(&day->idle);
 	pthread_mutex_unlock(&day->store->days_lock);
@@ -365,6 +366,7 @@ struct day_reader *day_reader_get(struct day *day, struct error *err)
 	if (result == 0)
 		error_errno(err, ENOENT, "store file %s is gone", day->path);
 	g_free(reader);
+	atomic_fetch_sub(&day->lent, 1);
 	return NULL;
 }
 
@@ -380,6 +382,7 @@ void day_reader_put(struct day *day, struct day_reader *reader)
 	pthread_mutex_unlock(&day->store->days_lock);
 	if (!keep)
 		free_reader(reader);
+	atomic_fetch_sub(&day->lent, 1);
 }
 
 void day_close_idle(struct day *day)

@@ -134,6 +134,7 @@ struct day {
 	_Atomic bool merging; /* the helper merges its index, or is about to */
 	struct wal wal;
 	struct day_writer *writer; /* of the committing thread */
+	_Atomic unsigned lent;     /* readers */
 
 	/* Under store->days_lock. */
 	unsigned refs;

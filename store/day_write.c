@@ -102,7 +102,9 @@ static void wal_held(struct wal *wal)
 
 	if (wal->held == 0)
 		wal->held = now;
-	if (now - wal->held >= wal->store->log.held_ms && !wal->told) {
+	/* While searches of ours read the file it may be them. */
+	bool ours = wal->day != NULL && atomic_load(&wal->day->lent) > 0;
+	if (now - wal->held >= wal->store->log.held_ms && !wal->told && !ours) {
 		aside_log_held(wal->store, wal->path, now - wal->held);
 		wal->told = true;
 	}
