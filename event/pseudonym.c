@@ -473,9 +473,15 @@ static bool put_field(struct hiding *h, enum field field, struct slice text, GSt
 	}
 	if (what_of[field] == WHAT_NAME)
 		return put_words(&h->persons, text, out);
-	if ((json == FIELD_JSON_OBJECT || json == FIELD_JSON_STRINGS) && slice_chr(text, '\\') >= 0)
+	bool structured = json == FIELD_JSON_OBJECT || json == FIELD_JSON_STRINGS;
+	if (structured && slice_chr(text, '\\') >= 0)
 		return put_json(h, text, out);
-	return put_text(h, text, out);
+	if (!put_text(h, text, out))
+		return false;
+	if (!structured)
+		return true;
+	g_string_truncate(out, before); /* of JSON only its strings: it must stay JSON */
+	return put_json(h, text, out);
 }
 
 void pseudonyms_event(const struct pseudonyms *p, struct event *event, GString *arena)

@@ -252,6 +252,17 @@ START_TEST(hostile_texts_do_no_harm)
 }
 END_TEST
 
+START_TEST(metadata_stays_json_where_a_recipient_is_written_like_it)
+{
+	struct event event = event_to("a@example.com");
+
+	event.field[FIELD_RAW_RCPT_TO] = SLICE("{\"x\":\"\"}");
+	event.field[FIELD_RCPT_META] = SLICE("{\"x\":\"\"}");
+	pseudonyms_event(pseudonyms, &event, out);
+	ck_assert(slice_eq(event.field[FIELD_RCPT_META], SLICE("{\"x\":\"\"}")));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pseudonym");
@@ -260,7 +271,8 @@ int main(void)
 	        another_key_makes_another_pseudonym, addresses_are_found_in_texts,
 	        an_event_keeps_no_address_and_no_local_part_of_its_recipient,
 	        the_senders_of_a_mail_are_hidden_too, plain_names_go_and_roles_stay,
-	        what_stands_before_a_detail_goes_as_well, hostile_texts_do_no_harm};
+	        what_stands_before_a_detail_goes_as_well, hostile_texts_do_no_harm,
+	        metadata_stays_json_where_a_recipient_is_written_like_it};
 
 	tcase_add_checked_fixture(cases, setup, teardown);
 	for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
