@@ -62,6 +62,15 @@ static bool read_last_address(struct slice *s, const char *ends, struct slice *a
 	return true;
 }
 
+/* "<name>" up to the end of the line (smtpd/smtpd_milter.c tells it): printed as it is,
+ * so that nothing in it ends it. Absent where syslog cut it. */
+static void read_login(struct slice *s, struct slice *name_r)
+{
+	if (slice_skip(s, SLICE("<")) && slice_ends(*s, SLICE(">")))
+		*name_r = slice_head(*s, s->n - 1);
+	*s = slice_from(*s, s->n);
+}
+
 struct last_field {
 	struct slice name;
 	size_t member; /* of struct observation */
@@ -92,6 +101,9 @@ static bool read_last_fields(struct slice *s, struct observation *seen, bool hea
 		first = false;
 		if (last_fields[i].member == offsetof(struct observation, proto))
 			*value = read_word(&rest);
+		else if (!header &&
+		         last_fields[i].member == offsetof(struct observation, sasl_username))
+			read_login(&rest, value);
 		else
 			whole = read_last_address(&rest, ends, value);
 	}
@@ -158,7 +170,8 @@ static bool next_place(struct slice text, size_t *at, struct slice *fields_r)
 
 /* "text; from=<a> …". The place from which the rest of the line reads as fields: a reply of another
  * host quoted in the text may hold a copy of them, but not up to the end. Where two do read so, one
- * stands in quotes of the other: which is the true one cannot be told, and neither counts. */
+ * stands in quotes of the other: which is the true one cannot be told, and neither counts. Nor does
+ * one with a login, which reads up to any end, where there are more places than we look at. */
 static void read_text(struct slice text, struct observation *seen)
 {
 	const struct observation before = *seen;
@@ -173,6 +186,11 @@ static void read_text(struct slice text, struct observation *seen)
 			continue;
 		*seen = ++found == 1 ? got : before;
 		reason = found == 1 ? slice_head(text, at - 2) : reason;
+	}
+	if (found == 1 && slice_find(text, SLICE(" sasl_username=<")) >= 0 &&
+	        next_place(text, &at, &fields)) {
+		*seen = before;
+		reason = text;
 	}
 	set_reason(reason, seen);
 }

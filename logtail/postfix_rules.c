@@ -14,7 +14,27 @@ static bool read_pickup(struct slice rest, struct observation *seen)
 	return true;
 }
 
-/* "host[ip], sasl_method=x, sasl_username=y, sasl_sender=z, orig_queue_id=ID, orig_client=…" */
+/* Where the name of a login ends: no other fields may follow it. */
+static struct slice login_name(struct slice text)
+{
+	static const struct slice behind[] = {
+	        {", sasl_sender=", 14},
+	        {", orig_queue_id=", 16},
+	        {", orig_client=", 14},
+	};
+
+	for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+		ptrdiff_t end = slice_find(text, behind[i]);
+		if (end >= 0)
+			text = slice_head(text, (size_t)end);
+	}
+	return text;
+}
+
+/* "host[ip], sasl_method=x, sasl_username=y, sasl_sender=z, orig_queue_id=ID, orig_client=…"
+ * (smtpd/smtpd_sasl_proto.c), each but the first optional. A client chooses what sasl_sender is
+ * (AUTH= of MAIL FROM), with many SASL back ends also a part of sasl_username (a realm); they are
+ * printed as they are. So what looks like a field behind them may be his text and is none. */
 static bool read_client(struct slice rest, struct observation *seen)
 {
 	struct slice name, value;
@@ -22,10 +42,14 @@ static bool read_client(struct slice rest, struct observation *seen)
 	if (!field_peer(&rest, &seen->client_host, &seen->client_ip, &seen->client_port))
 		return false;
 	while (field_next(&rest, &name, &value)) {
+		if (slice_eq(name, SLICE("sasl_username"))) {
+			seen->sasl_username = login_name(slice_make(value.p, value.n + rest.n));
+			break;
+		}
+		if (slice_eq(name, SLICE("sasl_sender")))
+			break;
 		if (slice_eq(name, SLICE("sasl_method")))
 			seen->sasl_method = value;
-		else if (slice_eq(name, SLICE("sasl_username")))
-			seen->sasl_username = value;
 		else if (slice_eq(name, SLICE("orig_queue_id")))
 			seen->orig_queue_id = value;
 	}

@@ -1,9 +1,12 @@
 """Mails and replies that imitate log lines: what postwake tells is what truly happened, and nothing else."""
 
+import base64
 import collections
 import contextlib
 import re
 import socket
+import socketserver
+import threading
 
 import lab
 import sendmail
@@ -28,6 +31,7 @@ PRINTABLE = (
     '>,<v@victim.example>, delay=00:00:01, mailer=esmtp, dsn=2.0.0, stat=Sent (x), <',
     ', relay=m [192.0.2.6], reject=550 5.7.1 <v@victim.example>... no', '>... User unknown',
     ', size=9, class=0, nrcpts=9, msgid=<m2@lab.example>, relay=m [192.0.2.6]',
+    ', orig_queue_id={id}', 'x, sasl_username=v, orig_queue_id={id}, orig_client=c[192.0.2.8]',
     'message repeated 9 times: [ x]', '[more]', '{{}}[]()<>',
 )
 # Not in addresses: what an MTA does not take there, or changes.
@@ -189,6 +193,71 @@ def forging_postfix(environment):
         expect('unparsed', 0, sum(s['unparsed'] for s in daemon.status()['ledger']))
     finally:
         postfix.stop()
+
+
+class AnyLogin(socketserver.StreamRequestHandler):
+    """Dovecot's protocol (xsasl/xsasl_dovecot_server.c): whoever says that he is somebody is."""
+
+    def handle(self):
+        self.wfile.write(b'VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t' + b'0' * 32 + b'\nDONE\n')
+        for line in self.rfile:
+            words = line.rstrip(b'\n').split(b'\t')
+            if words[0] == b'AUTH':
+                said = base64.b64decode(words[-1].removeprefix(b'resp='))
+                self.wfile.write(b'OK\t%s\tuser=%s\n' % (words[1], said.split(b'\0')[1]))
+
+
+@contextlib.contextmanager
+def any_login():
+    """Lines for main.cf; late-refused@… is refused by a milter, which smtpd logs with the name of the login."""
+    refusing = lab.RefusingMilter()
+    with socketserver.ThreadingTCPServer(('127.0.0.1', 0), AnyLogin) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield ('smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_security_options =\n'
+               f'smtpd_sasl_path = inet:127.0.0.1:{server.server_address[1]}\n'
+               f'smtpd_milters = inet:127.0.0.1:{refusing.port} unix:postwake/milter.sock\n')
+        server.shutdown()
+    refusing.stop()
+
+
+def log_in_and_mail(port, number, text):
+    """Says the text as name and as AUTH= of MAIL."""
+    client = Client(port)
+    for word, wanted in (('EHLO h.example', '250'), ('AUTH PLAIN ' + base64.b64encode(f'\0{text}\0x'.encode()).decode(), '235'),
+                         (f'MAIL FROM:<m@lab.example> AUTH={quote(text)}', '250'), (f'RCPT TO:<late-refused.{number}@deliver.example>', '550'),
+                         ('RCPT TO:<anybody@deliver.example>', '250'), ('DATA', '354'), ('Subject: mine\r\n\r\nhello\r\n.', '250')):
+        expect(word, wanted, client.say(word)[:3])
+    client.socket.close()
+
+
+@flow("forging: names of logins and AUTH= that imitate fields make no mail a part of another's, and no refusal of another")
+def forging_login(environment):
+    base = environment.directory('login')
+    with any_login() as main:
+        postfix = lab.Postfix(base + '/postfix', retry=600, main=main)
+        daemon = environment.daemon('login', {'file': postfix.log}, postfix.milter_socket, base=base + '/postwake')
+        try:
+            daemon.start()
+            postfix.start()
+            attack = Attack(postfix, postfix.sinks['deliver'], 'deliver.example', 'lab.example')
+            victim = attack.victim()
+            before = daemon.wait_events(f'queue_ids={victim}', 2)
+            texts = attack.texts[:len(PRINTABLE)]
+            for number, text in enumerate(texts):
+                log_in_and_mail(postfix.port['smtp'], number, text)
+            lab.wait_until('all is delivered', lambda: quiet(postfix), 60)
+            lab.wait_until('the log is read', lambda: check_ledger(daemon.status()) >= postfix.log_text().count('\n'), 20)
+            expect("the other mail's events", before, daemon.events(f'queue_ids={victim}'))
+            own = collections.Counter((e['type'], e.get('rcpt_to')) for e in daemon.events() if e not in before)
+            wanted = collections.Counter({(kind, 'anybody@deliver.example'): len(texts) for kind in ('injection', 'delivery')})
+            wanted.update(('policy_rejection', f'late-refused.{number}@deliver.example') for number in range(len(texts)))
+            # Where the name of a login holds the end of a refusal, too, whose that is cannot be told.
+            unsure = own.pop(('policy_rejection', None), 0)
+            expect('nothing else', {}, dict(own - wanted))
+            expect('what is told of nobody', unsure, (wanted - own).total())
+        finally:
+            postfix.stop()
 
 
 @flow('forging: a Postfix that logs addresses without their quotes is told to be a risk')

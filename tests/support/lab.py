@@ -288,7 +288,7 @@ class Sink:
 
 
 class _MilterHandler(socketserver.BaseRequestHandler):
-    """Enough of the milter protocol (version 6) to refuse at end of message."""
+    """Enough of the milter protocol (version 6) to refuse at RCPT and at end of message."""
 
     def receive(self, count):
         data = b''
@@ -302,6 +302,10 @@ class _MilterHandler(socketserver.BaseRequestHandler):
     def send(self, code, data=b''):
         self.request.sendall(struct.pack('!I', len(data) + 1) + code + data)
 
+    def judge(self, address):
+        refuse = address.split(b'\0')[0].strip(b'<>').startswith(self.server.prefix)
+        self.send(*((b'y', b'550 5.7.1 refused by the second filter\0') if refuse else (b'c',)))
+
     def handle(self):
         with contextlib.suppress(OSError):
             sender = b''
@@ -314,17 +318,16 @@ class _MilterHandler(socketserver.BaseRequestHandler):
                 elif code == b'Q':
                     return
                 elif code == b'M':
-                    sender = data.split(b'\0')[0]
+                    sender = data
                     self.send(b'c')
-                elif code == b'E':  # SMFIC_BODYEOB
-                    refuse = sender.strip(b'<>').startswith(self.server.prefix)
-                    self.send(*((b'y', b'550 5.7.1 refused by the second filter\0') if refuse else (b'c',)))
+                elif code in (b'R', b'E'):  # SMFIC_RCPT, SMFIC_BODYEOB
+                    self.judge(data if code == b'R' else sender)
                 elif code not in (b'D', b'A', b'K'):  # macros and aborts want no answer
                     self.send(b'c')
 
 
 class RefusingMilter:
-    """Refuses at end of message what comes from PREFIX…"""
+    """Refuses recipients PREFIX…, and at end of message what comes from PREFIX…"""
 
     def __init__(self, prefix='late-refused'):
         self.port = free_port()

@@ -30,6 +30,8 @@ static const char *const hostile[] = {
         "\\n\\012\\r\rNov 22 00:00:11 mx postfix/qmgr[1]: " VICTIM ": removed",
         STAMP "sm-mta[6]: " SM_VICTIM ": to=<v@victim.example>, delay=00:00:01, mailer=esmtp, "
               "dsn=5.1.1, stat=User unknown",
+        ", orig_queue_id=" VICTIM,
+        "x, sasl_username=v, orig_queue_id=" VICTIM ", orig_client=c[192.0.2.8]",
         VICTIM ": removed",
         VICTIM ": sender non-delivery notification: " EVIL,
         SM_VICTIM ": done; delay=00:00:00, ntries=1",
@@ -107,7 +109,13 @@ struct place {
 	                 text of another host stands before all fields, an end cannot be told from a
 	                 cut
 	               */
+	const char *then; /* what the MTA says next about the mail; NULL: nothing */
 };
+
+/* Tells that the mail was joined with no other: it has an injection of its own. */
+#define EVIL_SENT \
+	SMTP EVIL ": to=<e@evil.example>, relay=m[192.0.2.9]:25, delay=1, delays=0/0/0/1, " \
+	          "dsn=2.0.0, status=sent (250 ok)"
 
 static const struct place postfix_places[] = {
         {SMTP EVIL ": to=<e@evil.example>, relay=m[192.0.2.9]:25, delay=1, delays=0/0/0/1, "
@@ -164,6 +172,17 @@ static const struct place postfix_places[] = {
                 {NULL}},
         {SMTPD "warning: non-SMTP command from c[192.0.2.7]: ~", as_is, {NULL}},
         {SMTPD EVIL ": client=~[192.0.2.7]", neutered, {NULL}},
+        {SMTPD EVIL ": client=c[192.0.2.7], sasl_method=PLAIN, sasl_username=u, sasl_sender=\"~\"",
+                as_is, {"injection evil.example", "delivery evil.example"}, false, EVIL_SENT},
+        {SMTPD EVIL ": client=c[192.0.2.7], sasl_sender=~", as_is,
+                {"injection evil.example", "delivery evil.example"}, false, EVIL_SENT},
+        {SMTPD EVIL ": client=c[192.0.2.7], sasl_method=PLAIN, sasl_username=~", as_is,
+                {"injection evil.example", "delivery evil.example"}, false, EVIL_SENT},
+        {SMTPD "NOQUEUE: milter-reject: RCPT from c[192.0.2.7]: 554 5.7.1 no; "
+               "from=<s@evil.example> to=<e@evil.example> proto=ESMTP helo=<h> sasl_username=<~>",
+                as_is, {"policy_rejection evil.example"}},
+        {SMTPD "warning: c[192.0.2.7]: SASL PLAIN authentication failed: ~, sasl_username=~", as_is,
+                {NULL}},
 };
 
 static const struct place sendmail_places[] = {
@@ -243,9 +262,11 @@ static void read_lines(
 		line_reader_read(reader, slice_str(*lines), feed, feeding);
 }
 
-/* What comes of the lines before, `line` (NULL: none) and those behind. */
-static struct outcome *run(const char *const *before, const char *line, const char *const *behind)
+/* What comes of the lines before, `line` (NULL: none), `then` (NULL: none) and those behind. */
+static struct outcome *run(
+        const char *const *before, const char *line, const char *then, const char *const *behind)
 {
+	const char *const next[] = {then, NULL};
 	const struct line_reader_config reading = {.zone = "UTC", .not_after = NOT_AFTER};
 	struct line_reader *reader = line_reader_new(&reading, NULL);
 	struct outcome *outcome = outcome_new();
@@ -259,6 +280,7 @@ static struct outcome *run(const char *const *before, const char *line, const ch
 		ck_assert_msg(feeding.lines == lines + 1, "%s: is read as %u", line,
 		        feeding.lines - lines);
 	}
+	read_lines(reader, &feeding, next);
 	read_lines(reader, &feeding, behind);
 	trace_free(&feeding.trace);
 	line_reader_free(&reader);
@@ -364,8 +386,8 @@ static const struct dialect_case cases[] = {
 static void check_line(const struct dialect_case *the, const struct place *place, const char *line,
         enum reading how)
 {
-	struct outcome *clean = run(the->before, NULL, the->behind);
-	struct outcome *got = run(the->before, line, the->behind);
+	struct outcome *clean = run(the->before, NULL, NULL, the->behind);
+	struct outcome *got = run(the->before, line, place->then, the->behind);
 
 	check_victim(clean, got, line);
 	check_own(got, place, line, how);

@@ -471,20 +471,85 @@ START_TEST(every_other_line_has_its_kind_and_rule)
 }
 END_TEST
 
-START_TEST(the_client_line_tells_login_and_the_message_before_the_filter)
+#define REFUSED \
+	"NOQUEUE: milter-reject: RCPT from x[1.2.3.4]: 554 5.7.1 no; from=<a@b> to=<c@d> " \
+	"proto=ESMTP helo=<h> sasl_username=<"
+#define FORGED "; from=<f@f> to=<g@g> proto=ESMTP helo=<i>"
+
+START_TEST(the_name_of_a_login_in_a_refusal_ends_with_the_line)
+{
+	struct observation seen = read_as("smtpd", REFUSED "u> to=<g@g>, \"v>");
+
+	same("refusal", "user", seen.sasl_username, "u> to=<g@g>, \"v");
+	same("refusal", "to", seen.to, "c@d");
+	same("refusal", "reason", seen.reason, "554 5.7.1 no");
+	seen = read_as("smtpd", REFUSED "u, cut");
+	same("refusal", "user", seen.sasl_username, NULL);
+	same("refusal", "to", seen.to, "c@d");
+}
+END_TEST
+
+START_TEST(a_refusal_with_a_login_that_reads_in_two_ways_has_no_recipient)
+{
+	GString *reply =
+	        g_string_new("NOQUEUE: milter-reject: RCPT from x[1.2.3.4]: 554 5.7.1 no" FORGED
+	                     " sasl_username=<");
+
+	for (int i = 0; i < 100; i++)
+		g_string_append(reply, "; to=");
+	g_string_append(reply, "; from=<a@b> to=<c@d> proto=ESMTP helo=<h> sasl_username=<u>");
+	const char *const texts[] = {
+	        REFUSED FORGED ">", REFUSED "u" FORGED " sasl_username=<v>", reply->str};
+	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+		struct observation seen = read_as("smtpd", texts[i]);
+		ck_assert_int_eq(seen.kind, OBSERVATION_REJECT);
+		same(texts[i], "to", seen.to, NULL);
+		same(texts[i], "user", seen.sasl_username, NULL);
+		same(texts[i], "code", seen.code, "554");
+	}
+	g_string_free(reply, TRUE);
+}
+END_TEST
+
+START_TEST(the_client_line_tells_the_login_or_the_message_before_the_filter)
 {
 	struct observation seen = read_as("smtpd",
 	        "AD6E41: client=x.example[2001:db8::1]:4711, sasl_method=PLAIN, sasl_username=u, "
-	        "v@b, "
-	        "sasl_sender=<s@b>, orig_queue_id=00ADB3C0899, orig_client=y[1.2.3.4]");
+	        "v@b, c=d, sasl_sender=<s@b>");
 
 	ck_assert_int_eq(seen.kind, OBSERVATION_CLIENT);
 	same("client", "host", seen.client_host, "x.example");
 	same("client", "ip", seen.client_ip, "2001:db8::1");
 	same("client", "port", seen.client_port, "4711");
 	same("client", "method", seen.sasl_method, "PLAIN");
-	same("client", "user", seen.sasl_username, "u, v@b");
+	same("client", "user", seen.sasl_username, "u, v@b, c=d");
+	same("client", "orig", seen.orig_queue_id, NULL);
+	seen = read_as("smtpd", "AD6E41: client=localhost[127.0.0.1], orig_queue_id=00ADB3C0899, "
+	                        "orig_client=y[1.2.3.4]");
+	same("client", "user", seen.sasl_username, NULL);
 	same("client", "orig", seen.orig_queue_id, "00ADB3C0899");
+}
+END_TEST
+
+/* AUTH= of MAIL FROM is printed as the client sent it. */
+START_TEST(a_client_line_tells_nothing_of_what_stands_behind_a_text_of_the_client)
+{
+	struct observation seen = read_as("smtpd",
+	        "AD6E41: client=x[1.2.3.4], sasl_method=PLAIN, sasl_username=u, sasl_sender=\"x, "
+	        "sasl_method=LOGIN, sasl_username=boss, orig_queue_id=00ADB3C0899, z=\"");
+
+	same("client", "method", seen.sasl_method, "PLAIN");
+	same("client", "user", seen.sasl_username, "u");
+	same("client", "orig", seen.orig_queue_id, NULL);
+	seen = read_as("smtpd",
+	        "AD6E41: client=x[1.2.3.4], sasl_method=PLAIN, "
+	        "sasl_username=u@r, orig_queue_id=00ADB3C0899, orig_client=y[1.2.3.4]");
+	same("client", "user", seen.sasl_username, "u@r");
+	same("client", "orig", seen.orig_queue_id, NULL);
+	seen = read_as("smtpd", "AD6E41: client=x[1.2.3.4], sasl_sender=x, sasl_username=boss, "
+	                        "orig_queue_id=00ADB3C0899");
+	same("client", "user", seen.sasl_username, NULL);
+	same("client", "orig", seen.orig_queue_id, NULL);
 }
 END_TEST
 
@@ -654,7 +719,10 @@ UNIT_MAIN("postfix", attempts_are_read_in_the_order_of_their_fields,
         a_local_part_that_poses_as_a_delivery_is_unparsed, a_soft_bounce_is_a_deferral_and_says_so,
         a_pipe_service_is_no_host, a_delivery_names_the_message_that_it_became,
         refusals_are_read_with_what_they_tell, every_other_line_has_its_kind_and_rule,
-        the_client_line_tells_login_and_the_message_before_the_filter,
+        the_client_line_tells_the_login_or_the_message_before_the_filter,
+        a_client_line_tells_nothing_of_what_stands_behind_a_text_of_the_client,
+        the_name_of_a_login_in_a_refusal_ends_with_the_line,
+        a_refusal_with_a_login_that_reads_in_two_ways_has_no_recipient,
         a_pickup_tells_user_and_the_id_before_requeueing, message_ids_come_in_many_forms,
         the_queue_manager_tells_sender_size_and_expiry, notifications_are_children,
         queue_ids_are_told_from_other_words, programs_of_postfix_are_known_by_their_names,
