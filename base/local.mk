@@ -6,7 +6,8 @@ libbase_a_SOURCES = \
 	base/gunzip.c base/gunzip.h \
 	base/log.c base/log.h \
 	base/slice.c base/slice.h \
-	base/visible.c base/visible.h
+	base/visible.c base/visible.h \
+	base/word.c base/word.h
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_base tests/unit/test_gunzip

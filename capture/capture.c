@@ -284,6 +284,11 @@ void capture_pace(struct capture *capture, struct store_pace *pace_r)
 	store_writer_pace(capture->writer, pace_r);
 }
 
+unsigned capture_longest(struct capture *capture, unsigned done)
+{
+	return store_writer_longest(capture->writer, done);
+}
+
 /* Of the observations of one line the one that says most gives the line its class. */
 static const int class_weight[LEDGER_CLASSES] = {
         [LEDGER_IGNORED] = 0, [LEDGER_UNPARSED] = 1, [LEDGER_LINKED] = 2, [LEDGER_EVENT] = 3};

@@ -71,6 +71,8 @@ bool capture_trouble(struct capture *capture, struct error *err);
 
 /* How long commits take: store_writer_pace. */
 void capture_pace(struct capture *capture, struct store_pace *pace_r);
+/* store_writer_longest. */
+unsigned capture_longest(struct capture *capture, unsigned done);
 
 /* What is no line (the milter's) is kept by its owner until capture pulls it: whenever the lock is
  * taken, and before each line of the live stream, so that what was there before a line was written

@@ -102,21 +102,23 @@ char *health_slow(struct health *health)
 static void look_at_disk(struct health *health, struct capture *capture, int64_t now)
 {
 	struct store_pace pace;
+	struct error trouble = {0};
 
 	capture_pace(capture, &pace);
-	if (pace.done != health->commits || pace.running != 0)
-		health->committed = now;
+	bool done = pace.done != health->commits;
+	unsigned took = MAX(capture_longest(capture, health->commits), pace.running);
+	if (done || pace.running != 0 || capture_trouble(capture, &trouble))
+		health->committing = now;
 	health->commits = pace.done;
-	bool quiet = now - health->committed >= QUIET;
-	unsigned took = MAX(quiet ? 0 : pace.last, pace.running);
 	if (took >= SLOW_COMMIT && took > atomic_load(&health->slowest))
 		atomic_store(&health->slowest, took);
 	g_autofree char *text = health_slow(health);
 	if (text != NULL && health->slow_since == 0) {
 		health->slow_since = now;
 		log_warning("store", "%s", text);
-	} else if (text != NULL && took < QUICK_COMMIT) {
-		log_info("store", "commits are quick again");
+	} else if (text != NULL && took < QUICK_COMMIT &&
+	           (done || now - health->committing >= QUIET)) {
+		log_info("store", done ? "commits are quick again" : "no commit is slow any more");
 		health_gap(capture, health->slow_since, now, text);
 		health->slow_since = 0;
 		atomic_store(&health->slowest, 0);

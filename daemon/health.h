@@ -10,9 +10,9 @@
 struct health {
 	int64_t out_since; /* ms, 0: there are descriptors */
 	int64_t apart; /* ms between the wall clock and the one that nobody sets; 0: not known */
-	int64_t slow_since; /* ms, 0: the disk is not slow */
-	int64_t committed;  /* ms: when `commits` was last seen to grow */
-	unsigned commits;
+	int64_t slow_since;       /* ms, 0: the disk is not slow */
+	int64_t committing;       /* ms: when somebody was last seen to wait for the disk */
+	unsigned commits;         /* that worked, at the last look */
 	_Atomic unsigned slowest; /* us that a commit takes or took since then; any thread */
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/word.h"
 #include "event/catalogue.h"
 
 #define HASH_BYTES 10 /* of the hash, in 16 characters: 2^40 addresses are all different */
@@ -314,11 +315,12 @@ static bool is_bound(char c, bool telling)
 
 static bool stands_alone(struct slice text, size_t at, const struct person *person)
 {
+	bool telling = person->telling;
 	size_t end = at + person->local.n;
 
 	return end <= text.n && slice_eq_case(part(text, at, end), person->local) &&
-	       (at == 0 || is_bound(text.p[at - 1], person->telling)) &&
-	       (end == text.n || is_bound(text.p[end], person->telling) ||
+	       (at == 0 || is_bound(text.p[at - 1], telling) || word_begins(text, at)) &&
+	       (end == text.n || is_bound(text.p[end], telling) || word_ends(text, end) ||
 	               (text.p[end] == '.' && (end + 1 == text.n || text.p[end + 1] == ' ')));
 }
 

@@ -173,6 +173,7 @@ static void server_stop_http(struct query_server *server)
 			MHD_quiesce_daemon(server->listeners[i].http);
 	if (server->streams != NULL)
 		streams_stop(server->streams);
+	turns_open(server->turns); /* what runs is to end soon */
 	if (server->queries != NULL)
 		workers_stop(server->queries);
 	if (server->imports != NULL)

@@ -48,17 +48,28 @@ static void give(void *ctx)
 	pthread_mutex_unlock(&turns->lock);
 }
 
-static void breathe(void *ctx)
+static int64_t breathe(void *ctx)
 {
 	struct turns *turns = ctx;
+	int64_t now = g_get_monotonic_time(), waited = 0;
 
-	if (g_get_monotonic_time() - begun < turns->slice)
-		return;
+	if (now - begun < turns->slice)
+		return 0;
 	pthread_mutex_lock(&turns->lock);
 	if (turns->drawn > turns->called) {
 		turns_call(turns);
 		turns_wait(turns);
+		waited = begun - now;
 	}
+	pthread_mutex_unlock(&turns->lock);
+	return waited;
+}
+
+void turns_open(struct turns *turns)
+{
+	pthread_mutex_lock(&turns->lock);
+	turns->called = UINT64_MAX / 2;
+	pthread_cond_broadcast(&turns->changed);
 	pthread_mutex_unlock(&turns->lock);
 }
 

@@ -13,6 +13,9 @@ struct turns;
 struct turns *turns_new(unsigned running, int slice_ms);
 void turns_free(struct turns **turns);
 
+/* From now on nobody waits. */
+void turns_open(struct turns *turns);
+
 /* For search.turns; the turns' own. */
 const struct search_turns *turns_for_search(const struct turns *turns);
 

@@ -91,7 +91,7 @@ static bool full(const struct arriving *a)
 static bool enough(struct arriving *a)
 {
 	if (++a->rows % LOOK_EVERY == 0) {
-		search_breathe(a->search);
+		a->deadline += search_breathe(a->search);
 		a->late = g_get_monotonic_time() > a->deadline;
 	}
 	return a->late || full(a);

@@ -87,9 +87,9 @@ int aside_control(struct store *store, const struct error *cause, struct error *
 		return -1;
 	struct aside_news *news = g_new0(struct aside_news, 1);
 	news->text = g_strdup_printf(
-	        "%s; kept as %s, a new one goes on: logs are read again from the beginning, which "
-	        "adds nothing twice; the line counts start anew, keys of the query API and what "
-	        "waited for an upload are lost",
+	        "%s; kept as %s, a new one goes on: logs whose place is lost are read again from "
+	        "the beginning, which adds nothing twice; the line counts start anew, keys of the "
+	        "query API and what waited for an upload are lost",
 	        cause->text, name);
 	news->bytes = bytes;
 	tell(store, news);

@@ -76,6 +76,7 @@ struct batch_op {
 
 struct store_batch {
 	GByteArray *bytes;
+	size_t largest;     /* length of `bytes` in a batch since it was made */
 	GArray *events;     /* struct batch_event */
 	size_t events_done; /* those before it have their line */
 	GArray *lines;      /* struct batch_line */

@@ -3,6 +3,8 @@
 #include "store/ingest-private.h"
 #include "store/record.h"
 
+#define BYTES_KEPT (512 << 10) /* by a batch that has nothing in it */
+
 struct store_batch *store_batch_new(void)
 {
 	struct store_batch *batch = g_new0(struct store_batch, 1);
@@ -36,6 +38,18 @@ void store_batch_free(struct store_batch **batch)
 	g_clear_pointer(batch, g_free);
 }
 
+/* What a backlog made large is given back when batches are small again. */
+static void reset_bytes(struct store_batch *batch)
+{
+	batch->largest = MAX(batch->largest, batch->bytes->len);
+	if (batch->largest > BYTES_KEPT && batch->bytes->len < batch->largest / 8) {
+		g_byte_array_unref(batch->bytes);
+		batch->bytes = g_byte_array_new();
+		batch->largest = 0;
+	}
+	g_byte_array_set_size(batch->bytes, 0);
+}
+
 void store_batch_reset(struct store_batch *batch)
 {
 	GArray *const arrays[] = {batch->events, batch->lines, batch->sources, batch->positions,
@@ -44,7 +58,7 @@ void store_batch_reset(struct store_batch *batch)
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++)
 		g_array_set_size(arrays[i], 0);
-	g_byte_array_set_size(batch->bytes, 0);
+	reset_bytes(batch);
 	batch->events_done = 0;
 	batch->line_count = 0;
 	batch->pending = false;

@@ -191,7 +191,7 @@ static int commit_day(struct committing *c, int64_t number)
 {
 	struct day_writer *writer = day_writer_get(c->store, number, c->err);
 
-	if (writer == NULL)
+	if (writer == NULL || wal_sound(&writer->day->wal, &writer->sql, c->err) < 0)
 		return -1;
 	wal_bound(&writer->day->wal, &writer->sql);
 	seconds_trim(&writer->seconds);

@@ -83,17 +83,6 @@ static const char *const statements[WRITE_STATEMENTS] = {
                                      "(SELECT max(id) FROM outbox_failure) - ?1",
 };
 
-/* All of it is read at the start, so that nothing of it fails under the daemon. */
-static int look_through(struct sql *sql, struct error *err)
-{
-	int64_t good = 0;
-
-	if (sql_number(sql, "SELECT quick_check = 'ok' FROM pragma_quick_check LIMIT 1", 0, &good,
-	            err) < 0)
-		return -1;
-	return good == 1 ? 0 : sql_damaged(err, "store file %s is damaged", sql->path);
-}
-
 static int open_writer(struct sql *writer, struct store *store, const char *path, struct error *err)
 {
 	if (access(path, F_OK) < 0 && errno == ENOENT &&
@@ -101,9 +90,10 @@ static int open_writer(struct sql *writer, struct store *store, const char *path
 		return -1;
 	if (sql_open(writer, path, SQLITE_OPEN_READWRITE, err) < 0)
 		return -1;
+	/* All of it is read at the start, so that nothing of it fails under the daemon. */
 	if (day_writer_pragmas(writer, store->fast_import, CACHE_KB, err) == 0 &&
 	        sql_version(writer, CONTROL_VERSION, NULL, err) >= 0 &&
-	        look_through(writer, err) == 0 &&
+	        sql_check_pages(writer, err) == 0 &&
 	        sql_upgrade(writer, upgrades, CONTROL_VERSION, err) == 0 &&
 	        sql_prepare(writer, statements, WRITE_STATEMENTS, err) == 0)
 		return 0;
@@ -131,6 +121,9 @@ static int open_both(struct control *control, struct store *store, struct error 
 	sql_close(&control->reader);
 	control->writer = writer;
 	control->reader = reader;
+	control->wal.suspect = false;
+	control->wal.bytes = 0;
+	control->reader.suspect = &control->wal.suspect;
 	if (store->mode == STORE_WRITE)
 		wal_watch(&control->wal, &control->writer);
 	return 0;
@@ -156,15 +149,17 @@ static void close_wal(void *arg)
 	wal_close(arg);
 }
 
-/* Where the file was deleted, what is written to it would be lost. A new one takes its place, as at
- * the start of a writer. */
+/* Where the file was deleted or set aside, what is written to it would be lost. A new one takes its
+ * place, as at the start of a writer. */
 static int stay_in_place(struct control *control, struct store *store, struct error *err)
 {
 	struct stat st;
 
 	if (stat(control->path, &st) == 0 && st.st_ino == control->inode)
 		return 0;
-	aside_deleted_control(store);
+	if (control->inode != 0)
+		aside_deleted_control(store);
+	control->inode = 0; /* it is told */
 	helper_do(store->helper, close_wal, &control->wal);
 	pthread_mutex_lock(&control->lock);
 	int result = open_both(control, store, err);
@@ -490,7 +485,8 @@ static int commit(struct store *store, const struct store_batch *batch,
 	struct control *control = &store->control;
 	struct run run = {&control->writer, batch, err, store};
 
-	if (stay_in_place(control, store, err) < 0)
+	if (stay_in_place(control, store, err) < 0 ||
+	        wal_sound(&control->wal, &control->writer, err) < 0)
 		return -1;
 	wal_bound(&control->wal, &control->writer);
 	if (sql_begin(&control->writer, err) == 0 && put_pairs(&run) == 0 &&
@@ -516,8 +512,12 @@ int control_commit(struct store *store, const struct store_batch *batch,
 
 	if (commit(store, batch, news, &cause) == 0)
 		return 0;
-	if (cause.number == SQL_DAMAGED)
-		return aside_control(store, &cause, err) < 0 ? -1 : commit(store, batch, news, err);
+	if (cause.number == SQL_DAMAGED) {
+		if (aside_control(store, &cause, err) < 0)
+			return -1;
+		store->control.inode = 0;
+		return commit(store, batch, news, err);
+	}
 	if (err != NULL && !err->set)
 		*err = cause;
 	return -1;

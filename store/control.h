@@ -16,7 +16,7 @@
 
 struct control {
 	char *path;
-	ino_t inode;
+	ino_t inode;       /* 0: it has no file, and that is told */
 	struct sql writer; /* of the committing thread */
 	struct wal wal;
 	pthread_mutex_t lock; /* of the reading connection */

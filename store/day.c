@@ -176,6 +176,7 @@ static int make_day(struct store *store, int64_t number, const char *path, ino_t
 	day->wal.store = store;
 	day->wal.day = day;
 	day->wal.path = day->path;
+	reader->sql.suspect = &day->wal.suspect;
 	g_queue_push_tail(&day->idle, reader);
 	result = read_key(day, reader, err);
 	if (result == 1)
@@ -353,18 +354,27 @@ void day_forget_all(struct store *store)
 
 struct day_reader *day_reader_get(struct day *day, struct error *err)
 {
+	atomic_fetch_add(&day->lent, 1);
 	pthread_mutex_lock(&day->store->days_lock);
 	struct day_reader *reader = g_queue_pop_tail(&day->idle);
 	pthread_mutex_unlock(&day->store->days_lock);
 	if (reader != NULL)
 		return reader;
+	struct error cause = {0};
 	reader = g_new0(struct day_reader, 1);
-	int result = open_reader(reader, day->path, day->store->reader_cache_kb, err);
-	if (result == 1)
+	int result = open_reader(reader, day->path, day->store->reader_cache_kb, &cause);
+	if (result == 1) {
+		reader->sql.suspect = &day->wal.suspect;
 		return reader;
+	}
 	if (result == 0)
-		error_errno(err, ENOENT, "store file %s is gone", day->path);
+		error_errno(&cause, ENOENT, "store file %s is gone", day->path);
+	if (cause.number == SQL_DAMAGED)
+		day->wal.suspect = true;
+	if (err != NULL && !err->set)
+		*err = cause;
 	g_free(reader);
+	atomic_fetch_sub(&day->lent, 1);
 	return NULL;
 }
 
@@ -380,6 +390,7 @@ void day_reader_put(struct day *day, struct day_reader *reader)
 	pthread_mutex_unlock(&day->store->days_lock);
 	if (!keep)
 		free_reader(reader);
+	atomic_fetch_sub(&day->lent, 1);
 }
 
 void day_close_idle(struct day *day)

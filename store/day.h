@@ -112,16 +112,18 @@ struct day_writer {
 /* The log of a file, which the helper thread checkpoints. */
 struct wal {
 	struct store *store;
-	struct day *day;    /* NULL: of the control file */
-	char *path;         /* of the file */
-	struct sql sql;     /* of the helper thread */
-	_Atomic int pages;  /* length of the log after the last commit */
-	_Atomic bool asked; /* a checkpoint is on its way */
+	struct day *day;      /* NULL: of the control file */
+	char *path;           /* of the file */
+	struct sql sql;       /* of the helper thread */
+	_Atomic int pages;    /* length of the log after the last commit */
+	_Atomic bool asked;   /* a checkpoint is on its way */
+	_Atomic bool suspect; /* somebody met damage in the file */
 	/* Of the committing thread. */
 	int checked;  /* length when it was asked for */
 	int bound;    /* length at which it is to be started again; 0: the usual one */
 	int64_t held; /* monotonic time since when a reader keeps it from that, ms; 0: none */
 	bool told;    /* that one does */
+	off_t bytes;  /* of the file, when it was looked at the last time */
 };
 
 struct day {
@@ -134,6 +136,7 @@ struct day {
 	_Atomic bool merging; /* the helper merges its index, or is about to */
 	struct wal wal;
 	struct day_writer *writer; /* of the committing thread */
+	_Atomic unsigned lent;     /* readers */
 
 	/* Under store->days_lock. */
 	unsigned refs;
@@ -218,6 +221,10 @@ int day_writer_pragmas(struct sql *sql, bool fast, int cache_kb, struct error *e
 
 /* Has the helper thread checkpoint the log of a connection when it has grown. */
 void wal_watch(struct wal *wal, struct sql *writer);
+/* Whether the file is still what was written, as far as a moment tells: how it begins. All of it is
+ * looked through where it became smaller or somebody met damage. 0, or -1 with number SQL_DAMAGED;
+ * that it cannot be read is no damage. Committing thread, between transactions. */
+int wal_sound(struct wal *wal, struct sql *writer, struct error *err);
 /* Starts a log that grew too much from its beginning again; between transactions. While a reader
  * has it open that cannot be done: where one does for long, that is told. */
 void wal_bound(struct wal *wal, struct sql *writer);

@@ -1,5 +1,7 @@
 #include "store/day.h"
 
+#include <sys/stat.h>
+
 #include "store/aside.h"
 #include "store/file.h"
 #include "store/index.h"
@@ -41,12 +43,11 @@ static int wal_open(struct wal *wal)
 
 	if (wal->sql.db != NULL)
 		return 0;
+	if (sql_open(&wal->sql, wal->path, SQLITE_OPEN_READWRITE, NULL) < 0)
+		return -1;
+	wal->sql.suspect = &wal->suspect;
 	/* A connection that has not read yet checkpoints nothing, and says so to nobody. */
-	return sql_open(&wal->sql, wal->path, SQLITE_OPEN_READWRITE, NULL) < 0 ||
-	                       sql_number(&wal->sql, "SELECT count(*) FROM sqlite_schema", 0,
-	                               &tables, NULL) < 0
-	               ? -1
-	               : 0;
+	return sql_number(&wal->sql, "SELECT count(*) FROM sqlite_schema", 0, &tables, NULL);
 }
 
 /* A checkpoint that fails (disk full) is tried again after the next commit; the log keeps all. */
@@ -102,11 +103,42 @@ static void wal_held(struct wal *wal)
 
 	if (wal->held == 0)
 		wal->held = now;
-	if (now - wal->held >= wal->store->log.held_ms && !wal->told) {
+	/* While searches of ours read the file it may be them. */
+	bool ours = wal->day != NULL && atomic_load(&wal->day->lent) > 0;
+	if (now - wal->held >= wal->store->log.held_ms && !wal->told && !ours) {
 		aside_log_held(wal->store, wal->path, now - wal->held);
 		wal->told = true;
 	}
 	wal->bound = wal->pages + wal->store->log.pages / 4;
+}
+
+/* By a connection of its own, which has no page in its memory. */
+static int look_through(struct wal *wal, struct error *err)
+{
+	struct error cause = {0};
+	struct sql sql;
+
+	if (sql_open(&sql, wal->path, SQLITE_OPEN_READWRITE, &cause) == 0) {
+		sql_check_pages(&sql, &cause);
+		sql_close(&sql);
+	}
+	if (cause.number != SQL_DAMAGED)
+		return 0;
+	return sql_damaged(err, "%s", cause.text);
+}
+
+int wal_sound(struct wal *wal, struct sql *writer, struct error *err)
+{
+	struct stat st;
+
+	if (sql_check_start(writer, err) < 0)
+		return -1;
+	if (stat(wal->path, &st) < 0)
+		return 0;
+	bool smaller = st.st_size < wal->bytes;
+	wal->bytes = st.st_size;
+	/* A file may become smaller when its free pages are given back. */
+	return atomic_exchange(&wal->suspect, false) || smaller ? look_through(wal, err) : 0;
 }
 
 void wal_bound(struct wal *wal, struct sql *writer)
@@ -253,6 +285,7 @@ static int open_helper(struct day *day, struct sql *sql)
 {
 	if (sql_open(sql, day->path, SQLITE_OPEN_READWRITE, NULL) < 0)
 		return -1;
+	sql->suspect = &day->wal.suspect;
 	if (day_writer_pragmas(sql, true, HELPER_CACHE_KB, NULL) == 0 &&
 	        day_prepare(sql, NULL) == 0)
 		return 0;

@@ -9,62 +9,11 @@
 
 /* ---- one line ---- */
 
-struct walk {
-	const struct tombstones *stones;
-	int64_t time;
-	GString *text;
-	bool any;
-};
-
-/* Whether a text named somebody; what is left of it is in walk->text. */
-static bool is_changed(struct walk *walk, const char *text, size_t n)
-{
-	g_string_truncate(walk->text, 0);
-	if (!tombstones_clean(walk->stones, walk->time, false, slice_make(text, n), walk->text))
-		return false;
-	walk->any = true;
-	return true;
-}
-
-static void clean_value(struct walk *walk, json_t *value);
-
-static void clean_object(struct walk *walk, json_t *object)
-{
-	const char *key;
-	json_t *value;
-	void *next;
-
-	json_object_foreach_safe(object, next, key, value)
-	{
-		clean_value(walk, value);
-		if (!is_changed(walk, key, strlen(key)))
-			continue;
-		json_object_set(object, walk->text->str, value);
-		json_object_del(object, key);
-	}
-}
-
-static void clean_value(struct walk *walk, json_t *value)
-{
-	json_t *element;
-	size_t i;
-
-	if (json_is_object(value))
-		clean_object(walk, value);
-	json_array_foreach(value, i, element) clean_value(walk, element);
-	if (json_is_string(value) &&
-	        is_changed(walk, json_string_value(value), json_string_length(value)))
-		json_string_setn(value, walk->text->str, walk->text->len);
-}
-
 /* In strings, whatever was escaped in them. */
-static enum erased_line clean_json(struct walk *walk, json_t *json, GString *out)
+static enum erased_line clean_json(
+        const struct tombstones *stones, int64_t time, json_t *json, GString *out)
 {
-	g_autoptr(GString) text = g_string_new(NULL);
-
-	walk->text = text;
-	clean_value(walk, json);
-	if (!walk->any)
+	if (!tombstones_clean_json(stones, time, false, json))
 		return LINE_KEPT;
 	char *dumped = json_dumps(json, JSON_COMPACT);
 	g_string_assign(out, dumped != NULL ? dumped : "");
@@ -81,8 +30,8 @@ static bool may_name(const struct tombstones *stones, struct slice line, GString
 
 enum erased_line erase_line(const struct tombstones *stones, struct slice text, GString *out)
 {
-	struct walk walk = {.stones = stones, .time = INT64_MIN};
 	struct ingest_line line;
+	int64_t time = INT64_MIN;
 	enum erased_line fate;
 
 	g_string_truncate(out, 0);
@@ -92,12 +41,12 @@ enum erased_line erase_line(const struct tombstones *stones, struct slice text, 
 		return LINE_KEPT;
 	bool is_event = ingest_read(text, &line, NULL) == 0;
 	if (is_event)
-		walk.time = line.event.time;
+		time = line.event.time;
 	g_string_truncate(out, 0);
 	if (is_event && tombstones_take(stones, &line.event))
 		fate = LINE_GONE;
 	else if (line.json != NULL)
-		fate = clean_json(&walk, line.json, out);
+		fate = clean_json(stones, time, line.json, out);
 	else
 		fate = tombstones_clean(stones, INT64_MIN, false, text, out) ? LINE_CLEANED
 		                                                             : LINE_KEPT;

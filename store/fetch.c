@@ -369,7 +369,7 @@ static int run_scan(struct run *run)
 
 	while (result == 0 || result == 1) {
 		if (++rows % LOOK_EVERY == 0)
-			search_breathe(search->search);
+			search->deadline += search_breathe(search->search);
 		if (rows % LOOK_EVERY == 0 && g_get_monotonic_time() > search->deadline) {
 			result = too_long(run);
 			break;

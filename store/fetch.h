@@ -45,10 +45,10 @@ static inline void search_take_turn(const struct search *search)
 		search->turns->take(search->turns->ctx);
 }
 
-static inline void search_breathe(const struct search *search)
+/* Returns how long it waited, us. */
+static inline int64_t search_breathe(const struct search *search)
 {
-	if (search->turns != NULL)
-		search->turns->breathe(search->turns->ctx);
+	return search->turns != NULL ? search->turns->breathe(search->turns->ctx) : 0;
 }
 
 static inline void search_give_turn(const struct search *search)

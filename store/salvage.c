@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/aside.h"
@@ -199,13 +200,25 @@ static uint64_t expected(struct salvaging *s)
 	return (uint64_t)MAX(MAX(commits, rollup), 0);
 }
 
+/* The log of a file of 0 bytes may hold all of it, and SQLite would throw it away. */
+static int keep_log(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || (st.st_size < PAGE && truncate(path, PAGE) < 0))
+		return error_errno(err, errno, "cannot write %s", path);
+	return 0;
+}
+
 static int salvage(struct salvaging *s, const char *aside, const char *copy)
 {
 	g_autofree char *aside_wal = g_strconcat(aside, "-wal", NULL);
 	g_autofree char *copy_wal = g_strconcat(copy, "-wal", NULL);
 
 	if (file_copy(aside, copy, true, s->err) < 0 ||
-	        (access(aside_wal, F_OK) == 0 && file_copy(aside_wal, copy_wal, true, s->err) < 0))
+	        (access(aside_wal, F_OK) == 0 &&
+	                file_copy(aside_wal, copy_wal, true, s->err) < 0) ||
+	        keep_log(copy, s->err) < 0)
 		return -1;
 	if (open_copy(s, copy) < 0 && (lend_page(s, copy, s->err) < 0 || open_copy(s, copy) < 0))
 		return s->err != NULL && s->err->set ? -1 : 0;

@@ -68,6 +68,7 @@ static int search_day(struct searching *s, int64_t number, struct error *err)
 		return result;
 	result = day_search_run(&day, err);
 	day_release(day.day);
+	s->deadline = day.deadline;
 	s->skip -= day.skipped;
 	s->want -= day.found;
 	s->total += day.count;
@@ -83,7 +84,7 @@ static int search_days(struct searching *s, struct error *err)
 	for (guint i = days->len; i-- > 0;) {
 		if (s->search->no_total && s->want == 0)
 			break;
-		search_breathe(s->search);
+		s->deadline += search_breathe(s->search);
 		if (search_day(s, g_array_index(days, gint64, i), err) < 0)
 			return -1;
 	}

@@ -32,9 +32,11 @@ struct search_scope {
 /* Lets only some searches run at a time; the thread that searches calls each, and may wait in
  * it. */
 struct search_turns {
-	void (*take)(void *ctx);    /* before anything is read */
-	void (*breathe)(void *ctx); /* now and then, also within the read transaction */
-	void (*give)(void *ctx);    /* after the last event was told */
+	void (*take)(void *ctx); /* before anything is read */
+	/* Now and then, also within the read transaction; returns how long it waited, us: no time
+	 * of the search's. */
+	int64_t (*breathe)(void *ctx);
+	void (*give)(void *ctx); /* after the last event was told */
 	void *ctx;
 };
 

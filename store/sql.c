@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define MAGIC "SQLite format 3" /* first bytes of a file, with the 0 */
 
 /* What whoever looks after the machine can do. */
 static const struct {
@@ -35,6 +38,14 @@ static int file_number(struct sql *sql)
 			file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
 	}
 	return number;
+}
+
+/* Where it does not give a page SQLite says CORRUPT too. */
+static bool disk_failed(struct sql *sql)
+{
+	int number = file_number(sql);
+
+	return number == EIO || number == ENXIO;
 }
 
 /* Read only are also files that must be rolled back first, and files that are gone. SQLite does not
@@ -97,11 +108,12 @@ int sql_error(struct sql *sql, struct error *err)
 
 	switch (code & 0xff) {
 	case SQLITE_CORRUPT:
-		/* So SQLite says as well where the disk did not give a page. */
-		if (file_number(sql) == EIO || file_number(sql) == ENXIO)
+		if (disk_failed(sql))
 			return sql_refused(sql, SQLITE_IOERR_CORRUPTFS, EIO, err);
 		/* fall through */
 	case SQLITE_NOTADB:
+		if (sql->suspect != NULL)
+			*sql->suspect = true;
 		return sql_damaged(err, "store file %s is damaged: %s (%d)", sql->path,
 		        sqlite3_errmsg(sql->db), code);
 	case SQLITE_FULL:
@@ -125,9 +137,21 @@ int sql_error(struct sql *sql, struct error *err)
 	        err, number, "store file %s: %s (%d)", sql->path, sqlite3_errmsg(sql->db), code);
 }
 
+static bool is_cut_off(const char *path)
+{
+	g_autofree char *wal = g_strconcat(path, "-wal", NULL);
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size == 0 && stat(wal, &st) == 0 && st.st_size > 0;
+}
+
 int sql_open(struct sql *sql, const char *path, int flags, struct error *err)
 {
-	*sql = (struct sql){.path = g_strdup(path)};
+	*sql = (struct sql){0};
+	if (is_cut_off(path))
+		return sql_damaged(
+		        err, "store file %s is damaged: it was cut off to 0 bytes", path);
+	sql->path = g_strdup(path);
 	if (sqlite3_open_v2(path, &sql->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
 		sql_error(sql, err);
 		sql_close(sql);
@@ -201,6 +225,39 @@ int sql_number(struct sql *sql, const char *text, int64_t none, int64_t *value_r
 		*value_r = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	return result < 0 ? -1 : 0;
+}
+
+/* Through SQLite's own descriptor: to close another one would take its locks of the file away. */
+int sql_check_start(struct sql *sql, struct error *err)
+{
+	char start[sizeof(MAGIC)];
+	sqlite3_file *file = NULL;
+
+	sqlite3_file_control(sql->db, NULL, SQLITE_FCNTL_FILE_POINTER, &file);
+	if (file == NULL || file->pMethods == NULL)
+		return 0;
+	int result = file->pMethods->xRead(file, start, sizeof(start), 0);
+	if (result == SQLITE_IOERR_SHORT_READ)
+		return sql_damaged(
+		        err, "store file %s is damaged: it was cut off while in use", sql->path);
+	if (result == SQLITE_OK && memcmp(start, MAGIC, sizeof(start)) != 0)
+		return sql_damaged(err, "store file %s is damaged: it was overwritten while in use",
+		        sql->path);
+	return 0;
+}
+
+int sql_check_pages(struct sql *sql, struct error *err)
+{
+	int64_t good = 0;
+
+	if (sql_number(sql, "SELECT quick_check = 'ok' FROM pragma_quick_check LIMIT 1", 0, &good,
+	            err) < 0)
+		return -1;
+	if (good == 1)
+		return 0;
+	if (disk_failed(sql))
+		return sql_refused(sql, SQLITE_IOERR_CORRUPTFS, EIO, err);
+	return sql_damaged(err, "store file %s is damaged", sql->path);
 }
 
 int sql_begin(struct sql *sql, struct error *err)

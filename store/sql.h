@@ -15,6 +15,7 @@ struct sql {
 	sqlite3_stmt **stmt;
 	unsigned statements;
 	char *path;
+	_Atomic bool *suspect; /* set when the bytes of the file are found damaged; may be NULL */
 };
 
 /* error.number of a file that must be rolled back by somebody who may write. */
@@ -27,7 +28,8 @@ struct sql {
 #define SQL_BUSY_MS 10000
 
 /* Opens a file with the flags of sqlite3_open_v2 (NOMUTEX is added: a connection is used by one
- * thread at a time). On failure nothing is left open. */
+ * thread at a time). On failure nothing is left open. A file of 0 bytes beside a log is damaged:
+ * SQLite would delete the log, which holds what was written last. */
 int sql_open(struct sql *sql, const char *path, int flags, struct error *err);
 void sql_close(struct sql *sql);
 
@@ -57,6 +59,13 @@ int sql_trouble(struct error *err, int number, const char *format, ...)
 
 /* Says what is damaged, with number SQL_DAMAGED. Returns -1. */
 int sql_damaged(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Whether the file still begins as a database does: 0, or -1 with number SQL_DAMAGED. Costs one
+ * read of 16 bytes; an error of the disk is none of the bytes. */
+int sql_check_start(struct sql *sql, struct error *err);
+/* The same of all pages, which takes as long as to read the file. -1 with another number where it
+ * could not be read. */
+int sql_check_pages(struct sql *sql, struct error *err);
 
 /* Opens a transaction for writing; ends it. */
 int sql_begin(struct sql *sql, struct error *err);

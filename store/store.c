@@ -18,7 +18,7 @@
 #define DEFAULT_CACHE_MB 32
 #define DEFAULT_OPEN_DAYS 16
 #define LOG_PAGES 8192                  /* 64 MiB */
-#define LOG_HELD_MS (15 * CLOCK_SECOND) /* longer than any search of ours reads */
+#define LOG_HELD_MS (15 * CLOCK_SECOND) /* a backup is shorter, or is worth a word */
 #define WRITERS 4                       /* as in day_write.c: share half of the cache */
 #define READERS_A_DAY 2
 

@@ -1,12 +1,16 @@
 #include "store/tombstone.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/word.h"
+#include "event/catalogue.h"
 
 #define NAME_MAX_BYTES 512 /* what is longer is no address */
 #define SHORTEST_TELLING 4 /* characters of a local part */
+#define LONG_TEXT 900      /* bytes: its end may be cut off, by syslog, by a milter's bound */
 
 #define HASH_LOCAL TOMBSTONE_KINDS /* a kind of hash besides those of enum tombstone_kind */
 
@@ -19,6 +23,14 @@ struct tombstones {
 
 struct span {
 	size_t from, to;
+};
+
+#define EDGES 12 /* that are tried of one name: hostile texts have more */
+
+/* Where a name may begin, or end; the whole run of its characters is the last one. */
+struct edges {
+	size_t at[EDGES];
+	unsigned n;
 };
 
 struct finding {
@@ -220,17 +232,16 @@ static size_t run_end(struct slice text, size_t from, bool (*is)(char c))
 	return from;
 }
 
-static size_t run_begin(struct slice text, size_t to, bool (*is)(char c))
+/* A name has it within only, mostly. */
+static bool is_edge(char c)
 {
-	while (to > 0 && is(text.p[to - 1]))
-		to--;
-	return to;
+	return c == '.' || c == '-' || c == '_';
 }
 
-/* Without the dots and dashes of the sentence that it stands in. */
+/* Without the signs of the sentence that it stands in. */
 static size_t trim_end(struct slice text, size_t from, size_t to)
 {
-	while (to > from && (text.p[to - 1] == '.' || text.p[to - 1] == '-'))
+	while (to > from && is_edge(text.p[to - 1]))
 		to--;
 	return to;
 }
@@ -253,42 +264,128 @@ static bool is_hex_escape(struct slice text, size_t end)
 	       g_ascii_isxdigit(text.p[end - 1]);
 }
 
-/* Whether a local part may begin at `s` of a run that begins at `run`. Before an '@' only what no
- * address begins with may stand before it: me+john@… is somebody else. Encoded addresses stand
- * behind something: bounces-john=example.com. */
-static bool may_begin(struct slice text, size_t run, size_t s, bool plain)
+/* \n, \u003c, …: of JSON that is looked at as it is. */
+static bool is_json_escape(struct slice text, size_t end)
 {
-	if (s == run)
+	return (end >= 2 && text.p[end - 2] == '\\' && strchr("nrtbf", text.p[end - 1]) != NULL) ||
+	       (end >= 6 && text.p[end - 6] == '\\' && text.p[end - 5] == 'u');
+}
+
+/* Whether no more than an address stands there: all of it counts. */
+static bool is_enclosed(struct slice text, size_t from, size_t to)
+{
+	char before = from > 0 ? text.p[from - 1] : '\0', after = to < text.n ? text.p[to] : '\0';
+
+	return (before == '<' && after == '>') || (before == '"' && after == '"') ||
+	       (from == 0 && to == text.n);
+}
+
+/* Whether an ASCII character other than letters and digits ends what stands before a local part.
+ * me+john@… and not-john@… are somebody else; d'john@… is so where it is `enclosed`. */
+static bool is_parting(struct slice text, size_t run, size_t s, bool enclosed)
+{
+	const char *never = enclosed ? "+_" : "";
+	size_t i = s;
+
+	if (text.p[s - 1] == '/' || (s >= 2 && text.p[s - 1] == '.' && text.p[s - 2] == '.'))
 		return true;
-	if (!plain)
-		return strchr("+-/!#&'*?^`{|}~$", text.p[s - 1]) != NULL || is_hex_escape(text, s);
-	for (size_t i = run; i < s; i++)
-		if (g_ascii_isalnum(text.p[i]) || (unsigned char)text.p[i] >= 0x80 ||
-		        strchr("+-._", text.p[i]) != NULL)
-			return is_hex_escape(text, s) && s == run + 3;
-	return true;
+	if (!enclosed && strchr("!#$%&'*?^`{|}~", text.p[s - 1]) != NULL)
+		return true;
+	while (i > run && !g_ascii_isalnum(text.p[i - 1]) && (unsigned char)text.p[i - 1] < 0x80 &&
+	        strchr(never, text.p[i - 1]) == NULL)
+		i--;
+	return i == run;
+}
+
+/* Whether a local part may begin at `s` of a run that begins at `run`. Encoded addresses stand
+ * behind something: bounces-john=example.com. */
+static bool may_begin(struct slice text, size_t run, size_t s, bool plain, bool enclosed)
+{
+	if (is_hex_escape(text, s) || is_json_escape(text, s) || word_begins(text, s))
+		return true;
+	return plain ? is_parting(text, run, s, enclosed)
+	             : strchr("+-/!#&'*?^`{|}~$", text.p[s - 1]) != NULL;
+}
+
+static size_t run_begin(struct slice text, size_t to, bool (*is)(char c))
+{
+	size_t floor = to - MIN(to, NAME_MAX_BYTES);
+
+	while (to > floor && is(text.p[to - 1]))
+		to--;
+	return to;
+}
+
+/* Of the local part that ends at `to`, before a domain that ends at `end`. */
+static struct edges local_begins(struct slice text, size_t to, size_t end, bool plain)
+{
+	struct edges edges = {.n = 0};
+	size_t run = run_begin(text, to, is_local);
+	bool enclosed = is_enclosed(text, run, end);
+
+	for (size_t s = to; --s > run && edges.n + 1 < EDGES;)
+		if (may_begin(text, run, s, plain, enclosed))
+			edges.at[edges.n++] = s;
+	edges.at[edges.n++] = run;
+	return edges;
+}
+
+/* Of a name that begins at `from`. */
+static struct edges name_ends(struct slice text, size_t from, bool (*is)(char c))
+{
+	struct edges edges = {.n = 0};
+	const struct slice near = slice_head(text, from + NAME_MAX_BYTES);
+	size_t run = run_end(near, from, is), trimmed = trim_end(text, from, run);
+
+	for (size_t e = from + 1; e < run && edges.n + 2 < EDGES; e++)
+		if (word_ends(text, e))
+			edges.at[edges.n++] = trim_end(text, from, e);
+	if (trimmed < run)
+		edges.at[edges.n++] = trimmed;
+	edges.at[edges.n++] = run;
+	return edges;
+}
+
+static bool names_address(
+        const struct finding *f, struct slice local, struct slice domain, bool plain)
+{
+	return knows(f->stones, f->time, TOMBSTONE_RECIPIENT, local, domain) ||
+	       (plain && knows(f->stones, f->time, TOMBSTONE_MESSAGE, local, domain));
+}
+
+/* The longest local part that ends at `i`. */
+static bool look_before(
+        struct finding *f, const struct edges *begins, size_t i, struct slice domain, bool plain)
+{
+	size_t end = (size_t)(domain.p - f->text.p) + domain.n;
+
+	for (unsigned k = begins->n; k-- > 0;) {
+		if (!names_address(f, part(f->text, begins->at[k], i), domain, plain))
+			continue;
+		found(f, begins->at[k], end);
+		return true;
+	}
+	return false;
 }
 
 /* local SEPARATOR domain; the separator is from `i` to `right`. */
 static void look_forward(struct finding *f, size_t i, size_t right, bool plain)
 {
-	size_t run = run_begin(f->text, i, is_local);
-	size_t end = trim_end(f->text, right, run_end(f->text, right, is_domain));
-	struct slice domain = part(f->text, right, end);
-
-	if (run == i || domain.n == 0)
+	if (i == 0 || !is_local(f->text.p[i - 1]) || right >= f->text.n ||
+	        !is_domain(f->text.p[right]))
 		return;
-	if (knows(f->stones, f->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE))
-		found(f, run, end);
-	for (size_t s = i - MIN(i - run, NAME_MAX_BYTES); s < i; s++) {
-		struct slice local = part(f->text, s, i);
-		if (may_begin(f->text, run, s, plain) &&
-		        (knows(f->stones, f->time, TOMBSTONE_RECIPIENT, local, domain) ||
-		                (plain && knows(f->stones, f->time, TOMBSTONE_MESSAGE, local,
-		                                  domain)))) {
-			found(f, s, end);
+	struct edges ends = name_ends(f->text, right, is_domain);
+	struct edges begins = local_begins(f->text, i, ends.at[ends.n - 1], plain);
+	for (unsigned k = ends.n; k-- > 0;) {
+		struct slice domain = part(f->text, right, ends.at[k]);
+		if (domain.n == 0)
+			continue;
+		if (knows(f->stones, f->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE)) {
+			found(f, begins.at[begins.n - 1], ends.at[k]);
 			return;
 		}
+		if (look_before(f, &begins, i, domain, plain))
+			return;
 	}
 }
 
@@ -318,28 +415,49 @@ static void look_quoted(struct finding *f, size_t i)
 		return;
 	size_t escapes = text.p[i - 2] == '\\';
 	ptrdiff_t begin = quoted_begin(text, i - 1 - escapes, escapes);
-	size_t end = trim_end(text, i + 1, run_end(text, i + 1, is_domain));
-	struct slice domain = part(text, i + 1, end);
-	if (begin < 0 || domain.n == 0)
+	if (begin < 0)
 		return;
 	struct slice local = bare_local(part(text, (size_t)begin, i), room);
-	if (knows(f->stones, f->time, TOMBSTONE_RECIPIENT, local, domain) ||
-	        knows(f->stones, f->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE))
-		found(f, (size_t)begin - escapes, end);
+	struct edges ends = name_ends(text, i + 1, is_domain);
+	for (unsigned k = ends.n; k-- > 0;) {
+		struct slice domain = part(text, i + 1, ends.at[k]);
+		if (domain.n > 0 &&
+		        (knows(f->stones, f->time, TOMBSTONE_RECIPIENT, local, domain) ||
+		                knows(f->stones, f->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE)))
+			found(f, (size_t)begin - escapes, ends.at[k]);
+	}
+}
+
+/* Of the domain that ends at `to`. */
+static struct edges domain_begins(struct slice text, size_t to)
+{
+	struct edges edges = {.n = 0};
+	size_t run = run_begin(text, to, is_domain);
+
+	for (size_t s = to; --s > run && edges.n + 1 < EDGES;)
+		if (word_begins(text, s))
+			edges.at[edges.n++] = s;
+	edges.at[edges.n++] = run;
+	return edges;
 }
 
 /* domain SEPARATOR local: SRS (domain=local), bang paths (domain!local). */
 static void look_back(struct finding *f, size_t i)
 {
-	size_t run = run_begin(f->text, i, is_domain);
-	size_t end = run_end(f->text, i + 1, is_local);
-	struct slice domain = part(f->text, run, i);
-
-	if (run == i || end == i + 1)
+	if (i == 0 || !is_domain(f->text.p[i - 1]) || i + 1 >= f->text.n ||
+	        !is_local(f->text.p[i + 1]))
 		return;
-	if (knows(f->stones, f->time, TOMBSTONE_RECIPIENT, part(f->text, i + 1, end), domain) ||
-	        knows(f->stones, f->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE))
-		found(f, run, end);
+	struct edges ends = name_ends(f->text, i + 1, is_local);
+	struct edges begins = domain_begins(f->text, i);
+	for (unsigned b = begins.n; b-- > 0;) {
+		struct slice domain = part(f->text, begins.at[b], i);
+		if (knows(f->stones, f->time, TOMBSTONE_DOMAIN, domain, SLICE_NONE))
+			found(f, begins.at[b], ends.at[ends.n - 1]);
+		for (unsigned k = ends.n; k-- > 0;)
+			if (knows(f->stones, f->time, TOMBSTONE_RECIPIENT,
+			            part(f->text, i + 1, ends.at[k]), domain))
+				found(f, begins.at[b], ends.at[k]);
+	}
 }
 
 static bool is_escaped_at(struct slice text, size_t i)
@@ -374,8 +492,23 @@ static void look_at_separator(struct finding *f, size_t i)
 /* False for the parts of an address. */
 static bool is_alone(struct slice text, size_t from, size_t to)
 {
+	while (to < text.n && is_edge(text.p[to]))
+		to++;
 	return (from == 0 || text.p[from - 1] != '@') &&
-	       !(to + 1 < text.n && strchr("@=", text.p[to]) != NULL && is_domain(text.p[to + 1]));
+	       !(to + 1 < text.n && (text.p[to] == '@' || text.p[to] == '=') &&
+	               is_domain(text.p[to + 1]));
+}
+
+/* Whether the domain behind the '@' at `to` is the end of a text, or of a string of JSON, that is
+ * so long that it may have been cut there. */
+static bool is_cut(struct slice text, size_t to)
+{
+	size_t end = run_end(text, to + 1, is_domain);
+
+	if (end == text.n)
+		return text.n >= LONG_TEXT;
+	return text.p[end] == '"' && to >= LONG_TEXT &&
+	       slice_chr(part(text, to - LONG_TEXT, to), '"') < 0;
 }
 
 static bool names_local(const struct finding *f, struct slice word)
@@ -393,14 +526,46 @@ static bool names_word(const struct finding *f, struct slice word)
 	               knows(f->stones, f->time, TOMBSTONE_DOMAIN, word, SLICE_NONE));
 }
 
+static bool take_word(struct finding *f, size_t from, size_t to)
+{
+	struct slice word = part(f->text, from, to);
+	bool is_address = to < f->text.n && f->text.p[to] == '@';
+
+	if (word.n > 0 && is_alone(f->text, from, to) && names_word(f, word))
+		found(f, from, to);
+	else if (is_address && names_local(f, word) && is_cut(f->text, to))
+		found(f, from, run_end(f->text, to + 1, is_domain));
+	else
+		return false;
+	return true;
+}
+
+/* Where the next part of a word begins: behind the signs that it begins with, or where another
+ * script or a sign of none parts it. */
+static size_t next_part(struct slice text, size_t from, size_t run)
+{
+	size_t at = from;
+
+	while (at < run && is_edge(text.p[at]))
+		at++;
+	if (at > from)
+		return at;
+	while (++at < run && !word_begins(text, at) && !word_ends(text, at))
+		;
+	return at;
+}
+
 /* Returns the end of the word that begins at i. */
 static size_t look_at_word(struct finding *f, size_t i)
 {
-	size_t run = run_end(f->text, i, is_word), end = trim_end(f->text, i, run);
+	size_t run = run_end(f->text, i, is_word);
 
-	if (end - i <= NAME_MAX_BYTES && end > i && is_alone(f->text, i, run) &&
-	        names_word(f, part(f->text, i, end)))
-		found(f, i, end);
+	for (; i < run; i = next_part(f->text, i, run)) {
+		struct edges ends = name_ends(f->text, i, is_word);
+		for (unsigned k = ends.n; k-- > 0;)
+			if (take_word(f, i, ends.at[k]))
+				break;
+	}
 	return run;
 }
 
@@ -480,6 +645,26 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
 	return false;
 }
 
+/* Strings of JSON may hide an address behind escapes. */
+static bool clean_field(const struct tombstones *stones, int64_t time, bool close, enum field field,
+        struct slice text, GString *out)
+{
+	enum field_json kind = field_catalogue[field].json;
+	json_t *json = NULL;
+
+	if ((kind == FIELD_JSON_OBJECT || kind == FIELD_JSON_STRINGS) && slice_chr(text, '\\') >= 0)
+		json = json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (json == NULL)
+		return tombstones_clean(stones, time, close, text, out);
+	bool any = tombstones_clean_json(stones, time, close, json);
+	char *dumped = any ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	if (dumped != NULL)
+		g_string_append(out, dumped);
+	free(dumped);
+	json_decref(json);
+	return any;
+}
+
 bool tombstones_clean_event(
         const struct tombstones *stones, bool close, struct event *event, GString *out)
 {
@@ -491,7 +676,7 @@ bool tombstones_clean_event(
 	g_string_truncate(out, 0);
 	for (unsigned i = 0; i < FIELDS; i++) {
 		from[i] = out->len;
-		if (tombstones_clean(stones, event->time, close, event->field[i], out))
+		if (clean_field(stones, event->time, close, (enum field)i, event->field[i], out))
 			n[i] = out->len - from[i];
 	}
 	/* Only now does the buffer stay where it is. */

@@ -4,6 +4,7 @@
 #define PW_STORE_TOMBSTONE_H
 
 #include <glib.h>
+#include <jansson.h>
 
 #include "event/event.h"
 
@@ -50,9 +51,14 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
 /* Puts TOMBSTONE_MARK in place of each address in the text that was erased after `time`, as it is
  * or in the forms that mail gives it (john=example.com, john%40example.com, SRS, …), and of local
  * parts that stand alone and tell who is meant. `close`: the text is of a mail to somebody erased,
- * where each local part tells. False, and nothing in `out`, when there is none. */
+ * where each local part tells. An address is found beside any sign that is no part of one, also in
+ * scripts that part no words by blanks, and cut off at the end of a long text. False, and nothing
+ * in `out`, when there is none. */
 bool tombstones_clean(
         const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out);
+
+/* The same in place for each string and key of JSON, whatever was escaped in them. */
+bool tombstones_clean_json(const struct tombstones *stones, int64_t time, bool close, json_t *json);
 
 /* The same for all fields of an event; their new values stand in `out`. */
 bool tombstones_clean_event(

@@ -393,8 +393,6 @@ void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r)
 	unsigned n = MIN(writer->commits, WRITER_PACE);
 	memcpy(took, writer->took, n * sizeof(*took));
 	pace_r->done = writer->commits;
-	if (n > 0)
-		pace_r->last = writer->took[(writer->commits - 1) % WRITER_PACE];
 	if (writer->running != 0)
 		pace_r->running = (unsigned)MIN(g_get_monotonic_time() - writer->running, UINT_MAX);
 	pthread_mutex_unlock(&writer->lock);
@@ -405,6 +403,18 @@ void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r)
 	pace_r->p50 = took[n / 2];
 	pace_r->p99 = took[n * 99 / 100];
 	pace_r->longest = took[n - 1];
+}
+
+unsigned store_writer_longest(struct store_writer *writer, unsigned done)
+{
+	unsigned longest = 0;
+
+	pthread_mutex_lock(&writer->lock);
+	unsigned n = MIN(writer->commits - done, WRITER_PACE);
+	for (unsigned i = 1; i <= n; i++)
+		longest = MAX(longest, writer->took[(writer->commits - i) % WRITER_PACE]);
+	pthread_mutex_unlock(&writer->lock);
+	return longest;
 }
 
 bool store_writer_trouble(struct store_writer *writer, struct error *err)

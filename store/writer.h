@@ -60,10 +60,12 @@ struct store_pace {
 	unsigned commits; /* remembered; 0 = there was none, and the rest is 0 */
 	unsigned p50, p99, longest;
 	unsigned done;    /* since the writer began */
-	unsigned last;    /* the last one, us */
 	unsigned running; /* for how long the one under way has been, us; 0 = there is none */
 };
 void store_writer_pace(struct store_writer *writer, struct store_pace *pace_r);
+
+/* The longest of the commits that came behind the first `done` ones, us; 0 where there was none. */
+unsigned store_writer_longest(struct store_writer *writer, unsigned done);
 
 /* True while commits fail, with the last failure in *err (which must be clear). */
 bool store_writer_trouble(struct store_writer *writer, struct error *err);

@@ -10,8 +10,8 @@ REPLIES = os.path.join(HERE, '..', 'golden', 'replies', 'replies.tsv')
 
 # Must, aim, and whether more is better.
 GOALS = {
-    'rows alone of the store, CPU': (0.25, 0.7, True),
-    'CPU of the last days against the first': (1.15, 1.05, False),
+    'events a second, of rows alone': (0.25, 0.7, True),
+    'CPU of one more day against the first': (1.15, 1.05, False),
     'longest stall at a roll': (100, 20, False),
     'bytes an event': (200, 130, False),
     'start-up to the first answer': (1000, 100, False),
@@ -34,7 +34,7 @@ def run(b, name, *words):
     done = subprocess.run([path, *words], cwd=b.base, env=dict(os.environ, TMPDIR=b.base), check=False,
                           stdout=subprocess.PIPE, encoding='utf-8')
     if done.returncode != 0:
-        return b.skip(f'{name} ended with status {done.returncode}')
+        return b.fail(f'{name} ended with status {done.returncode}')
     return done.stdout.splitlines()
 
 

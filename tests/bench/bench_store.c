@@ -264,94 +264,97 @@ static int put_rows(struct day_writer *writer, const GByteArray *records, uint64
 	return dict_flush(writer, NULL) < 0 ? -1 : sql_commit(&writer->sql, NULL);
 }
 
+/* What was spent since `start`, but for `made`. */
+static struct cost spent(struct cost start, struct cost made)
+{
+	return (struct cost){seconds() - start.wall - made.wall, cpu() - start.cpu - made.cpu};
+}
+
+static void add_cost(struct cost *sum, double wall, double used)
+{
+	sum->wall += seconds() - wall;
+	sum->cpu += thread_cpu() - used;
+}
+
 static struct cost write_rows(const char *dir)
 {
+	struct cost start = {seconds(), cpu()}, made = {0, 0};
 	struct store *store = open_or_fail(dir, STORE_WRITE, false);
 	struct day_writer *writer = day_writer_get(store, START / CLOCK_DAY, NULL);
 	g_autoptr(GByteArray) records = g_byte_array_new();
-	struct cost cost = {0, 0};
 
 	for (uint64_t n = 0; n < RATIO_EVENTS; n += BATCH) {
+		double wall = seconds(), used = thread_cpu();
 		g_byte_array_set_size(records, 0);
 		for (uint64_t i = n; i < n + BATCH; i++) {
 			struct event event = make_event(i);
 			record_put(records, &event);
 		}
-		struct cost start = {seconds(), cpu()};
+		add_cost(&made, wall, used);
 		if (put_rows(writer, records, n, BATCH) < 0)
 			exit(EXIT_FAILURE);
-		cost.wall += seconds() - start.wall;
-		cost.cpu += cpu() - start.cpu;
 	}
 	store_close(&store);
-	return cost;
+	return spent(start, made);
 }
 
-/* CPU of the store's own threads. What they merge is part of the cost of the events; on a real day
- * they are through with it long before the day is, so they are waited for. */
-static double helpers_cpu(void)
-{
-	double before, now = cpu() - thread_cpu();
-
-	do {
-		before = now;
-		g_usleep(50000);
-		now = cpu() - thread_cpu();
-	} while (now - before > 0.001);
-	return now;
-}
-
-/* Commits events; adds what each commit took. */
+/* Commits events; adds what each commit took, in seconds. Returns what it cost to make the events.
+ */
 static struct cost write_events(struct store *store, uint64_t from, uint64_t to, GArray *commits)
 {
 	struct store_batch *batch = store_batch_new();
 	struct store_commit_result result;
 	struct error err = {0};
-	struct cost cost = {0, -helpers_cpu()};
+	struct cost made = {0, 0};
 
 	for (uint64_t n = from; n < to; n += BATCH) {
+		double wall = seconds(), used = thread_cpu();
 		fill_batch(batch, n, MIN(BATCH, to - n));
-		struct cost start = {seconds(), thread_cpu()};
+		add_cost(&made, wall, used);
+		double start = seconds();
 		if (store_commit(store, batch, 0, &result, &err) < 0)
 			fail(&err);
-		double took = seconds() - start.wall;
-		cost.wall += took;
-		cost.cpu += thread_cpu() - start.cpu;
+		double took = seconds() - start;
 		g_array_append_val(commits, took);
 	}
-	cost.cpu += helpers_cpu();
 	store_batch_free(&batch);
-	return cost;
+	return made;
 }
 
+/* With all that the store's own threads have to do with them. */
 static struct cost write_all(const char *dir)
 {
 	g_autoptr(GArray) commits = g_array_new(FALSE, FALSE, sizeof(double));
+	struct cost start = {seconds(), cpu()};
 	struct store *store = open_or_fail(dir, STORE_WRITE, false);
-	struct cost cost = write_events(store, 0, RATIO_EVENTS, commits);
+	struct cost made = write_events(store, 0, RATIO_EVENTS, commits);
 
 	store_close(&store);
-	return cost;
+	return spent(start, made);
 }
 
 static void compare_with_rows(const char *dir, int rounds)
 {
 	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(double));
 	g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(double));
-	g_autoptr(GArray) ratios = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autoptr(GArray) walls = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autoptr(GArray) cpus = g_array_new(FALSE, FALSE, sizeof(double));
 
 	for (int i = 0; i < rounds; i++) {
-		double a = write_rows(dir).cpu;
+		struct cost a = write_rows(dir);
 		bytes_of(dir, true);
-		double b = write_all(dir).cpu, ratio = a / b;
+		struct cost b = write_all(dir);
 		bytes_of(dir, true);
-		g_array_append_val(rows, a);
-		g_array_append_val(all, b);
-		g_array_append_val(ratios, ratio);
+		double wall = a.wall / b.wall, used = a.cpu / b.cpu;
+		g_array_append_val(rows, a.cpu);
+		g_array_append_val(all, b.cpu);
+		g_array_append_val(walls, wall);
+		g_array_append_val(cpus, used);
 	}
 	row("rows alone, CPU an event", percentile(rows, 0.5) * 1e6 / RATIO_EVENTS, "us");
 	row("store, CPU an event", percentile(all, 0.5) * 1e6 / RATIO_EVENTS, "us");
-	row("rows alone of the store, CPU", percentile(ratios, 0.5), "of it");
+	row("events a second, of rows alone", percentile(walls, 0.5), "of it");
+	row("rows alone of the store, CPU", percentile(cpus, 0.5), "of it");
 }
 
 /* --- the store of the searches --- */
@@ -365,9 +368,8 @@ static void finish_days(const char *dir)
 }
 
 /* A day: the oldest is dropped before it where it is one too many. Returns its longest commit near
- * the roll. */
-static double write_day(
-        struct store *store, int day, double part, GArray *commits, struct cost *cost)
+ * the roll, in seconds. */
+static double write_day(struct store *store, int day, double part, GArray *commits)
 {
 	uint64_t events = all_events / (uint64_t)all_days, from = events * (uint64_t)day;
 	guint before = commits->len;
@@ -376,53 +378,27 @@ static double write_day(
 	if (store_prune(store, all_days, START + day * CLOCK_DAY, NULL) < 0)
 		exit(EXIT_FAILURE);
 	double longest = seconds() - start;
-	*cost = write_events(store, from, from + (uint64_t)((double)events * part), commits);
+	write_events(store, from, from + (uint64_t)((double)events * part), commits);
 	for (guint i = before; i < MIN(before + 500, commits->len); i++)
 		longest = MAX(longest, g_array_index(commits, double, i));
 	return longest;
-}
-
-/* The median of the CPU of three days, which each vary by a tenth on a virtual machine. */
-static double typical_cpu(const GArray *days, guint from)
-{
-	g_autoptr(GArray) some = g_array_new(FALSE, FALSE, sizeof(double));
-
-	g_array_append_vals(some, &g_array_index(days, double, from), MIN(days->len - from, 3));
-	return percentile(some, 0.5);
-}
-
-/* Each day but the very first also pays for the end of the one before it, which is merged then. */
-static void compare_days(const GArray *days)
-{
-	guint last = days->len - MIN(days->len - 1, 3);
-
-	row("CPU of the last days against the first",
-	        typical_cpu(days, last) / typical_cpu(days, 1), "of it");
-	row("  against the day that had no end of another to pay for",
-	        typical_cpu(days, last) / g_array_index(days, double, 0), "of it");
 }
 
 /* One day more than is kept, and the beginning of another one. */
 static void fill_store(const char *dir)
 {
 	g_autoptr(GArray) commits = g_array_new(FALSE, FALSE, sizeof(double));
-	g_autoptr(GArray) days = g_array_new(FALSE, FALSE, sizeof(double));
 	struct store *store = open_or_fail(dir, STORE_WRITE, false);
 	double events = (double)all_events / all_days, kept = (double)all_events + events / 10;
-	struct cost last = {0, 0}, begun;
-	double stall = 0;
+	double stall = 0, wall = 0;
 
 	for (int day = 0; day <= all_days + 1; day++) {
-		bool kept_day = day <= all_days;
-		double longest = write_day(
-		        store, day, kept_day ? 1 : 0.1, commits, kept_day ? &last : &begun);
+		double longest = write_day(store, day, day <= all_days ? 1 : 0.1, commits);
 		stall = day > 0 ? MAX(stall, longest) : 0;
-		if (kept_day)
-			g_array_append_val(days, last.cpu);
 	}
-	row("events a second", events / last.wall, "events/s");
-	row("CPU an event", last.cpu * 1e6 / events, "us");
-	compare_days(days);
+	for (guint i = 0; i < commits->len; i++)
+		wall += g_array_index(commits, double, i);
+	row("events a second", commits->len * BATCH / wall, "events/s");
 	row("longest stall at a roll", stall * 1e3, "ms");
 	row("commit of 1000 p50", percentile(commits, 0.5) * 1e3, "ms");
 	row("commit of 1000 p99", percentile(commits, 0.99) * 1e3, "ms");
@@ -431,6 +407,43 @@ static void fill_store(const char *dir)
 	row("bytes an event, days open", (double)bytes_of(dir, false) / kept, "bytes");
 	finish_days(dir);
 	row("bytes an event", (double)bytes_of(dir, false) / kept, "bytes");
+}
+
+/* CPU of a day with all that belongs to it: the oldest one dropped, the events, their end. */
+static double day_cpu(const char *dir, int day)
+{
+	g_autoptr(GArray) commits = g_array_new(FALSE, FALSE, sizeof(double));
+	struct cost start = {seconds(), cpu()};
+	struct store *store = open_or_fail(dir, STORE_WRITE, false);
+	uint64_t events = all_events / (uint64_t)all_days, from = events * (uint64_t)day;
+
+	if (store_prune(store, all_days, START + day * CLOCK_DAY, NULL) < 0)
+		exit(EXIT_FAILURE);
+	struct cost made = write_events(store, from, from + events, commits);
+	store_close(&store);
+	finish_days(dir);
+	return spent(start, made).cpu;
+}
+
+/* A day in an empty store and one more in the full one, in turns: each varies by a tenth on a
+ * virtual machine. */
+static void compare_days(const char *dir)
+{
+	g_autofree char *fresh = g_dir_make_tmp("postwake-bench-XXXXXX", NULL);
+	g_autoptr(GArray) first = g_array_new(FALSE, FALSE, sizeof(double));
+	g_autoptr(GArray) last = g_array_new(FALSE, FALSE, sizeof(double));
+	double events = (double)all_events / all_days;
+
+	for (int i = 0; i < 3; i++) {
+		double a = day_cpu(fresh, 0), b = day_cpu(dir, all_days + 2 + i);
+		bytes_of(fresh, true);
+		g_array_append_val(first, a);
+		g_array_append_val(last, b);
+	}
+	g_rmdir(fresh);
+	row("CPU an event", percentile(last, 0.5) * 1e6 / events, "us");
+	row("CPU of one more day against the first", percentile(last, 0.5) / percentile(first, 0.5),
+	        "of it");
 }
 
 /* --- searches --- */
@@ -654,6 +667,7 @@ int main(int argc, char **argv)
 	compare_with_rows(dir, MAX(rounds, 1));
 	fill_store(dir);
 	time_searches(dir);
+	compare_days(dir);
 	bytes_of(dir, true);
 	g_rmdir(dir);
 	printf("%s]\n", json->str);

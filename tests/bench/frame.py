@@ -33,7 +33,7 @@ class Bench:
         self.build, self.full = os.path.abspath(build), full
         self.base = tempfile.mkdtemp(prefix='pw-bench.')
         os.chmod(self.base, 0o755)  # Postfix's processes run as its own user
-        self.rows, self.missing = [], []
+        self.rows, self.missing, self.failed = [], [], []
         os.environ['TZ'] = 'UTC'  # the stamps of the logs
 
     def program(self, name):
@@ -53,6 +53,10 @@ class Bench:
         if why not in self.missing:
             self.missing.append(why)
             print(f'SKIPPED {why}', flush=True)
+
+    def fail(self, why):
+        """A benchmark that broke: its rows are missing, and the run ends with status 1."""
+        self.failed.append(why)
 
     def path(self, name):
         return os.path.join(self.base, name)
@@ -85,7 +89,7 @@ class Bench:
     def save(self, path):
         with open(path, 'w', encoding='utf-8') as out:
             json.dump({'time': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()), 'machine': machine(),
-                       'full': self.full, 'rows': self.rows, 'skipped': self.missing}, out, indent=1)
+                       'full': self.full, 'rows': self.rows, 'skipped': self.missing, 'failed': self.failed}, out, indent=1)
 
     def end(self):
         shutil.rmtree(self.base, ignore_errors=True)

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import time
+import traceback
 
 import frame
 
@@ -39,7 +40,11 @@ def main():
                 bench.skip(f'{name}: only root can start a private Postfix')
                 continue
             print(f'-- {name} ({time.monotonic() - start:.0f} s)', flush=True)
-            function(bench)
+            try:
+                function(bench)
+            except Exception as error:  # the others' rows are not lost by it
+                traceback.print_exc()
+                bench.fail(f'{name}: {error}')
     finally:
         bench.end()
     print(f'\n{frame.machine()}; {time.monotonic() - start:.0f} s\n')
@@ -47,8 +52,10 @@ def main():
         print(bench.line(row))
     for why in bench.missing:
         print(f'SKIPPED {why}')
+    for why in bench.failed:
+        print(f'FAILED {why}')
     bench.save(options.json)
-    return 0
+    return 1 if bench.failed else 0
 
 
 if __name__ == '__main__':

@@ -203,6 +203,12 @@ START_TEST(plain_names_go_and_roles_stay)
 	pseudonyms_event(pseudonyms, &event, out);
 	expect_field(&event, FIELD_RAW_REASON, "john@example.com",
 	        "550 {} unknown; johnny and john.x stay");
+	event = event_to("hide.me-77@example.com");
+	event.field[FIELD_SUBJECT] =
+	        SLICE("„hide.me-77“, «hide.me-77», 请问hide.me-77：öhide.me-77");
+	pseudonyms_event(pseudonyms, &event, out);
+	expect_field(
+	        &event, FIELD_SUBJECT, "hide.me-77@example.com", "„{}“, «{}», 请问{}：öhide.me-77");
 	event = event_to("user@example.com");
 	event.field[FIELD_RAW_REASON] = SLICE("550 user unknown <user@example.com>");
 	pseudonyms_event(pseudonyms, &event, out);

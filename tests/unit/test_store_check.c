@@ -565,7 +565,7 @@ static guint asides(struct store *store)
 	return all->len;
 }
 
-/* How a day's file is damaged: page 1 noise, half a file, noise all over. */
+/* How a file is damaged: page 1 noise, half a file, noise all over, nothing left. */
 static void damage(int how, const char *name)
 {
 	g_autofree char *path = file(name);
@@ -576,6 +576,8 @@ static void damage(int how, const char *name)
 		overwrite(name, 0, 8192, -1);
 	else if (how == 1)
 		ck_assert_int_eq(truncate(path, st.st_size / 2), 0);
+	else if (how == 3)
+		ck_assert_int_eq(truncate(path, 0), 0);
 	else
 		overwrite(name, 0, (size_t)st.st_size, -1);
 }
@@ -615,15 +617,94 @@ START_TEST(a_day_damaged_while_it_is_written_is_set_aside)
 	fill(store, DAY1, 0, 1000);
 	/* So that nothing of it is in the log only. */
 	run(DAY1_NAME, "PRAGMA wal_checkpoint(TRUNCATE)");
+	fill(store, DAY1, 1000, 10);
 	damage(_i, DAY1_NAME);
-	for (unsigned i = 0; i < 5; i++)
-		fill(store, DAY1, 1000 + i * 100, 100);
+	/* Seen by the next commit. */
+	fill(store, DAY1, 1010, 100);
+	ck_assert_ptr_nonnull(strstr(told->str, DAY1_NAME ".damaged-1"));
+	ck_assert_ptr_nonnull(strstr(told->str, "check --repair"));
+	for (unsigned i = 1; i < 5; i++)
+		fill(store, DAY1, 1010 + i * 100, 100);
+	ck_assert_uint_eq(asides(store), 1);
+	ck_assert_uint_eq(count_all(store), 500);
+	expect_gap(store);
 	store_close(&store);
 	store = open_store(dir, STORE_READ);
-	ck_assert_uint_ge(count_all(store), 500);
+	ck_assert_uint_eq(count_all(store), 500);
 	store_close(&store);
 	repair();
 	expect_good();
+}
+END_TEST
+
+START_TEST(damage_that_a_search_meets_is_seen_by_the_next_commit)
+{
+	struct search search = SEARCH_ALL;
+	struct store *store = open_noticing();
+	struct error err = {0};
+	uint64_t total;
+
+	fill(store, DAY1, 0, 1000);
+	run(DAY1_NAME, "PRAGMA wal_checkpoint(TRUNCATE)");
+	overwrite(DAY1_NAME, leaf_of(DAY1_NAME, "event", 0), 8192, -1);
+	/* A commit does not come there. */
+	fill(store, DAY1, 1000, 10);
+	ck_assert_uint_eq(asides(store), 0);
+	ck_assert_int_eq(store_search(store, &search, NULL, NULL, &total, &err), -1);
+	ck_assert_uint_eq(asides(store), 0);
+	fill(store, DAY1, 1010, 100);
+	ck_assert_ptr_nonnull(strstr(told->str, DAY1_NAME ".damaged-1"));
+	ck_assert_uint_eq(asides(store), 1);
+	ck_assert_uint_eq(count_all(store), 100);
+	store_close(&store);
+	/* All but what stood on the page. */
+	ck_assert_uint_gt(repair().saved, 700);
+	expect_good();
+}
+END_TEST
+
+START_TEST(a_suspicion_that_does_not_hold_changes_nothing)
+{
+	struct store *store = open_noticing();
+	struct day *day;
+
+	fill(store, DAY1, 0, 100);
+	ck_assert_int_eq(day_acquire(store, DAY1 / CLOCK_DAY, &day, NULL), 1);
+	day->wal.suspect = true;
+	day->wal.bytes = INT32_MAX;
+	fill(store, DAY1, 100, 100);
+	ck_assert(!day->wal.suspect);
+	day_release(day);
+	ck_assert_uint_eq(asides(store), 0);
+	ck_assert_uint_eq(count_all(store), 200);
+	store_close(&store);
+	expect_good();
+}
+END_TEST
+
+START_TEST(the_log_of_a_day_that_was_cut_off_is_kept)
+{
+	g_autofree char *path = file(DAY1_NAME), *wal = file(DAY1_NAME "-wal");
+	g_autofree char *log = NULL;
+	gsize n;
+	struct store *store = open_store(dir, STORE_WRITE);
+
+	fill(store, DAY1, 0, 400);
+	ck_assert(g_file_get_contents(wal, &log, &n, NULL));
+	store_close(&store);
+	/* As kill -9 leaves it. */
+	ck_assert_int_eq(truncate(path, 0), 0);
+	ck_assert(g_file_set_contents(wal, log, (gssize)n, NULL));
+	expect_found(DAY1_NAME, "cut off to 0 bytes");
+	store = open_noticing();
+	fill(store, DAY1, 400, 100);
+	ck_assert_ptr_nonnull(strstr(told->str, DAY1_NAME ".damaged-1"));
+	store_close(&store);
+	ck_assert_uint_eq(repair().saved, 400);
+	expect_good();
+	store = open_store(dir, STORE_READ);
+	ck_assert_uint_eq(count_all(store), 500);
+	store_close(&store);
 }
 END_TEST
 
@@ -665,6 +746,28 @@ START_TEST(a_damaged_control_file_is_set_aside_and_no_event_is_lost)
 	store_close(&store);
 	expect_good();
 	expect_events(EVENTS + 400);
+}
+END_TEST
+
+START_TEST(a_control_file_damaged_while_it_is_written_is_set_aside)
+{
+	struct store *store = open_noticing();
+
+	fill(store, DAY1, 0, 1000);
+	run("control.sqlite", "PRAGMA wal_checkpoint(TRUNCATE)");
+	fill(store, DAY1, 1000, 10);
+	damage(_i, "control.sqlite");
+	fill(store, DAY1, 1010, 100);
+	ck_assert_ptr_nonnull(strstr(told->str, "control.sqlite.damaged-1"));
+	ck_assert_ptr_null(strstr(told->str, "was deleted"));
+	g_string_truncate(told, 0);
+	fill(store, DAY1, 1110, 100);
+	ck_assert_str_eq(told->str, "");
+	ck_assert_uint_eq(asides(store), 1);
+	ck_assert_uint_eq(count_all(store), 1210);
+	expect_gap(store);
+	store_close(&store);
+	expect_good();
 }
 END_TEST
 
@@ -735,7 +838,11 @@ int main(void)
 	tcase_add_test(cases, days_that_retention_dropped_are_not_missed);
 	tcase_add_test(cases, a_ledger_that_does_not_add_up_is_found);
 	tcase_add_loop_test(cases, capture_goes_on_beside_a_damaged_day, 0, 3);
-	tcase_add_loop_test(cases, a_day_damaged_while_it_is_written_is_set_aside, 0, 3);
+	tcase_add_loop_test(cases, a_day_damaged_while_it_is_written_is_set_aside, 0, 4);
+	tcase_add_test(cases, damage_that_a_search_meets_is_seen_by_the_next_commit);
+	tcase_add_test(cases, a_suspicion_that_does_not_hold_changes_nothing);
+	tcase_add_test(cases, the_log_of_a_day_that_was_cut_off_is_kept);
+	tcase_add_loop_test(cases, a_control_file_damaged_while_it_is_written_is_set_aside, 0, 4);
 	tcase_add_loop_test(cases, a_search_that_needs_a_damaged_day_fails_and_names_it, 0, 3);
 	tcase_add_loop_test(cases, a_damaged_control_file_is_set_aside_and_no_event_is_lost, 0, 3);
 	tcase_add_test(cases, errors_of_the_disk_are_no_damage);

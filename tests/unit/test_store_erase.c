@@ -46,8 +46,9 @@ static char *recipient(GRand *rand)
 
 static struct event random_event(GRand *rand, GStringChunk *text, uint64_t id)
 {
-	static const char *const subjects[] = {
-	        "Hello", "Your order 1234", "Re: " PERSON, "Where is Erase.Me-77?", "Statement"};
+	static const char *const subjects[] = {"Hello", "Your order 1234", "Re: " PERSON,
+	        "Where is Erase.Me-77?", "Statement", "“" PERSON "”, «" LOCAL "»", "请联系" PERSON,
+	        "http://x/unsub/" PERSON};
 	static const char *const reasons[] = {"550 5.1.1 user unknown",
 	        "450 mailbox full, forwarded to <" PERSON ">",
 	        "550 see http://x/?a=erase.me-77%40gone.example", "554 spam",
@@ -63,11 +64,12 @@ static struct event random_event(GRand *rand, GStringChunk *text, uint64_t id)
 	                g_rand_int_range(rand, 0, (gint32)CLOCK_DAY),
 	        id, g_string_chunk_insert_const(text, message), g_string_chunk_insert(text, to));
 
-	set_field(&event, FIELD_SUBJECT, pick(rand, subjects, 5));
+	set_field(&event, FIELD_SUBJECT, pick(rand, subjects, G_N_ELEMENTS(subjects)));
 	set_field(&event, FIELD_RAW_REASON, pick(rand, reasons, 5));
 	set_field(&event, FIELD_REASON, pick(rand, reasons, 5));
 	set_field(&event, FIELD_FRIENDLY_FROM, pick(rand, senders, 2));
 	set_field(&event, FIELD_MSG_FROM, pick(rand, senders, 3));
+	set_field(&event, FIELD_RCPT_META, "{\"a\":\"Dear\\n" PERSON "\"}");
 	set_field(&event, FIELD_RCPT_TAGS, "[\"" LOCAL "\",\"x\"]");
 	return event;
 }

@@ -607,7 +607,8 @@ START_TEST(a_pattern_that_matches_too_many_strings_scans_and_stops_in_time)
 	        .page_high = DAY_ROWS - 1,
 	        .as_of = UINT64_MAX >> 1,
 	        .need_count = true,
-	        .deadline = g_get_monotonic_time()};
+	        .deadline = g_get_monotonic_time(),
+	        .search = &search};
 	struct results results;
 	results_init(&results);
 	day.results = &results;

@@ -247,6 +247,12 @@ START_TEST(the_pace_is_that_of_the_last_commits)
 	ck_assert_uint_gt(pace.p50, 0);
 	ck_assert_uint_le(pace.p50, pace.p99);
 	ck_assert_uint_le(pace.p99, pace.longest);
+	ck_assert_uint_eq(pace.done, WRITER_PACE + 10);
+	ck_assert_uint_eq(pace.running, 0);
+	ck_assert_uint_eq(store_writer_longest(writer, 0), pace.longest);
+	ck_assert_uint_le(store_writer_longest(writer, pace.done - 1), pace.longest);
+	ck_assert_uint_gt(store_writer_longest(writer, pace.done - 1), 0);
+	ck_assert_uint_eq(store_writer_longest(writer, pace.done), 0);
 	ck_assert_int_eq(store_writer_stop(&writer, NULL), 0);
 	store_close(&store);
 }

@@ -101,6 +101,83 @@ START_TEST(other_peoples_addresses_stay)
 }
 END_TEST
 
+START_TEST(an_address_is_found_beside_signs_of_any_language)
+{
+	static const char *const table[][2] = {
+	        {"Contact “john.doe@example.com” now", "Contact “[erased]” now"},
+	        {"“john.doe@example.com”", "“[erased]”"},
+	        {"«john.doe@example.com»", "«[erased]»"},
+	        {"请联系john.doe@example.com", "请联系[erased]"},
+	        {"请联系john.doe@example.com谢谢", "请联系[erased]谢谢"},
+	        {"пишите：john.doe@example.com。", "пишите：[erased]。"},
+	        {"„john.doe“ fragt", "„[erased]“ fragt"},
+	        {"请问john.doe，在吗", "请问[erased]，在吗"},
+	        {"john.doe…", "[erased]…"},
+	        {"\xab"
+	         "john.doe@example.com\xbb",
+	                "\xab[erased]\xbb"},
+	        {"https://x.example/unsub/john.doe@example.com",
+	                "https://x.example/unsub/[erased]"},
+	        {"https://x.example/%3Cjohn.doe@example.com%3E",
+	                "https://x.example/%3C[erased]%3E"},
+	        {"écris à l'adresse d'john.doe@example.com", "écris à l'adresse d'[erased]"},
+	        {"“\"john.doe\"@example.com”", "“[erased]”"},
+	        {"x-john.doe=example.com“", "x-[erased]“"},
+	        {"„example.com!john.doe“", "„[erased]“"},
+	        {"Hello...john.doe@example.com...", "Hello...[erased]..."},
+	        {"_john.doe@example.com_ --john.doe--", "_[erased]_ --[erased]--"},
+	        {"[\"Dear\\njohn.doe@example.com\",\"\\u003cjohn.doe@example.com\"]",
+	                "[\"Dear\\n[erased]\",\"\\u003c[erased]\"]"},
+	};
+	static const char *const others[] = {"öjohn.doe@example.com", "john.doe@example.comé",
+	        "jo\xcc\x88john.doe@example.com", "<d'john.doe@example.com>",
+	        "d'john.doe@example.com", "{\"a\":\"d'john.doe@example.com\"}",
+	        "john.doe_@example.com", "/x/me+john.doe@example.com"};
+
+	erase(TOMBSTONE_RECIPIENT, "john.doe@example.com");
+	check_table(table, G_N_ELEMENTS(table));
+	for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+		ck_assert_str_eq(clean(others[i]), others[i]);
+}
+END_TEST
+
+START_TEST(addresses_of_other_scripts_are_found_as_a_whole)
+{
+	static const char *const table[][2] = {
+	        {"用户-1@例子.中国", "[erased]"},
+	        {"“用户-1@例子.中国”", "“[erased]”"},
+	        {"“用户-1”", "“[erased]”"},
+	        {"jörg.x@bücher.example", "[erased]"},
+	        {"an „jörg.x@bücher.example“", "an „[erased]“"},
+	        {"a“b.c@example.com", "[erased]"},
+	};
+
+	erase(TOMBSTONE_RECIPIENT, "用户-1@例子.中国");
+	erase(TOMBSTONE_RECIPIENT, "jörg.x@bücher.example");
+	erase(TOMBSTONE_RECIPIENT, "a“b.c@example.com");
+	erase(TOMBSTONE_RECIPIENT, "b.c@example.com");
+	check_table(table, G_N_ELEMENTS(table));
+}
+END_TEST
+
+START_TEST(an_address_goes_that_was_cut_off_with_a_long_text)
+{
+	g_autofree char *filler = g_strnfill(1900, 'y');
+	g_autofree char *text = g_strconcat(filler, " john.doe@examp", NULL);
+	g_autofree char *want = g_strconcat(filler, " [erased]", NULL);
+	g_autofree char *json = g_strconcat("{\"subject\":\"", text, "\"}", NULL);
+	g_autofree char *left = g_strconcat("{\"subject\":\"", want, "\"}", NULL);
+
+	erase(TOMBSTONE_RECIPIENT, "john.doe@example.com");
+	ck_assert_str_eq(clean(text), want);
+	ck_assert_str_eq(clean(json), left);
+	ck_assert_str_eq(clean("john.doe@examp"), "john.doe@examp");
+	/* Elsewhere in it a domain is whole. */
+	g_autofree char *other = g_strconcat(filler, " john.doe@example.org stays", NULL);
+	ck_assert_str_eq(clean(other), other);
+}
+END_TEST
+
 START_TEST(a_telling_local_part_alone_is_found_everywhere)
 {
 	erase(TOMBSTONE_RECIPIENT, "john.doe@example.com");
@@ -195,6 +272,27 @@ START_TEST(fields_of_an_event_are_cleaned_together)
 }
 END_TEST
 
+START_TEST(escapes_of_json_in_an_event_hide_nothing)
+{
+	struct event event = {.time = 1,
+	        .field = {[FIELD_RCPT_META] = SLICE("{\"note\":\"Dear\\na\\u002eb@example.com\"}"),
+	                [FIELD_RCPT_TAGS] = SLICE("[\"\\ta.b\",\"x\"]"),
+	                [FIELD_SUBJECT] = SLICE("\\u0061.b")}};
+
+	erase(TOMBSTONE_RECIPIENT, "a.b7@example.com");
+	ck_assert(!tombstones_clean_event(stones, true, &event, out));
+	erase(TOMBSTONE_RECIPIENT, "a.b@example.com");
+	ck_assert(tombstones_clean_event(stones, true, &event, out));
+	ck_assert(slice_eq(event.field[FIELD_RCPT_META], SLICE("{\"note\":\"Dear\\n[erased]\"}")));
+	ck_assert(slice_eq(event.field[FIELD_RCPT_TAGS], SLICE("[\"\\t[erased]\",\"x\"]")));
+	ck_assert(slice_eq(event.field[FIELD_SUBJECT], SLICE("\\u0061.b")));
+	/* What is no JSON is looked at as it is. */
+	event.field[FIELD_RCPT_META] = SLICE("{\"note\":\"Dear\\na.b@example.com");
+	ck_assert(tombstones_clean_event(stones, true, &event, out));
+	ck_assert(slice_eq(event.field[FIELD_RCPT_META], SLICE("{\"note\":\"Dear\\n[erased]")));
+}
+END_TEST
+
 START_TEST(what_is_no_name_is_refused)
 {
 	static const struct {
@@ -253,6 +351,26 @@ START_TEST(hostile_texts_are_bounded)
 }
 END_TEST
 
+/* Each of them has as many places where a name may begin or end as its length allows. */
+START_TEST(what_a_long_text_costs_grows_with_its_length)
+{
+	static const char *const pieces[] = {"%a", "a!", "请a", "“", "a@请", "!!/a", "_.",
+	        "é“a=", "a\"@", "%请a%请", "@", "a.b@"};
+
+	erase(TOMBSTONE_RECIPIENT, "a.a@example.com");
+	erase(TOMBSTONE_DOMAIN, "e.com");
+	for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {
+		GString *text = g_string_new(NULL);
+		while (text->len < 128 * 1024)
+			g_string_append(text, pieces[i]);
+		g_string_truncate(out, 0);
+		ck_assert(
+		        !tombstones_clean(stones, 0, true, slice_make(text->str, text->len), out));
+		g_string_free(text, TRUE);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tombstone");
@@ -260,6 +378,9 @@ int main(void)
 	const TTest *const tests[] = {
 	        addresses_are_found_in_the_forms_that_mail_gives_them,
 	        other_peoples_addresses_stay,
+	        an_address_is_found_beside_signs_of_any_language,
+	        addresses_of_other_scripts_are_found_as_a_whole,
+	        an_address_goes_that_was_cut_off_with_a_long_text,
 	        a_telling_local_part_alone_is_found_everywhere,
 	        a_plain_local_part_alone_is_found_only_in_mails_of_its_own,
 	        a_domain_takes_all_of_its_addresses,
@@ -267,12 +388,15 @@ int main(void)
 	        what_happens_after_the_erasure_is_kept,
 	        each_recipient_field_takes_an_event,
 	        fields_of_an_event_are_cleaned_together,
+	        escapes_of_json_in_an_event_hide_nothing,
 	        what_is_no_name_is_refused,
 	        another_key_makes_other_hashes,
 	        hostile_texts_are_bounded,
+	        what_a_long_text_costs_grows_with_its_length,
 	};
 
 	tcase_add_checked_fixture(cases, setup, teardown);
+	tcase_set_timeout(cases, 60);
 	for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
 		tcase_add_test(cases, tests[i]);
 	suite_add_tcase(suite, cases);

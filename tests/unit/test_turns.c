@@ -19,7 +19,7 @@ struct worker {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static GString *done;
-static atomic_int inside, most;
+static atomic_int inside, most, waited;
 
 static void *work(void *arg)
 {
@@ -35,7 +35,7 @@ static void *work(void *arg)
 		g_string_append_c(done, worker->letter);
 		pthread_mutex_unlock(&lock);
 		atomic_fetch_sub(&inside, 1);
-		worker->turns->breathe(worker->turns->ctx);
+		atomic_fetch_add(&waited, worker->turns->breathe(worker->turns->ctx) > 0);
 	}
 	worker->turns->give(worker->turns->ctx);
 	return NULL;
@@ -48,6 +48,7 @@ static void run(struct turns *turns, unsigned running, struct worker *workers, i
 
 	done = g_string_new(NULL);
 	atomic_store(&most, 0);
+	atomic_store(&waited, 0);
 	for (unsigned i = 0; i < running; i++)
 		searches->take(searches->ctx);
 	for (int i = 0; i < n; i++) {
@@ -70,6 +71,7 @@ START_TEST(turns_come_in_the_order_in_which_they_were_asked_for)
 
 	run(turns, 1, workers, 3);
 	ck_assert_str_eq(done->str, "aabbcc");
+	ck_assert_int_eq(atomic_load(&waited), 0);
 	ck_assert_int_eq(atomic_load(&most), 1);
 	g_string_free(done, TRUE);
 	turns_free(&turns);
@@ -84,6 +86,7 @@ START_TEST(a_long_one_lets_those_that_wait_go_first)
 
 	run(turns, 1, workers, 3);
 	ck_assert_str_eq(done->str, "abcaa");
+	ck_assert_int_eq(atomic_load(&waited), 1);
 	g_string_free(done, TRUE);
 	turns_free(&turns);
 }
@@ -104,5 +107,27 @@ START_TEST(no_more_than_allowed_run_at_a_time)
 }
 END_TEST
 
+START_TEST(open_turns_are_waited_for_by_nobody)
+{
+	struct turns *turns = turns_new(1, 60000);
+	struct worker workers[THREADS];
+
+	done = g_string_new(NULL);
+	turns_for_search(turns)->take(turns_for_search(turns)->ctx);
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){
+		        .turns = turns_for_search(turns), .letter = 'x', .pieces = 1};
+		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	turns_open(turns);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(workers[i].thread, NULL);
+	ck_assert_uint_eq(done->len, THREADS);
+	g_string_free(done, TRUE);
+	turns_free(&turns);
+}
+END_TEST
+
 UNIT_MAIN("turns", turns_come_in_the_order_in_which_they_were_asked_for,
-        a_long_one_lets_those_that_wait_go_first, no_more_than_allowed_run_at_a_time)
+        a_long_one_lets_those_that_wait_go_first, no_more_than_allowed_run_at_a_time,
+        open_turns_are_waited_for_by_nobody)
