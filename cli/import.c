@@ -348,7 +348,7 @@ static void import_warn(struct importer *importer, struct cli *cli)
 
 	if (config == NULL || importer->store == NULL)
 		return;
-	days = store_days(importer->store, NULL);
+	days = store_days(importer->store, NULL, NULL);
 	int64_t oldest = clock_day_of(clock_now()) - config->keep_days;
 	unsigned old = 0;
 	for (guint i = 0; days != NULL && i < days->len; i++)

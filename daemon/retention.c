@@ -105,7 +105,7 @@ void retention_run(struct retention *retention, const struct config *config, str
 	retention_prune(config, store, capture, now);
 	if (config->max_size == 0)
 		return;
-	g_autoptr(GArray) days = store_days(store, &err);
+	g_autoptr(GArray) days = store_days(store, NULL, &err);
 	if (days == NULL) {
 		log_error(NULL, "max_size: %s", err.text);
 		return;

@@ -14,9 +14,10 @@ static void status_next(GString *out)
 		g_string_append_c(out, ',');
 }
 
+/* Days that cannot be read now are listed, and *err tells why. */
 static int status_days(struct store *store, GString *out, struct error *err)
 {
-	g_autoptr(GArray) days = store_days(store, err);
+	g_autoptr(GArray) days = store_days(store, err, err);
 	gint64 events = 0, bytes = 0;
 
 	if (days == NULL)
@@ -35,8 +36,8 @@ static int status_days(struct store *store, GString *out, struct error *err)
 		        slice_make(text, clock_format(day->day * CLOCK_DAY, CLOCK_DATE, text)));
 		json_member_int(out, "events", (gint64)day->events);
 		json_member_int(out, "bytes", (gint64)day->bytes);
-		if (day->damaged) {
-			json_key(out, "damaged");
+		if (day->damaged || day->unread) {
+			json_key(out, day->damaged ? "damaged" : "unread");
 			g_string_append(out, "true");
 		}
 		g_string_append_c(out, '}');

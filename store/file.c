@@ -118,7 +118,7 @@ int file_sync(const char *path, int flags, struct error *err)
 
 	/* A file system that cannot sync directories says EINVAL. */
 	if (result < 0 && errno != EINVAL)
-		error_errno(err, errno, "cannot sync %s", path);
+		sql_trouble(err, errno, "cannot sync %s", path);
 	else
 		result = 0;
 	if (fd >= 0)
@@ -179,7 +179,7 @@ static int make(
 	unlink_all(making);
 	int fd = open(making, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0)
-		return error_errno(err, errno, "cannot create %s", making);
+		return sql_trouble(err, errno, "cannot create %s", making);
 	int given = file_give_to_owner(store, fd, err);
 	close(fd);
 	if (given < 0 || fill(making, version, schema, err) < 0)
@@ -199,7 +199,7 @@ static int give_name(struct store *store, const char *making, const char *path, 
 	if (store_fault_at(store, "rename", err) < 0)
 		return -1;
 	if (rename(making, path) < 0)
-		return error_errno(err, errno, "cannot rename %s", making);
+		return sql_trouble(err, errno, "cannot rename %s", making);
 	return store_fault_at(store, "renamed", err) < 0 ? -1
 	                                                 : file_sync(store->dir, O_DIRECTORY, err);
 }

@@ -92,9 +92,10 @@ static int count_events(struct store *store, int64_t number, int64_t *events, st
 	return result;
 }
 
-/* 1, 0 when the file went away meanwhile, -1. A damaged day has a size still, which retention must
- * know, and no events. */
-static int look_at(struct store *store, int64_t number, struct store_day *entry, struct error *err)
+/* False when the file went away meanwhile. A day that cannot be read has a size still, which
+ * retention must know, and no events. */
+static bool look_at(
+        struct store *store, int64_t number, struct store_day *entry, struct error *unread)
 {
 	g_autofree char *path = store_day_path(store, number);
 	struct error cause = {0};
@@ -106,15 +107,14 @@ static int look_at(struct store *store, int64_t number, struct store_day *entry,
 	        .events = result == 1 ? (uint64_t)events : 0,
 	        .bytes = size_of(path, "") + size_of(path, "-wal"),
 	};
-	entry->damaged = result < 0 && (cause.number == EIO || cause.number == SQL_DAMAGED);
-	if (entry->damaged)
-		return 1;
-	if (result < 0 && err != NULL && !err->set)
-		*err = cause;
-	return result;
+	entry->damaged = result < 0 && cause.number == SQL_DAMAGED;
+	entry->unread = result < 0 && !entry->damaged;
+	if (entry->unread && unread != NULL && !unread->set)
+		*unread = cause;
+	return result != 0;
 }
 
-GArray *store_days(struct store *store, struct error *err)
+GArray *store_days(struct store *store, struct error *unread_r, struct error *err)
 {
 	g_autoptr(GArray) numbers = store_list_days(store, err);
 
@@ -123,12 +123,7 @@ GArray *store_days(struct store *store, struct error *err)
 	GArray *days = g_array_new(FALSE, TRUE, sizeof(struct store_day));
 	for (guint i = 0; i < numbers->len; i++) {
 		struct store_day day;
-		int result = look_at(store, g_array_index(numbers, gint64, i), &day, err);
-		if (result < 0) {
-			g_array_unref(days);
-			return NULL;
-		}
-		if (result == 1)
+		if (look_at(store, g_array_index(numbers, gint64, i), &day, unread_r))
 			g_array_append_val(days, day);
 	}
 	return days;

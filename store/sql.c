@@ -7,8 +7,50 @@
 
 #define MAGIC "SQLite format 3" /* first bytes of a file, with the 0 */
 
-/* Read only are also files that must be rolled back first, and files that are gone. */
-static int readonly_number(struct sql *sql, int number)
+/* What whoever looks after the machine can do. */
+static const struct {
+	int number;
+	const char *text;
+} mends[] = {
+        {ENOSPC, "make room in its file system, or keep less (max_size, keep_days)"},
+        {EDQUOT, "raise the quota of its owner, or keep less (max_size, keep_days)"},
+        {EROFS, "mount its file system for writing again (dmesg tells why it is not)"},
+        {EIO, "the disk or its cable fails: see dmesg and smartctl, and when it is well again run "
+              "postwake check"},
+        {EACCES, "it, its directory and the files beside it must belong to the user that runs "
+                 "this"},
+        {EPERM, "it, its directory and the files beside it must belong to the user that runs "
+                "this, and none be immutable (lsattr)"},
+};
+
+/* The errno that the log or the file of the connection met last, 0 for none: sqlite3_system_errno
+ * does not know that of a COMMIT. */
+static int file_number(struct sql *sql)
+{
+	static const int pointers[] = {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+	int number = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(pointers) && number == 0; i++) {
+		sqlite3_file *file = NULL;
+		if (sqlite3_file_control(sql->db, "main", pointers[i], (void *)&file) ==
+		                SQLITE_OK &&
+		        file != NULL && file->pMethods != NULL)
+			file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+	}
+	return number;
+}
+
+/* Where it does not give a page SQLite says CORRUPT too. */
+static bool disk_failed(struct sql *sql)
+{
+	int number = file_number(sql);
+
+	return number == EIO || number == ENXIO;
+}
+
+/* Read only are also files that must be rolled back first, and files that are gone. SQLite does not
+ * tell why it could open a file for reading only. */
+static int readonly_number(struct sql *sql)
 {
 	switch (sqlite3_extended_errcode(sql->db)) {
 	case SQLITE_READONLY_ROLLBACK:
@@ -16,7 +58,7 @@ static int readonly_number(struct sql *sql, int number)
 	case SQLITE_READONLY_DBMOVED:
 		return ENOENT;
 	default:
-		return number != 0 ? number : EACCES;
+		return access(sql->path, W_OK) < 0 ? errno : EACCES;
 	}
 }
 
@@ -34,35 +76,65 @@ int sql_damaged(struct error *err, const char *format, ...)
 	return -1;
 }
 
+int sql_trouble(struct error *err, int number, const char *format, ...)
+{
+	char text[sizeof(err->text)];
+	va_list ap;
+
+	if (err == NULL || err->set)
+		return -1;
+	va_start(ap, format);
+	g_vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	error_errno(err, number, "%s", text);
+	for (size_t i = 0; i < G_N_ELEMENTS(mends); i++) {
+		if (mends[i].number != number)
+			continue;
+		g_strlcat(err->text, "; ", sizeof(err->text));
+		g_strlcat(err->text, mends[i].text, sizeof(err->text));
+	}
+	return -1;
+}
+
+static int sql_refused(struct sql *sql, int code, int number, struct error *err)
+{
+	return sql_trouble(
+	        err, number, "store file %s: %s (%d)", sql->path, sqlite3_errstr(code), code);
+}
+
 int sql_error(struct sql *sql, struct error *err)
 {
-	int code = sqlite3_errcode(sql->db), number = sqlite3_system_errno(sql->db);
+	int code = sqlite3_extended_errcode(sql->db), number = sqlite3_system_errno(sql->db);
 
 	switch (code & 0xff) {
 	case SQLITE_CORRUPT:
+		if (disk_failed(sql))
+			return sql_refused(sql, SQLITE_IOERR_CORRUPTFS, EIO, err);
+		/* fall through */
 	case SQLITE_NOTADB:
 		if (sql->suspect != NULL)
 			*sql->suspect = true;
 		return sql_damaged(err, "store file %s is damaged: %s (%d)", sql->path,
-		        sqlite3_errmsg(sql->db), sqlite3_extended_errcode(sql->db));
+		        sqlite3_errmsg(sql->db), code);
 	case SQLITE_FULL:
-		number = ENOSPC;
-		break;
+		return sql_refused(sql, code, ENOSPC, err);
+	case SQLITE_READONLY:
+		return sql_refused(sql, code, readonly_number(sql), err);
+	case SQLITE_CANTOPEN:
+		return sql_refused(sql, code, number != 0 ? number : EACCES, err);
+	case SQLITE_IOERR:
+		if (file_number(sql) != 0)
+			number = file_number(sql);
+		return sql_refused(sql, code, number != 0 ? number : EIO, err);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		number = EBUSY;
 		break;
-	case SQLITE_READONLY:
-		number = readonly_number(sql, number);
-		break;
-	case SQLITE_CANTOPEN:
-		number = number != 0 ? number : EACCES;
-		break;
 	default:
 		number = number != 0 ? number : EIO;
 	}
-	return error_errno(err, number, "store file %s: %s (%d)", sql->path,
-	        sqlite3_errmsg(sql->db), sqlite3_extended_errcode(sql->db));
+	return error_errno(
+	        err, number, "store file %s: %s (%d)", sql->path, sqlite3_errmsg(sql->db), code);
 }
 
 static bool is_cut_off(const char *path)
@@ -181,7 +253,11 @@ int sql_check_pages(struct sql *sql, struct error *err)
 	if (sql_number(sql, "SELECT quick_check = 'ok' FROM pragma_quick_check LIMIT 1", 0, &good,
 	            err) < 0)
 		return -1;
-	return good == 1 ? 0 : sql_damaged(err, "store file %s is damaged", sql->path);
+	if (good == 1)
+		return 0;
+	if (disk_failed(sql))
+		return sql_refused(sql, SQLITE_IOERR_CORRUPTFS, EIO, err);
+	return sql_damaged(err, "store file %s is damaged", sql->path);
 }
 
 int sql_begin(struct sql *sql, struct error *err)
@@ -320,7 +396,7 @@ int sql_open_reader(struct sql *sql, const char *path, int known, struct error *
 		        path);
 		cause.number = EIO;
 	}
-	if (cause.number == EACCES || cause.number == EPERM || cause.number == EROFS)
+	if (cause.number == EACCES || cause.number == EPERM)
 		return error_errno(err, cause.number,
 		        "store file %s cannot be read by this user: read as the user that the "
 		        "store belongs to, or ask the daemon by its socket",

@@ -49,8 +49,13 @@ int sql_run(struct sql *sql, sqlite3_stmt *stmt, struct error *err);
 int sql_number(
         struct sql *sql, const char *text, int64_t none, int64_t *value_r, struct error *err);
 
-/* Describes the failure that the connection had last. Returns -1. */
+/* Describes the failure that the connection had last, and how to mend it where it is one of the
+ * machine. Returns -1. */
 int sql_error(struct sql *sql, struct error *err);
+
+/* As error_errno, and how to mend it where it is the machine that refuses. Returns -1. */
+int sql_trouble(struct error *err, int number, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 
 /* Says what is damaged, with number SQL_DAMAGED. Returns -1. */
 int sql_damaged(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

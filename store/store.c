@@ -89,14 +89,14 @@ static int take_lock(struct store *store, struct error *err)
 	g_autofree char *path = g_build_filename(store->dir, "lock", NULL);
 
 	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, errno, "cannot create the store directory %s", store->dir);
+		return sql_trouble(err, errno, "cannot create the store directory %s", store->dir);
 	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (store->lock < 0)
-		return error_errno(err, errno, "cannot open %s", path);
+		return sql_trouble(err, errno, "cannot open %s", path);
 	if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
 		return file_give_to_owner(store, store->lock, err);
 	if (errno != EWOULDBLOCK)
-		return error_errno(err, errno, "cannot lock %s", path);
+		return sql_trouble(err, errno, "cannot lock %s", path);
 	error_set(err, "another process writes the store %s", store->dir);
 	if (err != NULL)
 		err->number = EWOULDBLOCK;

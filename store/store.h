@@ -85,13 +85,15 @@ int store_prune(struct store *store, int keep_days, int64_t now, struct error *e
 
 /* One day file. */
 struct store_day {
-	int64_t day; /* days since 1970-01-01 UTC */
-	uint64_t events;
-	uint64_t bytes; /* file and its WAL */
-	bool damaged;   /* its events cannot be counted */
+	int64_t day;     /* days since 1970-01-01 UTC */
+	uint64_t events; /* 0 where it is damaged or unread */
+	uint64_t bytes;  /* file and its WAL */
+	bool damaged;    /* its bytes are not what was written */
+	bool unread;     /* the machine does not give them now */
 };
-/* The days that there are, oldest first, as a GArray of struct store_day. NULL with *err. */
-GArray *store_days(struct store *store, struct error *err);
+/* The days that there are, oldest first, as a GArray of struct store_day. NULL with *err.
+ * *unread_r (or NULL) tells why the first of those that are unread is. */
+GArray *store_days(struct store *store, struct error *unread_r, struct error *err);
 
 /* A damaged file that was set aside, so that capture could go on: NAME.damaged-N. */
 #define STORE_NO_DAY INT64_MIN

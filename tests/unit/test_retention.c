@@ -61,7 +61,7 @@ static void look(struct retention *retention, const struct config *config, int64
 
 static GArray *days_left(int64_t *oldest, uint64_t *bytes)
 {
-	GArray *days = store_days(store, NULL);
+	GArray *days = store_days(store, NULL, NULL);
 
 	*bytes = 0;
 	ck_assert_ptr_nonnull(days);

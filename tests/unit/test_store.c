@@ -398,7 +398,7 @@ START_TEST(retention_keeps_today_and_the_days_asked_for)
 		        EVENT_DELIVERY, DAY1 + i * CLOCK_DAY + 5, (uint64_t)i + 1, "m", "a@b");
 	commit_events(store, events, 5);
 	ck_assert_int_eq(store_prune(store, 2, DAY1 + 4 * CLOCK_DAY + 99, NULL), 2);
-	g_autoptr(GArray) days = store_days(store, NULL);
+	g_autoptr(GArray) days = store_days(store, NULL, NULL);
 	ck_assert_uint_eq(days->len, 3);
 	ck_assert_int_eq(g_array_index(days, struct store_day, 0).day, 19785);
 	ck_assert_uint_eq(g_array_index(days, struct store_day, 0).events, 1);

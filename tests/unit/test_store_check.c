@@ -722,7 +722,7 @@ START_TEST(a_search_that_needs_a_damaged_day_fails_and_names_it)
 	search.from = DAY2;
 	g_array_unref(search_ids(store, &search, &total));
 	ck_assert_uint_eq(total, 200);
-	g_autoptr(GArray) days = store_days(store, NULL);
+	g_autoptr(GArray) days = store_days(store, NULL, NULL);
 	ck_assert_uint_eq(days->len, 2);
 	ck_assert(g_array_index(days, struct store_day, 0).damaged);
 	ck_assert(!g_array_index(days, struct store_day, 1).damaged);

@@ -402,6 +402,95 @@ START_TEST(a_full_disk_fails_the_commit_and_room_heals_it)
 }
 END_TEST
 
+/* What the machine does to the calls of SQLite, and what is told then. */
+static const struct {
+	int number;
+	const char *cause, *mend;
+} troubles[] = {
+        {ENOSPC, "No space left on device", "make room"},
+        {EDQUOT, "quota exceeded", "raise the quota"},
+        {EROFS, "Read-only file system", "mount its file system"},
+        {EIO, "Input/output error", "smartctl"},
+        {EACCES, "Permission denied", "must belong to"},
+        {EPERM, "Operation not permitted", "lsattr"},
+};
+static int trouble;
+
+static ssize_t bad_transfer(void)
+{
+	errno = trouble;
+	return -1;
+}
+
+/* Lets the calls of these names fail, ended by NULL; 0: lets them be again. */
+static void set_trouble(const char *const *calls, int number)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	trouble = number;
+	for (; *calls != NULL; calls++)
+		vfs->xSetSystemCall(
+		        vfs, *calls, number != 0 ? (sqlite3_syscall_ptr)bad_transfer : NULL);
+}
+
+static const char *const writes[] = {"write", "pwrite", "pwrite64", NULL};
+static const char *const reads[] = {"read", "pread", "pread64", NULL};
+
+/* Where the text stands once; NULL: nowhere, or more than once. */
+static const char *once(const char *text, const char *part)
+{
+	const char *at = strstr(text, part);
+
+	return at != NULL && strstr(at + 1, part) == NULL ? at : NULL;
+}
+
+START_TEST(a_commit_that_the_machine_refuses_tells_the_cause_and_how_to_mend_it)
+{
+	struct event event = make_event(EVENT_DELIVERY, DAY1, 1, "m", "a@b");
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_commit_result result;
+	struct error err = {0};
+
+	commit_events(store, &event, 1);
+	struct store_batch *batch = store_batch_new();
+	add(batch, DAY1 + 1, 2);
+	set_trouble(writes, troubles[_i].number);
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, &err), -1);
+	ck_assert_int_eq(err.number, troubles[_i].number);
+	const char *cause = once(err.text, troubles[_i].cause);
+	ck_assert_msg(cause != NULL && once(cause, troubles[_i].mend) != NULL, "%s", err.text);
+	set_trouble(writes, 0);
+	ck_assert_uint_eq(commit(store, batch).inserted, 1);
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_day_that_the_machine_does_not_give_is_unread_and_not_damaged)
+{
+	struct event event = make_event(EVENT_DELIVERY, DAY1, 1, "m", "a@b");
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct error unread = {0};
+
+	commit_events(store, &event, 1);
+	store_close(&store);
+	store = open_store(dir, STORE_READ);
+	set_trouble(reads, troubles[_i].number);
+	g_autoptr(GArray) days = store_days(store, &unread, NULL);
+	set_trouble(reads, 0);
+	ck_assert_ptr_nonnull(days);
+	ck_assert_uint_eq(days->len, 1);
+	ck_assert(g_array_index(days, struct store_day, 0).unread);
+	ck_assert(!g_array_index(days, struct store_day, 0).damaged);
+	ck_assert_uint_gt(g_array_index(days, struct store_day, 0).bytes, 8192);
+	ck_assert_int_eq(unread.number, troubles[_i].number);
+	ck_assert_ptr_null(strstr(unread.text, "damaged"));
+	g_autoptr(GArray) again = store_days(store, NULL, NULL);
+	ck_assert_uint_eq(g_array_index(again, struct store_day, 0).events, 1);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(events_before_the_oldest_day_and_of_no_time_are_counted_not_stored)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -526,6 +615,11 @@ int main(void)
 	        cases, a_commit_that_failed_may_be_tried_again, 0, G_N_ELEMENTS(deaths));
 	tcase_add_test(cases, what_was_stored_decides_whether_the_milter_missed_it);
 	tcase_add_test(cases, a_full_disk_fails_the_commit_and_room_heals_it);
+	tcase_add_loop_test(cases,
+	        a_commit_that_the_machine_refuses_tells_the_cause_and_how_to_mend_it, 0,
+	        G_N_ELEMENTS(troubles));
+	tcase_add_loop_test(cases, a_day_that_the_machine_does_not_give_is_unread_and_not_damaged,
+	        0, G_N_ELEMENTS(troubles));
 	tcase_add_test(cases, events_before_the_oldest_day_and_of_no_time_are_counted_not_stored);
 	tcase_add_test(cases, more_events_in_one_second_than_orders_go_on_behind_it);
 	tcase_add_test(cases, arrivals_come_in_order_whatever_day_they_belong_to);

@@ -373,7 +373,7 @@ START_TEST(a_damaged_day_is_listed_with_its_size_and_without_events)
 	ck_assert_int_eq(pwrite(fd, dir, strlen(dir), 2 * 8192), (ssize_t)strlen(dir));
 	close(fd);
 	struct store *store = open_store(dir, STORE_READ);
-	g_autoptr(GArray) days = store_days(store, NULL);
+	g_autoptr(GArray) days = store_days(store, NULL, NULL);
 	ck_assert_ptr_nonnull(days);
 	ck_assert_uint_eq(days->len, 2);
 	ck_assert_uint_eq(g_array_index(days, struct store_day, 0).events, 0);
