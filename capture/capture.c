@@ -2,6 +2,8 @@
 
 #include <glib.h>
 
+#include "base/clock.h"
+#include "store/erase.h"
 #include "store/search.h"
 
 /* A commit of an import may hold this many events, one of the daemon the writer's default. */
@@ -74,16 +76,46 @@ static bool capture_load(void *ctx, struct slice key, struct slice *value_r)
 
 /* ---- hooks of the writer ---- */
 
+struct saving {
+	struct store *store;
+	struct store_batch *batch;
+	const struct tombstones *stones; /* of whom was erased */
+	int64_t since;                   /* when the mail at work was first seen, ms */
+	GString *room;
+};
+
+static bool capture_is_erased(void *ctx, struct slice text)
+{
+	struct saving *saving = ctx;
+
+	return store_erase_finds(saving->store, saving->stones, saving->since, text, saving->room);
+}
+
+/* A log that is read again brings back mails of somebody who was erased since, on their way still.
+ */
 static void capture_put(void *ctx, struct slice key, struct slice value)
 {
-	store_batch_state(ctx, key, value);
+	struct saving *saving = ctx;
+
+	if (value.p != NULL) {
+		saving->since = trace_saved_since(key, value);
+		if (tombstones_after(saving->stones, saving->since) &&
+		        trace_saved_holds(key, value, capture_is_erased, saving))
+			value = SLICE_NONE;
+	}
+	store_batch_state(saving->batch, key, value);
 }
 
 static void capture_before_commit(void *ctx, struct store_batch *batch)
 {
 	struct capture *capture = ctx;
+	g_autoptr(GString) room = g_string_new(NULL);
+	struct saving saving = {.store = capture->store,
+	        .batch = batch,
+	        .stones = store_erase_known(capture->store),
+	        .room = room};
 
-	trace_save(capture->live->trace, capture_put, batch);
+	trace_save(capture->live->trace, capture_put, &saving);
 }
 
 static void capture_after_commit(
@@ -314,6 +346,14 @@ static void capture_observed(void *ctx, const struct observation *seen)
 		source->class = class;
 }
 
+/* Where a line tells none that can be, that of its reading: by it retention goes. */
+static int64_t capture_line_time(const struct capture_source *source)
+{
+	int64_t now = clock_now();
+
+	return source->time > 0 ? MIN(source->time, now) : now;
+}
+
 static int64_t capture_classify(
         struct capture_source *source, struct slice text, int64_t offset, bool again)
 {
@@ -324,7 +364,8 @@ static int64_t capture_classify(
 		return source->time;
 	}
 	if (source->class == LEDGER_UNPARSED)
-		store_batch_unparsed(batch, slice_str(source->name), offset, source->time, text);
+		store_batch_unparsed(
+		        batch, slice_str(source->name), offset, capture_line_time(source), text);
 	store_batch_line(batch, slice_str(source->name), source->class);
 	return source->time;
 }

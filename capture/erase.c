@@ -65,8 +65,7 @@ static bool is_held(void *ctx, struct slice text)
 {
 	struct erasing *e = ctx;
 
-	g_string_truncate(e->text, 0);
-	return tombstones_clean(e->stones, INT64_MIN, false, text, e->text);
+	return store_erase_finds(e->store, e->stones, INT64_MIN, text, e->text);
 }
 
 static bool is_stopped(const struct erasing *e)

@@ -51,7 +51,7 @@ CREATE TABLE unparsed (
 	id INTEGER PRIMARY KEY,
 	source BLOB NOT NULL,
 	offset INTEGER NOT NULL,   -- byte offset in the file; -1: unknown
-	time INTEGER NOT NULL,     -- ms, when the line was read
+	time INTEGER NOT NULL,     -- ms, of the line; where it tells none, when it was read
 	text BLOB NOT NULL
 );
 

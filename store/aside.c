@@ -198,6 +198,20 @@ GArray *store_asides(struct store *store, struct error *err)
 	return asides;
 }
 
+/* When the file or its log was written last; 0: there is none. */
+static int64_t written(const char *path)
+{
+	g_autofree char *wal = g_strconcat(path, "-wal", NULL);
+	const char *const names[] = {path, wal};
+	int64_t last = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		if (stat(names[i], &st) == 0)
+			last = MAX(last, (int64_t)st.st_mtime);
+	return last * CLOCK_SECOND;
+}
+
 void aside_prune(struct store *store, int64_t oldest)
 {
 	g_autoptr(GArray) asides = store_asides(store, NULL);
@@ -205,7 +219,8 @@ void aside_prune(struct store *store, int64_t oldest)
 	for (guint i = 0; asides != NULL && i < asides->len; i++) {
 		const struct store_aside *aside = &g_array_index(asides, struct store_aside, i);
 		g_autofree char *path = g_build_filename(store->dir, aside->name, NULL);
-		if (aside->day == STORE_NO_DAY || aside->day >= oldest)
+		int64_t day = aside->day != STORE_NO_DAY ? aside->day : clock_day_of(written(path));
+		if (day >= oldest)
 			continue;
 		unlink(path);
 		file_unlink_beside(path);

@@ -34,7 +34,8 @@ void aside_log_held(struct store *store, const char *path, int64_t ms);
 /* Whether a name is one of a day's file that was set aside, and of which day. */
 bool aside_day_of(const char *name, gint64 *day_r);
 
-/* Removes the files that were set aside of days before `oldest`. */
+/* Removes the files that were set aside of days before `oldest`, and control files that were
+ * written last before it. */
 void aside_prune(struct store *store, int64_t oldest);
 
 #endif

@@ -33,6 +33,8 @@ enum control_statement {
 	ADD_UNPARSED,
 	TRIM_GAPS,
 	TRIM_UNPARSED,
+	DROP_OLD_GAPS,
+	DROP_OLD_UNPARSED,
 	CLEAR_UNCOUNTED,
 	ADD_UNCOUNTED,
 	PUT_MARK,
@@ -63,6 +65,8 @@ static const char *const statements[WRITE_STATEMENTS] = {
                          "VALUES (?1, ?2, ?3, ?4)",
         [TRIM_GAPS] = "DELETE FROM gap WHERE id <= (SELECT max(id) FROM gap) - " KEEP,
         [TRIM_UNPARSED] = "DELETE FROM unparsed WHERE id <= (SELECT max(id) FROM unparsed) - " KEEP,
+        [DROP_OLD_GAPS] = "DELETE FROM gap WHERE max(since, until) < ?1 AND max(since, until) > 0",
+        [DROP_OLD_UNPARSED] = "DELETE FROM unparsed WHERE time < ?1",
         [CLEAR_UNCOUNTED] = "DELETE FROM uncounted",
         [ADD_UNCOUNTED] = "INSERT OR IGNORE INTO uncounted (event_id) VALUES (?1)",
         [PUT_MARK] = "INSERT OR REPLACE INTO meta (name, value) VALUES ('mark', ?1)",
@@ -285,13 +289,16 @@ static int add_counters(struct run *run, const struct control_news *news)
 	                          : 0;
 }
 
-static int add_gaps(struct run *run)
+static int add_gaps(struct run *run, int64_t oldest)
 {
 	const struct store_batch *batch = run->batch;
 	sqlite3_stmt *stmt = run->sql->stmt[ADD_GAP];
 
 	for (guint i = 0; i < batch->gaps->len; i++) {
 		const struct batch_gap *gap = &g_array_index(batch->gaps, struct batch_gap, i);
+		int64_t time = MAX(gap->from, gap->to);
+		if (time > 0 && time < oldest)
+			continue;
 		sql_bind_slice(stmt, 1, batch_slice(batch, gap->source));
 		sqlite3_bind_int64(stmt, 2, gap->from);
 		sqlite3_bind_int64(stmt, 3, gap->to);
@@ -321,7 +328,7 @@ static int add_news(struct run *run, const GPtrArray *all)
 	return 0;
 }
 
-static int add_unparsed(struct run *run)
+static int add_unparsed(struct run *run, int64_t oldest)
 {
 	const struct store_batch *batch = run->batch;
 	sqlite3_stmt *stmt = run->sql->stmt[ADD_UNPARSED];
@@ -330,6 +337,8 @@ static int add_unparsed(struct run *run)
 	for (guint i = from; i < batch->unparsed->len; i++) {
 		const struct batch_unparsed *line =
 		        &g_array_index(batch->unparsed, struct batch_unparsed, i);
+		if (line->time < oldest)
+			continue;
 		sql_bind_slice(stmt, 1, batch_slice(batch, line->source));
 		sqlite3_bind_int64(stmt, 2, line->offset);
 		sqlite3_bind_int64(stmt, 3, line->time);
@@ -479,6 +488,21 @@ int control_set_mark(struct control *control, uint64_t mark, struct error *err)
 	return put_mark(&run, mark);
 }
 
+int control_prune(struct control *control, int64_t oldest, struct error *err)
+{
+	struct sql *sql = &control->writer;
+
+	sqlite3_bind_int64(sql->stmt[DROP_OLD_GAPS], 1, oldest);
+	sqlite3_bind_int64(sql->stmt[DROP_OLD_UNPARSED], 1, oldest);
+	/* Not left in free pages, which may stay for long. */
+	return sql_exec(sql, "PRAGMA secure_delete = ON", err) < 0 ||
+	                       sql_run(sql, sql->stmt[DROP_OLD_GAPS], err) < 0 ||
+	                       sql_run(sql, sql->stmt[DROP_OLD_UNPARSED], err) < 0 ||
+	                       sql_exec(sql, "PRAGMA secure_delete = OFF", err) < 0
+	               ? -1
+	               : 0;
+}
+
 static int commit(struct store *store, const struct store_batch *batch,
         const struct control_news *news, struct error *err)
 {
@@ -491,8 +515,8 @@ static int commit(struct store *store, const struct store_batch *batch,
 	wal_bound(&control->wal, &control->writer);
 	if (sql_begin(&control->writer, err) == 0 && put_pairs(&run) == 0 &&
 	        add_ledger(&run, news->new_event) == 0 && add_counters(&run, news) == 0 &&
-	        add_gaps(&run) == 0 && add_news(&run, store->news) == 0 &&
-	        add_unparsed(&run) == 0 && run_ops(&run) == 0 &&
+	        add_gaps(&run, news->oldest) == 0 && add_news(&run, store->news) == 0 &&
+	        add_unparsed(&run, news->oldest) == 0 && run_ops(&run) == 0 &&
 	        ingest_commit(&control->writer, batch, news, err) == 0 &&
 	        put_uncounted(&run, news->uncounted) == 0 && put_mark(&run, news->mark) == 0 &&
 	        (store->dropped == 0 || control_set_dropped(control, store->dropped, err) == 0) &&

@@ -42,11 +42,14 @@ int control_uncounted(struct control *control, GHashTable *ids, struct error *er
 struct control_news {
 	const bool *new_event;
 	uint64_t too_old, bad_time, missed;
-	int64_t oldest; /* ms; events before it are too old */
+	int64_t oldest; /* ms; events, lines and gaps before it are too old */
 	uint64_t mark;
 	GHashTable *uncounted; /* ids that stay uncounted; NULL: as they are in the file */
 };
 int control_commit(struct store *store, const struct store_batch *batch,
         const struct control_news *news, struct error *err);
+
+/* Removes unparsed lines and gaps of before `oldest` (ms). Committing thread. */
+int control_prune(struct control *control, int64_t oldest, struct error *err);
 
 #endif

@@ -168,6 +168,25 @@ struct tombstones *store_erase_all_stones(struct store *store, struct error *err
 	return stones;
 }
 
+const struct tombstones *store_erase_known(struct store *store)
+{
+	return store->erase.stones;
+}
+
+bool store_erase_finds(struct store *store, const struct tombstones *stones, int64_t time,
+        struct slice text, GString *room)
+{
+	g_autoptr(GString) plainless = NULL;
+
+	g_string_truncate(room, 0);
+	if (tombstones_clean(stones, time, false, text, room))
+		return true;
+	if (store->pseudonymise_since == 0)
+		return false;
+	plainless = g_string_new(NULL);
+	return tombstones_clean(stones, time, false, store_plainless(store, text, plainless), room);
+}
+
 /* Days may hold the address, or what stands for it. */
 static void add_alias(struct store *store, struct slice name, struct tombstone *stone)
 {

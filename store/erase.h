@@ -84,6 +84,14 @@ int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, s
 struct tombstones *store_erase_stones(struct store *store, const struct erasure *erasure);
 struct tombstones *store_erase_all_stones(struct store *store, struct error *err);
 
+/* Those that commits go by; until the next store_erase_begin. Committing thread. */
+const struct tombstones *store_erase_known(struct store *store);
+
+/* Whether a text names somebody who was erased after `time` (ms), as it is or by what stands for
+ * them in this store. Any thread, each with tombstones and a `room` of its own. */
+bool store_erase_finds(struct store *store, const struct tombstones *stones, int64_t time,
+        struct slice text, GString *room);
+
 /* Adds a line to what is left to the operator, once. */
 void erasure_name_rest(struct erasure *erasure, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

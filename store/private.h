@@ -52,6 +52,7 @@ struct store {
 		int64_t held_ms; /* that a reader may keep it from that before it is told */
 	} log;
 	GHashTable *uncounted; /* event ids that the ledger has not counted yet */
+	int64_t pruned;        /* first day of which the control file keeps lines and gaps */
 	uint64_t missed;       /* mails that the milter missed, which no counter holds yet */
 	GPtrArray *writers;    /* days with an open writer, latest used last */
 	struct {

@@ -45,6 +45,17 @@ static int drop(struct store *store, int64_t number, struct error *err)
 	return 0;
 }
 
+/* Once for each day: commits take nothing that is older. */
+static int prune_control(struct store *store, int64_t oldest, struct error *err)
+{
+	if (oldest <= store->pruned)
+		return 0;
+	if (control_prune(&store->control, oldest * CLOCK_DAY, err) < 0)
+		return -1;
+	store->pruned = oldest;
+	return 0;
+}
+
 int store_prune(struct store *store, int keep_days, int64_t now, struct error *err)
 {
 	int64_t oldest = clock_day_of(now) - keep_days;
@@ -64,7 +75,7 @@ int store_prune(struct store *store, int keep_days, int64_t now, struct error *e
 	aside_prune(store, oldest);
 	/* Once a day somebody comes here: the time for what was in use the last time. */
 	day_finish_ended(store, clock_day_of(clock_now()));
-	return dropped;
+	return prune_control(store, oldest, err) < 0 ? -1 : dropped;
 }
 
 static uint64_t size_of(const char *path, const char *suffix)

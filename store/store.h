@@ -80,7 +80,9 @@ int64_t store_find_born(struct store *store, struct slice node, struct slice ins
         struct slice queue_id, int64_t time);
 
 /* Retention: unlinks the day files older than `keep_days` before the UTC day of `now` (today and
- * keep_days days stay). Writers only. Returns the number of days dropped, or -1. */
+ * keep_days days stay), files that were set aside of those days and control files that were set
+ * aside before them, and removes unparsed lines and gaps of those days; gaps of an unknown time
+ * stay. Writers only. Returns the number of days dropped, or -1. */
 int store_prune(struct store *store, int keep_days, int64_t now, struct error *err);
 
 /* One day file. */
@@ -134,7 +136,7 @@ int store_each_gap(struct store *store, unsigned limit,
 struct store_unparsed {
 	struct slice source;
 	int64_t offset; /* byte offset of the line in its file, -1 = unknown */
-	int64_t time;   /* ms, when it was read */
+	int64_t time;   /* ms, of the line; where it tells none, when it was read */
 	struct slice text;
 };
 int store_each_unparsed(struct store *store, unsigned limit,

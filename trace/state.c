@@ -637,6 +637,23 @@ bool trace_saved_holds(struct slice key, struct slice value, trace_holds *holds,
 	return result < 0 || watch.held;
 }
 
+int64_t trace_saved_since(struct slice key, struct slice value)
+{
+	struct reader name = reader_of(slice_from(key, MIN(key.n, 1)), NULL);
+	struct reader in = reader_of(value, NULL);
+
+	if (key.n > 0 && key.p[0] == KEY_ORPHAN) {
+		for (int texts = 0; texts < 3; texts++)
+			get_text(&name);
+		return get_time(&name);
+	}
+	if (key.n == 0 || key.p[0] != KEY_MESSAGE)
+		return INT64_MAX;
+	get_number(&in); /* the version */
+	get_number(&in); /* flags */
+	return get_time(&in);
+}
+
 static bool text_holds(GString *key, GString *value, trace_holds *holds, void *ctx)
 {
 	return trace_saved_holds(

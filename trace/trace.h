@@ -82,6 +82,9 @@ unsigned trace_forget(struct trace *trace, trace_holds *holds, void *ctx);
 /* Whether a value that trace_save gave has such a text; one that cannot be read has. */
 bool trace_saved_holds(struct slice key, struct slice value, trace_holds *holds, void *ctx);
 
+/* When the mail that such a value tells of was first seen, ms; INT64_MAX: it tells of none. */
+int64_t trace_saved_since(struct slice key, struct slice value);
+
 struct trace_counts {
 	uint64_t open;      /* messages open now */
 	uint64_t ambiguous; /* envelopes that fitted several messages: joined to none */

@@ -159,6 +159,47 @@ START_TEST(lines_that_were_lost_before_the_log_was_written_are_a_gap)
 }
 END_TEST
 
+static void keep_time(void *ctx, const struct store_unparsed *line)
+{
+	GArray *times = ctx;
+
+	g_array_append_val(times, line->time);
+}
+
+START_TEST(a_kept_line_has_a_time_by_which_it_goes)
+{
+	static const char *const odd[] = {
+	        "no stamp at all: postfix/smtp[13]: 4A1B2C3D4E: to=<r@d.example>",
+	        "Nov 20 10:00:01 mx postfix/smtp[13]: 4A1B2C3D4E: to=<r@d.example>, status=eaten",
+	        "2999-01-01T00:00:00Z mx postfix/smtp[13]: 4A1B2C3D4E: to=<r@d.example>, "
+	        "status=eaten"};
+	const struct line_reader_config reader = {
+	        .zone = "UTC", .not_after = clock_days(2024, 11, 22) * CLOCK_DAY};
+	g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(int64_t));
+	int64_t before = clock_now();
+	struct bench bench = {0};
+
+	bench_open(&bench);
+	struct capture_source *source =
+	        capture_source_new(capture_live(bench.capture), "a.log", &reader, NULL);
+	capture_begin(source);
+	for (size_t i = 0; i < G_N_ELEMENTS(odd); i++)
+		capture_line(source, slice_str(odd[i]), (int64_t)i, false);
+	ck_assert_int_eq(capture_wait(bench.capture, capture_end(source, SLICE_NONE), 10000), 1);
+	capture_source_free(&source);
+	ck_assert_int_eq(store_each_unparsed(bench.store, 10, keep_time, times, NULL), 0);
+	ck_assert_uint_eq(times->len, G_N_ELEMENTS(odd));
+	for (guint newest = 0; newest < 3; newest += 2) {
+		ck_assert_int_ge(g_array_index(times, int64_t, newest), before);
+		ck_assert_int_le(g_array_index(times, int64_t, newest), clock_now());
+	}
+	ck_assert_int_eq(g_array_index(times, int64_t, 1),
+	        clock_days(2024, 11, 20) * CLOCK_DAY + 10 * CLOCK_HOUR + CLOCK_SECOND);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
 START_TEST(a_copy_of_the_log_adds_nothing_and_is_known)
 {
 	struct bench bench = {0};
@@ -330,7 +371,7 @@ END_TEST
 
 UNIT_MAIN("capture", every_line_is_counted_once_and_its_events_are_stored,
         lines_that_were_lost_before_the_log_was_written_are_a_gap,
-        a_copy_of_the_log_adds_nothing_and_is_known,
+        a_kept_line_has_a_time_by_which_it_goes, a_copy_of_the_log_adds_nothing_and_is_known,
         an_open_message_goes_on_after_a_restart_at_any_line,
         what_the_milter_hands_over_joins_the_log,
         what_was_handed_over_before_a_line_joins_it_although_the_lock_is_older,

@@ -31,12 +31,18 @@ static char *dir;
 static struct store *store;
 static struct capture *capture;
 
-static void begin(void)
+static void begin_as(enum store_pseudonymise wish)
 {
 	const struct capture_config config = {.trace = {.log_followed = true}, .keep_days = -1};
+	const struct store_options options = {.pseudonymise = wish};
 
-	store = open_store(dir, STORE_WRITE);
+	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, &options, NULL), 0);
 	ck_assert_int_eq(capture_open(&capture, store, &config, NULL), 0);
+}
+
+static void begin(void)
+{
+	begin_as(STORE_AS_IT_IS);
 }
 
 static void end(void)
@@ -57,7 +63,7 @@ static void teardown(void)
 	scratch_remove(&dir);
 }
 
-static void feed(const char *name)
+static void feed_lines(const char *name, const char *const *text, size_t n)
 {
 	const struct line_reader_config reader = {
 	        .zone = "UTC", .not_after = clock_days(2024, 11, 22) * CLOCK_DAY};
@@ -66,11 +72,16 @@ static void feed(const char *name)
 
 	ck_assert_ptr_nonnull(source);
 	capture_begin(source);
-	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++)
-		capture_line(source, slice_str(lines[i]), (int64_t)i, false);
+	for (size_t i = 0; i < n; i++)
+		capture_line(source, slice_str(text[i]), (int64_t)i, false);
 	uint64_t ticket = capture_end(source, SLICE("here"));
 	ck_assert_int_eq(capture_wait(capture, ticket, 10000), 1);
 	capture_source_free(&source);
+}
+
+static void feed(const char *name)
+{
+	feed_lines(name, lines, G_N_ELEMENTS(lines));
 }
 
 static int count_state(void *ctx, struct slice key, struct slice value, struct error *err)
@@ -170,6 +181,59 @@ START_TEST(the_log_read_again_adds_nothing)
 }
 END_TEST
 
+START_TEST(the_log_read_again_brings_back_no_mail_on_its_way)
+{
+	feed("mail.log");
+	erase("gone.by-9@d.example");
+	for (int run = 0; run < 2; run++) { /* also by another process, such as an import */
+		feed("copy.log");
+		ck_assert_int_eq(open_messages(), 1);
+		ck_assert(!grep());
+		end();
+		ck_assert(!grep());
+		begin();
+		ck_assert_int_eq(open_messages(), 1);
+	}
+}
+END_TEST
+
+START_TEST(a_mail_to_them_after_the_erasure_is_on_its_way_again)
+{
+	char time[CLOCK_TEXT_MAX];
+	g_autofree char *now = NULL;
+	g_autofree char *after = NULL;
+
+	erase("gone.by-9@d.example");
+	clock_format(clock_now() + CLOCK_MINUTE, CLOCK_ZULU, time);
+	now = g_strdup_printf("%s mx postfix/qmgr[12]: 6A1B2C3D4E: from=<s@c.example>, size=400, "
+	                      "nrcpt=1 (queue active)",
+	        time);
+	after = g_strdup_printf("%s mx postfix/smtp[13]: 6A1B2C3D4E: to=<gone.by-9@d.example>, "
+	                        "relay=mx.d.example[192.0.2.9]:25, delay=1, delays=0/0/0/1, "
+	                        "dsn=4.2.0, status=deferred (450 busy)",
+	        time);
+	feed_lines("mail.log", (const char *const[]){now, after}, 2);
+	ck_assert_int_eq(open_messages(), 1);
+	ck_assert_uint_eq(count_key(store, SEARCH_RECIPIENT, "gone.by-9@d.example"), 2);
+}
+END_TEST
+
+START_TEST(who_was_erased_by_a_pseudonym_is_known_in_mails_on_their_way)
+{
+	g_autoptr(GString) stands = g_string_new(NULL);
+
+	end();
+	begin_as(STORE_PSEUDONYMISE);
+	ck_assert(store_pseudonym(store, SLICE("gone.by-9@d.example"), stands));
+	feed("mail.log");
+	ck_assert_int_eq(open_messages(), 2);
+	erase(stands->str);
+	ck_assert_int_eq(open_messages(), 1);
+	feed("copy.log");
+	ck_assert_int_eq(open_messages(), 1);
+}
+END_TEST
+
 START_TEST(what_an_earlier_run_began_is_carried_out)
 {
 	struct error err = {0};
@@ -205,8 +269,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {mails_on_their_way_are_forgotten_and_others_go_on,
-	        the_log_read_again_adds_nothing, what_an_earlier_run_began_is_carried_out,
-	        a_name_that_is_none_is_refused, NULL};
+	        the_log_read_again_adds_nothing, the_log_read_again_brings_back_no_mail_on_its_way,
+	        a_mail_to_them_after_the_erasure_is_on_its_way_again,
+	        who_was_erased_by_a_pseudonym_is_known_in_mails_on_their_way,
+	        what_an_earlier_run_began_is_carried_out, a_name_that_is_none_is_refused, NULL};
 
 	return run_store_tests("capture_erase", setup, teardown, tests);
 }

@@ -414,6 +414,62 @@ START_TEST(retention_keeps_today_and_the_days_asked_for)
 }
 END_TEST
 
+static void commit_notes(struct store *store, int64_t time, int64_t oldest)
+{
+	const struct store_gap ended = {SLICE("a.log"), time - 5, time, -1, SLICE("lost")};
+	const struct store_gap begun = {SLICE("a.log"), time, 0, -1, SLICE("cut off")};
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+
+	store_batch_unparsed(batch, SLICE("a.log"), 1, time, SLICE("odd"));
+	store_batch_gap(batch, &ended);
+	store_batch_gap(batch, &begun);
+	ck_assert_int_eq(store_commit(store, batch, oldest, &result, NULL), 0);
+	store_batch_free(&batch);
+}
+
+static void count_gap(void *ctx, const struct store_gap *gap)
+{
+	(void)gap;
+	++*(int *)ctx;
+}
+
+static void expect_notes(struct store *store, int want_lines, int want_gaps)
+{
+	int found = 0, gaps = 0;
+
+	ck_assert_int_eq(store_each_unparsed(store, 100, count_unparsed, &found, NULL), 0);
+	ck_assert_int_eq(store_each_gap(store, 100, count_gap, &gaps, NULL), 0);
+	ck_assert_int_eq(found, want_lines);
+	ck_assert_int_eq(gaps, want_gaps);
+}
+
+START_TEST(kept_lines_and_gaps_go_with_their_days)
+{
+	const struct store_gap undated = {SLICE("a.log"), 0, 0, -1, SLICE("cannot tell when")};
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+
+	for (int day = 0; day < 3; day++)
+		commit_notes(store, DAY1 + day * CLOCK_DAY + 7, 0);
+	store_batch_gap(batch, &undated);
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), 0);
+	store_batch_free(&batch);
+	expect_notes(store, 3, 7);
+	ck_assert_int_eq(store_prune(store, 1, DAY2 + 99, NULL), 0);
+	expect_notes(store, 3, 7);
+	ck_assert_int_eq(store_prune(store, 1, DAY2 + CLOCK_DAY + 99, NULL), 0);
+	expect_notes(store, 2, 5);
+	ck_assert_int_eq(store_prune(store, 0, DAY2 + CLOCK_DAY + 99, NULL), 0);
+	expect_notes(store, 1, 3);
+	/* And what is older does not come in again. */
+	commit_notes(store, DAY2 + 7, DAY2 + CLOCK_DAY);
+	expect_notes(store, 1, 3);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(a_day_may_go_while_somebody_reads_it)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -722,7 +778,8 @@ int main(void)
 	        pragmas_are_what_was_asked_for, files_are_not_for_everybody,
 	        positions_state_counters_gaps_and_unparsed_lines_are_kept,
 	        only_the_last_ten_thousand_unparsed_lines_stay,
-	        retention_keeps_today_and_the_days_asked_for, a_day_may_go_while_somebody_reads_it,
+	        retention_keeps_today_and_the_days_asked_for,
+	        kept_lines_and_gaps_go_with_their_days, a_day_may_go_while_somebody_reads_it,
 	        a_reader_of_another_process_sees_new_days_and_new_events,
 	        ended_days_become_plain_files_and_take_late_events_still,
 	        many_days_are_read_through_few_open_files, a_reader_who_may_not_read_is_told_so,

@@ -814,6 +814,35 @@ START_TEST(what_was_set_aside_goes_with_its_day)
 }
 END_TEST
 
+static void make_old(const char *name, int64_t time)
+{
+	const struct timespec old = {.tv_sec = time / 1000};
+	g_autofree char *path = file(name);
+
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, (const struct timespec[2]){old, old}, 0), 0);
+}
+
+START_TEST(a_control_file_that_was_set_aside_goes_by_its_age)
+{
+	g_autofree char *log = file("control.sqlite.damaged-1-wal");
+	struct store *store;
+
+	make_store();
+	damage(0, "control.sqlite");
+	store = open_noticing();
+	ck_assert_uint_eq(asides(store), 1);
+	ck_assert(g_file_set_contents(log, "late", -1, NULL));
+	make_old("control.sqlite.damaged-1", DAY1 + 5);
+	make_old("control.sqlite.damaged-1-wal", DAY2 + 5);
+	ck_assert_int_eq(store_prune(store, 2, DAY2 + 2 * CLOCK_DAY, NULL), 1);
+	ck_assert_uint_eq(asides(store), 1);
+	ck_assert_int_eq(store_prune(store, 2, DAY2 + 3 * CLOCK_DAY, NULL), 1);
+	ck_assert_uint_eq(asides(store), 0);
+	ck_assert(!g_file_test(log, G_FILE_TEST_EXISTS));
+	store_close(&store);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("store check");
@@ -848,6 +877,7 @@ int main(void)
 	tcase_add_test(cases, errors_of_the_disk_are_no_damage);
 	tcase_add_test(cases, who_reads_a_file_without_an_end_is_told_once);
 	tcase_add_test(cases, what_was_set_aside_goes_with_its_day);
+	tcase_add_test(cases, a_control_file_that_was_set_aside_goes_by_its_age);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -285,6 +285,55 @@ static bool state_names_y(GHashTable *state)
 	return false;
 }
 
+/* The second of the script in which each mail was first seen, as what is saved tells it. */
+static unsigned check_since(GHashTable *state)
+{
+	GHashTableIter iter;
+	gpointer name, value;
+	unsigned mails = 0;
+
+	g_hash_table_iter_init(&iter, state);
+	while (g_hash_table_iter_next(&iter, &name, &value)) {
+		gsize n, size;
+		const char *key = g_bytes_get_data(name, &n);
+		const char *bytes = g_bytes_get_data(value, &size);
+		int64_t since = trace_saved_since(slice_make(key, n), slice_make(bytes, size));
+		if (key[0] == 'S') {
+			ck_assert_int_eq(since, INT64_MAX);
+			continue;
+		}
+		bool is_a = memmem(key, n, "A1", 2) != NULL, is_l = memmem(key, n, "L1", 2) != NULL;
+		ck_assert_int_ge(since, SCRIPT_DAY + 10 * CLOCK_SECOND);
+		ck_assert_int_lt(since, SCRIPT_DAY + 71 * CLOCK_SECOND);
+		if (is_a || is_l)
+			ck_assert_int_eq(since / CLOCK_SECOND * CLOCK_SECOND,
+			        SCRIPT_DAY + (is_a ? 10 : 63) * CLOCK_SECOND);
+		mails += is_a ? 1 : is_l && key[0] == 'E' ? 100 : 0;
+	}
+	return mails;
+}
+
+START_TEST(what_is_saved_tells_since_when_a_mail_is_known)
+{
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+	unsigned mails = 0;
+
+	for (unsigned i = 0; story[i] != NULL; i++) {
+		script_feed(trace, story[i]);
+		trace_save(trace, outcome_put, o);
+		mails += check_since(o->state);
+	}
+	ck_assert_uint_gt(mails % 100, 5); /* messages */
+	ck_assert_uint_gt(mails / 100, 0); /* envelopes */
+	trace_free(&trace);
+	outcome_free(o);
+	ck_assert_int_eq(trace_saved_since(SLICE(""), SLICE("")), INT64_MAX);
+	ck_assert_int_eq(trace_saved_since(SLICE("M"), SLICE("\x02")), 0);
+}
+END_TEST
+
 START_TEST(what_names_somebody_is_forgotten_at_any_line)
 {
 	unsigned held = 0, forgotten = 0;
@@ -538,6 +587,7 @@ UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         a_line_fed_twice_adds_nothing_but_its_own_event,
         messages_beyond_the_bound_wait_in_the_state_store,
         memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
+        what_is_saved_tells_since_when_a_mail_is_known,
         what_names_somebody_is_forgotten_at_any_line,
         that_filters_are_at_work_is_known_after_a_restart,
         that_a_milter_is_at_work_is_known_after_a_restart,
