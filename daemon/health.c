@@ -99,26 +99,43 @@ char *health_slow(struct health *health)
 	                              slowest / 1e6);
 }
 
+/* Notes a commit that was or is slow. */
+static void note_slow(struct health *health, struct capture *capture, const struct store_pace *pace)
+{
+	unsigned longest = capture_longest(capture, health->commits);
+	unsigned took = MAX(longest, pace->running);
+
+	if (took >= SLOW_COMMIT) {
+		health->before_slow = longest >= SLOW_COMMIT ? health->commits : pace->done;
+		atomic_store(&health->slowest, MAX(took, atomic_load(&health->slowest)));
+	}
+}
+
+/* Whether the last commit was quick, and came behind the slow one: one that fails says nothing. */
+static bool is_quick(
+        const struct health *health, struct capture *capture, const struct store_pace *pace)
+{
+	return pace->done != health->before_slow && pace->running < QUICK_COMMIT &&
+	       capture_longest(capture, pace->done - 1) < QUICK_COMMIT;
+}
+
 static void look_at_disk(struct health *health, struct capture *capture, int64_t now)
 {
 	struct store_pace pace;
 	struct error trouble = {0};
 
 	capture_pace(capture, &pace);
-	bool done = pace.done != health->commits;
-	unsigned took = MAX(capture_longest(capture, health->commits), pace.running);
-	if (done || pace.running != 0 || capture_trouble(capture, &trouble))
+	if (pace.done != health->commits || pace.running != 0 || capture_trouble(capture, &trouble))
 		health->committing = now;
+	note_slow(health, capture, &pace);
 	health->commits = pace.done;
-	if (took >= SLOW_COMMIT && took > atomic_load(&health->slowest))
-		atomic_store(&health->slowest, took);
 	g_autofree char *text = health_slow(health);
+	bool quick = is_quick(health, capture, &pace);
 	if (text != NULL && health->slow_since == 0) {
 		health->slow_since = now;
 		log_warning("store", "%s", text);
-	} else if (text != NULL && took < QUICK_COMMIT &&
-	           (done || now - health->committing >= QUIET)) {
-		log_info("store", done ? "commits are quick again" : "no commit is slow any more");
+	} else if (text != NULL && (quick || now - health->committing >= QUIET)) {
+		log_info("store", quick ? "commits are quick again" : "no commit is slow any more");
 		health_gap(capture, health->slow_since, now, text);
 		health->slow_since = 0;
 		atomic_store(&health->slowest, 0);

@@ -13,6 +13,7 @@ struct health {
 	int64_t slow_since;       /* ms, 0: the disk is not slow */
 	int64_t committing;       /* ms: when somebody was last seen to wait for the disk */
 	unsigned commits;         /* that worked, at the last look */
+	unsigned before_slow;     /* that worked before the last slow one */
 	_Atomic unsigned slowest; /* us that a commit takes or took since then; any thread */
 };
 
