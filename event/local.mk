@@ -14,6 +14,7 @@ libevent_a_SOURCES = \
 	event/json.c event/json.h \
 	event/json_geo.c event/json_geo.h \
 	event/json_maps.c event/json_maps.h \
+	event/json_texts.c event/json_texts.h \
 	event/ledger.c event/ledger.h \
 	event/lru.c event/lru.h \
 	event/mailbox.c event/mailbox.h \

@@ -2,11 +2,11 @@
 
 #include <jansson.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/word.h"
 #include "event/catalogue.h"
+#include "event/json_texts.h"
 
 #define HASH_BYTES 10 /* of the hash, in 16 characters: 2^40 addresses are all different */
 #define HASH_CHARS 16
@@ -419,31 +419,9 @@ static bool put_text(struct hiding *h, struct slice text, GString *out)
 	return t.any;
 }
 
-static bool hide_json(struct hiding *h, json_t *value)
+static bool hide_text(void *ctx, struct slice text, GString *out)
 {
-	g_autoptr(GString) out = g_string_new(NULL);
-	const char *key;
-	json_t *element;
-	bool any = false;
-	void *next;
-	size_t i;
-
-	json_object_foreach_safe(value, next, key, element)
-	{
-		any |= hide_json(h, element);
-		g_string_truncate(out, 0);
-		if (!put_text(h, slice_str(key), out))
-			continue;
-		json_object_set(value, out->str, element);
-		json_object_del(value, key);
-		any = true;
-	}
-	json_array_foreach(value, i, element) any |= hide_json(h, element);
-	g_string_truncate(out, 0);
-	if (json_is_string(value) &&
-	        put_text(h, slice_make(json_string_value(value), json_string_length(value)), out))
-		any |= json_string_setn(value, out->str, out->len) == 0;
-	return any;
+	return put_text(ctx, text, out);
 }
 
 /* JSON whose strings may hide an address behind escapes. */
@@ -453,11 +431,7 @@ static bool put_json(struct hiding *h, struct slice text, GString *out)
 
 	if (json == NULL)
 		return put_text(h, text, out);
-	bool any = hide_json(h, json);
-	char *dumped = any ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	if (dumped != NULL)
-		g_string_append(out, dumped);
-	free(dumped);
+	bool any = json_change_texts(json, hide_text, h, out);
 	json_decref(json);
 	return any;
 }

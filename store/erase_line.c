@@ -13,11 +13,8 @@
 static enum erased_line clean_json(
         const struct tombstones *stones, int64_t time, json_t *json, GString *out)
 {
-	if (!tombstones_clean_json(stones, time, false, json))
+	if (!tombstones_clean_json(stones, time, false, json, out))
 		return LINE_KEPT;
-	char *dumped = json_dumps(json, JSON_COMPACT);
-	g_string_assign(out, dumped != NULL ? dumped : "");
-	free(dumped);
 	return out->len > 0 ? LINE_CLEANED : LINE_GONE;
 }
 

@@ -48,7 +48,7 @@ libstore_a_SOURCES = \
 	store/store.c store/store.h \
 	store/tail.h \
 	store/terms.c store/terms.h \
-	store/tombstone.c store/tombstone.h store/tombstone_json.c \
+	store/tombstone.c store/tombstone.h \
 	store/words.c store/words.h \
 	store/writer.c store/writer.h
 

@@ -1,12 +1,12 @@
 #include "store/tombstone.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/word.h"
 #include "event/catalogue.h"
+#include "event/json_texts.h"
 
 #define NAME_MAX_BYTES 512 /* what is longer is no address */
 #define SHORTEST_TELLING 4 /* characters of a local part */
@@ -645,6 +645,27 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
 	return false;
 }
 
+struct cleaning {
+	const struct tombstones *stones;
+	int64_t time;
+	bool close;
+};
+
+static bool clean_text(void *ctx, struct slice text, GString *out)
+{
+	const struct cleaning *c = ctx;
+
+	return tombstones_clean(c->stones, c->time, c->close, text, out);
+}
+
+bool tombstones_clean_json(
+        const struct tombstones *stones, int64_t time, bool close, json_t *json, GString *out)
+{
+	struct cleaning cleaning = {stones, time, close};
+
+	return json_change_texts(json, clean_text, &cleaning, out);
+}
+
 /* Strings of JSON may hide an address behind escapes. */
 static bool clean_field(const struct tombstones *stones, int64_t time, bool close, enum field field,
         struct slice text, GString *out)
@@ -656,11 +677,7 @@ static bool clean_field(const struct tombstones *stones, int64_t time, bool clos
 		json = json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	if (json == NULL)
 		return tombstones_clean(stones, time, close, text, out);
-	bool any = tombstones_clean_json(stones, time, close, json);
-	char *dumped = any ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	if (dumped != NULL)
-		g_string_append(out, dumped);
-	free(dumped);
+	bool any = tombstones_clean_json(stones, time, close, json, out);
 	json_decref(json);
 	return any;
 }

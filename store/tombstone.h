@@ -57,8 +57,10 @@ bool tombstones_take(const struct tombstones *stones, const struct event *event)
 bool tombstones_clean(
         const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out);
 
-/* The same in place for each string and key of JSON, whatever was escaped in them. */
-bool tombstones_clean_json(const struct tombstones *stones, int64_t time, bool close, json_t *json);
+/* The same of each string and key of JSON, whatever was escaped in them: in place, and appends what
+ * the JSON then is. */
+bool tombstones_clean_json(
+        const struct tombstones *stones, int64_t time, bool close, json_t *json, GString *out);
 
 /* The same for all fields of an event; their new values stand in `out`. */
 bool tombstones_clean_event(

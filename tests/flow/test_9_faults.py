@@ -84,6 +84,17 @@ def check_named(mail, part, mend=''):
     return seen[-1]
 
 
+def check_repaired(environment, mail):
+    """Repair and the log bring back all, once."""
+    mail.daemon.stop()
+    done = lab.run_postwake(environment.build, '-S', mail.daemon.store, 'check', '--repair')
+    expect(f'repair ({done.stdout}{done.stderr})', True, done.returncode in (0, 1))
+    mail.daemon.start()
+    expect('import', 0, mail.daemon.postwake('import', mail.log).returncode)
+    lab.wait_until('all is there again', lambda: mail.found() == mail.mta.wanted(), 15)
+    expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events('events=injection,delivery')))
+
+
 @contextlib.contextmanager
 def small_disk(environment, name, size='32m'):
     """A directory with a file system of its own, for a store."""
@@ -330,13 +341,7 @@ def day_overwritten(environment):
     overwrite(path)
     mail.send(100, quickly=False)
     check_named(mail, 'damaged-1', 'check --repair')
-    mail.daemon.stop()
-    done = lab.run_postwake(environment.build, '-S', mail.daemon.store, 'check', '--repair')
-    expect(f'repair ({done.stdout}{done.stderr})', True, done.returncode in (0, 1))
-    mail.daemon.start()
-    expect('import', 0, mail.daemon.postwake('import', mail.log).returncode)
-    lab.wait_until('all is there again', lambda: mail.found() == mail.mta.wanted(), 15)
-    expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events('events=injection,delivery')))
+    check_repaired(environment, mail)
 
 
 def cut_off(path):
@@ -364,13 +369,7 @@ def damaged_in_use(environment, name, damage, pick, mend):
     mail.daemon.kill()
     mail.daemon.start()
     lab.wait_until('the new mail is found again', lambda: mail.mta.wanted() - before <= mail.found(), 15)
-    mail.daemon.stop()
-    done = lab.run_postwake(environment.build, '-S', mail.daemon.store, 'check', '--repair')
-    expect(f'repair ({done.stdout}{done.stderr})', True, done.returncode in (0, 1))
-    mail.daemon.start()
-    expect('import', 0, mail.daemon.postwake('import', mail.log).returncode)
-    lab.wait_until('all is there', lambda: mail.found() == mail.mta.wanted(), 15)
-    expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events('events=injection,delivery')))
+    check_repaired(environment, mail)
 
 
 @flow('a day file is cut off or overwritten in use: that is told and mended without a restart, and nothing later is lost')
