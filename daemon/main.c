@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -373,6 +374,13 @@ static void daemon_notify(const char *state)
 #endif
 }
 
+/* What systemd need not try again has a status of its own (RestartPreventExitStatus=). */
+static int daemon_failed(const struct error *err)
+{
+	log_error(NULL, "%s", err->text);
+	return err->config ? EX_CONFIG : EXIT_FAILURE;
+}
+
 static int daemon_main(struct daemon *d, const sigset_t *signals)
 {
 	struct error err = {0};
@@ -382,9 +390,9 @@ static int daemon_main(struct daemon *d, const sigset_t *signals)
 	log_open("postwaked", g_strcmp0(d->config->log, "syslog") == 0,
 	        d->config->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (daemon_open(d, &err) < 0) {
-		log_error(NULL, "%s", err.text);
+		int status = daemon_failed(&err);
 		daemon_close(d, NULL);
-		return EXIT_FAILURE;
+		return status;
 	}
 	d->ticks = g_thread_new("ticks", daemon_ticks, d);
 	daemon_notify("READY=1");
@@ -444,10 +452,8 @@ int main(int argc, char **argv)
 	if (ended >= 0)
 		return ended;
 	log_open("postwaked", false, LOG_LEVEL_INFO);
-	if (config_load(&daemon.config, path, &err) < 0) {
-		log_error(NULL, "%s", err.text);
-		return 2;
-	}
+	if (config_load(&daemon.config, path, &err) < 0)
+		return daemon_failed(&err);
 	/* Blocked before any thread starts, so that sigwait gets them. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);

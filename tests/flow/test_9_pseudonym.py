@@ -150,5 +150,5 @@ def pseudonym_rest(environment):
     daemon.settings['upload far'] = {'url': 'http://127.0.0.1:9', 'kind': 'postwake', 'privacy': 'yes'}
     daemon.write_config()
     ended = try_start(environment, daemon)
-    expect('privacy', 2, ended.returncode)
+    expect('privacy', os.EX_CONFIG, ended.returncode)
     expect_in('why', 'rcpt_hash', ended.stderr)
