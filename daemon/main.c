@@ -67,8 +67,7 @@ struct daemon {
 	uint64_t dropped; /* of the hand-over, as told to the store */
 	int64_t started;
 	GMutex lock;
-	struct error trouble; /* of the store: why commits fail */
-	bool told;            /* that they fail */
+	struct error trouble; /* of the store: why commits fail, or did until just now */
 	gint64 calm_since;    /* us, monotonic: they work again; 0 = they do not, or it is told */
 };
 
@@ -77,9 +76,9 @@ static void daemon_trouble(void *ctx, const struct error *err)
 	struct daemon *d = ctx;
 
 	g_mutex_lock(&d->lock);
-	bool tell = err->set && !d->told;
-	d->trouble = *err;
-	d->told |= err->set;
+	bool tell = err->set && !d->trouble.set;
+	if (err->set)
+		d->trouble = *err;
 	d->calm_since = err->set ? 0 : g_get_monotonic_time();
 	g_mutex_unlock(&d->lock);
 	if (tell)
@@ -91,10 +90,10 @@ static void daemon_trouble(void *ctx, const struct error *err)
 static void daemon_calm(struct daemon *d)
 {
 	g_mutex_lock(&d->lock);
-	bool calm = d->calm_since != 0 && d->told &&
+	bool calm = d->calm_since != 0 &&
 	            g_get_monotonic_time() - d->calm_since >= CALM_SECONDS * G_USEC_PER_SEC;
 	if (calm) {
-		d->told = false;
+		error_clear(&d->trouble);
 		d->calm_since = 0;
 	}
 	g_mutex_unlock(&d->lock);

@@ -235,6 +235,29 @@ def disk_errors(environment):
     bad_disk(environment, 'disk', errno.EIO, 'Input/output error', 'smartctl')
 
 
+@flow('a disk that is all but full is one trouble: told once, and in the status until commits have worked for a while')
+def almost_full(environment):
+    mail = BadDisk(environment, 'almost')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    for _ in range(3):
+        mail.disk(str(errno.ENOSPC))
+        mail.send()
+        mail.wait_trouble('No space left on device')
+        want = mail.mta.wanted()
+        mail.heal()
+        lab.wait_until('a commit works', lambda: want <= mail.found(), 20)  # pylint: disable=cell-var-from-loop
+        expect_in('for a moment', 'No space left on device', mail.trouble())
+    expect('told once', 1, told(mail, 'tried again until it works'))
+    expect('and no end of it', 0, told(mail, 'commits work again'))
+    mail.wait_healed()
+    lab.wait_until('its end is told', lambda: told(mail, 'commits work again'), 10)
+    mail.send()
+    mail.complete()
+    expect('once', 1, told(mail, 'commits work again'))
+
+
 @flow('the disk is slow: mail does not wait for it, and it is named')
 def slow_disk(environment):
     mail = BadDisk(environment, 'slow')
