@@ -23,12 +23,22 @@ bool clock_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t 
 	return pthread_cond_timedwait(cond, lock, &time) == 0;
 }
 
-int64_t clock_now(void)
+static int64_t clock_read(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec / 1000000;
+}
+
+int64_t clock_now(void)
+{
+	return clock_read(CLOCK_REALTIME);
+}
+
+int64_t clock_boot(void)
+{
+	return clock_read(CLOCK_BOOTTIME);
 }
 
 int64_t clock_days(int year, int month, int day)

@@ -25,6 +25,10 @@ enum clock_form {
 /* Wall clock now, ms. */
 int64_t clock_now(void);
 
+/* The clock that nobody sets, ms: the time since the machine was started, also that of its sleep.
+ */
+int64_t clock_boot(void);
+
 /* Makes a condition whose waits end by the clock that is never set (CLOCK_MONOTONIC, that of
  * g_get_monotonic_time). POSIX's, for thread sanitizers do not understand GLib's. */
 void clock_cond_init(pthread_cond_t *cond);

@@ -501,8 +501,9 @@ static int validate(struct ingest *ingest, const char *id, bool give_up, struct 
 	if (result == 0)
 		result = spool_read(ingest->store, id, &v.batch, err);
 	if (result == 1) {
-		v.rules = (struct ingest_rules){
-		        .config = &ingest->config, .received = v.batch.received};
+		v.rules = (struct ingest_rules){.config = &ingest->config,
+		        .received = v.batch.received,
+		        .now = store_now(ingest->store)};
 		if (ingest_scope_read(slice_str(v.batch.scope), &v.rules.scope) < 0)
 			result = error_set(err, "the scope of the batch cannot be read");
 		else
@@ -555,7 +556,7 @@ static void expire(struct ingest *ingest)
 	struct error err = {0};
 
 	spool_hold(ingest->store);
-	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, clock_now(), &err);
+	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, store_now(ingest->store), &err);
 	spool_release(ingest->store);
 	if (ids == NULL)
 		tell(ingest, true, NULL, err.text);

@@ -11,9 +11,10 @@
 static int check_age(const struct ingest_rules *rules, int64_t time, struct error *err)
 {
 	const struct ingest_config *config = rules->config;
-	int64_t kept = (clock_day_of(rules->received) - config->keep_days) * CLOCK_DAY;
+	int64_t received = MIN(rules->received, rules->now);
+	int64_t kept = (clock_day_of(received) - config->keep_days) * CLOCK_DAY;
 
-	if (config->max_age > 0 && time < rules->received - config->max_age)
+	if (config->max_age > 0 && time < received - config->max_age)
 		return error_set(err, "timestamp is more than %lld minutes old",
 		        (long long)(config->max_age / CLOCK_MINUTE));
 	if (config->keep_days >= 0 && time < kept)

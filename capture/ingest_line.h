@@ -9,7 +9,8 @@
 struct ingest_rules {
 	const struct ingest_config *config;
 	struct search_scope scope; /* what its sender may write */
-	int64_t received;          /* ms */
+	int64_t received;          /* ms, by the wall clock */
+	int64_t now;               /* ms, as far as that is believed (store_now) */
 };
 
 /* Reads a line and fills in what it leaves to us: the accounts, and the place of who opened or

@@ -63,26 +63,20 @@ static void look_at_descriptors(struct health *health, struct capture *capture, 
 	health->out_since = 0;
 }
 
-static int64_t boot_time(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * CLOCK_SECOND + ts.tv_nsec / 1000000;
-}
-
 static void look_at_clock(struct health *health, struct capture *capture, int64_t now)
 {
-	int64_t apart = now - boot_time(), step = apart - health->apart;
+	int64_t apart = now - clock_boot(), step = apart - health->apart;
 	bool known = health->apart != 0;
 
 	health->apart = apart;
 	if (!known || ABS(step) < CLOCK_STEP)
 		return;
 	g_autofree char *text = g_strdup_printf(
-	        "the clock was set %s by %lld s: times of mails and events %s; nothing is lost",
+	        "the clock was set %s by %lld s: times of mails and events %s; %s",
 	        step < 0 ? "back" : "forward", (long long)(ABS(step) / CLOCK_SECOND),
-	        step < 0 ? "come twice, their order is that of arrival" : "leave that out");
+	        step < 0 ? "come twice, their order is that of arrival" : "leave that out",
+	        step > CLOCK_DAY ? "days are dropped by it only when it has been so for 24 hours"
+	                         : "nothing is lost");
 	log_warning(NULL, "%s", text);
 	health_gap(capture, MIN(now - step, now), MAX(now - step, now), text);
 }

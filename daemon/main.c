@@ -139,6 +139,9 @@ static void daemon_status(void *ctx, GString *out)
 	g_autofree char *slow = health_slow(&d->health);
 	if (slow != NULL)
 		json_member(out, "store_slow", slice_str(slow));
+	g_autofree char *doubt = retention_doubt(d->store);
+	if (doubt != NULL)
+		json_member(out, "clock_trouble", slice_str(doubt));
 	daemon_pace(d, out);
 	if (d->sources != NULL)
 		sources_status(d->sources, out);
@@ -246,7 +249,8 @@ static int daemon_open(struct daemon *d, struct error *err)
 		return -1;
 	if (erase_open(&d->erase, d->capture, d->store, err) < 0)
 		return -1;
-	retention_run(&d->retention, d->config, d->store, d->capture, NULL, clock_now());
+	retention_run(
+	        &d->retention, d->config, d->store, d->capture, NULL, clock_now(), clock_boot());
 	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
 	if (d->sources == NULL)
 		return -1;
@@ -327,7 +331,8 @@ static void daemon_tick(struct daemon *d)
 		        (unsigned long long)(dropped - d->dropped));
 		d->dropped = dropped;
 	}
-	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now);
+	retention_run(
+	        &d->retention, d->config, d->store, d->capture, d->sources, now, clock_boot());
 	daemon_calm(d);
 	health_look(&d->health, d->capture, now);
 	daemon_renew(d);

@@ -37,12 +37,27 @@ static int prune_run(
 	return capture_run(capture, prune_job, &prune, err) < 0 ? -1 : prune.dropped;
 }
 
-static void retention_prune(
-        const struct config *config, struct store *store, struct capture *capture, int64_t now)
-{
-	struct error err = {0};
-	int dropped = prune_run(store, capture, config->keep_days, now, &err);
+struct look {
+	struct store *store;
+	int64_t now, boot, believed;
+};
 
+static int look_job(void *ctx, struct error *err)
+{
+	struct look *look = ctx;
+
+	return store_look_at_clock(look->store, look->now, look->boot, &look->believed, err);
+}
+
+static void retention_prune(const struct config *config, struct store *store,
+        struct capture *capture, int64_t now, int64_t boot)
+{
+	struct look look = {store, now, boot, 0};
+	struct error err = {0};
+	int dropped = -1;
+
+	if (capture_run(capture, look_job, &look, &err) == 0)
+		dropped = prune_run(store, capture, config->keep_days, look.believed, &err);
 	if (dropped < 0)
 		log_error(NULL, "retention: %s", err.text);
 	else if (dropped > 0)
@@ -94,15 +109,42 @@ static void retention_hold(struct retention *retention, const struct config *con
 		log_info(NULL, "max_size: there is room again, the logs are followed on");
 }
 
+char *retention_doubt(struct store *store)
+{
+	int64_t ahead = store_clock_ahead(store);
+
+	return ahead == 0 ? NULL
+	                  : g_strdup_printf(
+	                            "the clock is ahead by %.1f days: until it has been so for 24 "
+	                            "hours no day is dropped for its age. Set it right, unless the "
+	                            "machine was off for so long",
+	                            (double)ahead / CLOCK_DAY);
+}
+
+static void retention_tell_doubt(struct retention *retention, struct store *store)
+{
+	g_autofree char *text = retention_doubt(store);
+
+	if ((text != NULL) == retention->doubt)
+		return;
+	retention->doubt = text != NULL;
+	if (text != NULL)
+		log_warning(NULL, "%s", text);
+	else
+		log_info(NULL, "the clock is believed again: days are dropped for their age");
+}
+
 void retention_run(struct retention *retention, const struct config *config, struct store *store,
-        struct capture *capture, struct sources *sources, int64_t now)
+        struct capture *capture, struct sources *sources, int64_t now, int64_t boot)
 {
 	struct error err = {0};
 
 	if (now < retention->next && now > retention->next - 2 * CLOCK_MINUTE)
 		return;
 	retention->next = now + CLOCK_MINUTE;
-	retention_prune(config, store, capture, now);
+	retention_prune(config, store, capture, now, boot);
+	retention_tell_doubt(retention, store);
+	/* By the clock as it is: where room is wanted, a wrong one must not keep it. */
 	if (config->max_size == 0)
 		return;
 	g_autoptr(GArray) days = store_days(store, NULL, &err);

@@ -8,11 +8,16 @@
 struct retention {
 	int64_t next; /* ms: when to look again */
 	bool full;    /* the sources are held because today alone is too large */
+	bool doubt;   /* it is told that the clock is not believed */
 };
 
 /* To be called each second or so; looks each minute. Before the sources are there (NULL) it only
- * tells by `full` whether they must wait. */
+ * tells by `full` whether they must wait. `boot`: clock_boot. */
 void retention_run(struct retention *retention, const struct config *config, struct store *store,
-        struct capture *capture, struct sources *sources, int64_t now);
+        struct capture *capture, struct sources *sources, int64_t now, int64_t boot);
+
+/* What is to be told of a clock that is ahead, while it is not believed; else NULL. g_free. Any
+ * thread. */
+char *retention_doubt(struct store *store);
 
 #endif

@@ -143,7 +143,7 @@ static int uploads_clean(const struct config *config, struct store *store,
 {
 	struct store_batch *batch = store_writer_begin(writer);
 
-	store_batch_outbox_trim(batch, clock_now() - MAX(config->keep_days, 1) * CLOCK_DAY);
+	store_batch_outbox_trim(batch, store_now(store) - MAX(config->keep_days, 1) * CLOCK_DAY);
 	uint64_t ticket = store_writer_end(writer, true);
 	return store_writer_wait(writer, ticket, CLEAN_MS) == 1 ? store_outbox_sweep(store, err)
 	                                                        : 0;

@@ -4,7 +4,9 @@
 CREATE TABLE meta (
 	name TEXT PRIMARY KEY,   -- 'mark': highest arrival number that the ledger has counted;
 	                         -- 'dropped': highest that went with a day file; 'pseudonymise':
-	                         -- ms, since when only keyed hashes of addresses are written
+	                         -- ms, since when only keyed hashes of addresses are written;
+	                         -- 'clock': ms, the time as far as it was believed;
+	                         -- 'clock_waited': ms that another one has been seen
 	value INTEGER NOT NULL
 ) WITHOUT ROWID;
 

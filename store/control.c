@@ -39,6 +39,7 @@ enum control_statement {
 	ADD_UNCOUNTED,
 	PUT_MARK,
 	PUT_DROPPED,
+	PUT_CLOCK,
 	RUN_OP, /* the first of enum batch_op_kind */
 	WRITE_STATEMENTS = RUN_OP + BATCH_OPS
 };
@@ -72,6 +73,8 @@ static const char *const statements[WRITE_STATEMENTS] = {
         [PUT_MARK] = "INSERT OR REPLACE INTO meta (name, value) VALUES ('mark', ?1)",
         [PUT_DROPPED] = "INSERT INTO meta (name, value) VALUES ('dropped', ?1) "
                         "ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+        [PUT_CLOCK] = "INSERT OR REPLACE INTO meta (name, value) "
+                      "VALUES ('clock', ?1), ('clock_waited', ?2)",
         /* The values stand in the order of the columns. */
         [RUN_OP + OP_PUT_OUTBOX] =
                 "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
@@ -478,6 +481,29 @@ int control_set_dropped(struct control *control, uint64_t mark, struct error *er
 	sqlite3_stmt *stmt = control->writer.stmt[PUT_DROPPED];
 
 	sqlite3_bind_int64(stmt, 1, (int64_t)mark);
+	return sql_run(&control->writer, stmt, err);
+}
+
+int control_clock(struct control *control, int64_t *time, int64_t *waited, struct error *err)
+{
+	pthread_mutex_lock(&control->lock);
+	int result = sql_number(
+	        &control->reader, "SELECT value FROM meta WHERE name = 'clock'", 0, time, err);
+	if (result == 0)
+		result = sql_number(&control->reader,
+		        "SELECT value FROM meta WHERE name = 'clock_waited'", 0, waited, err);
+	pthread_mutex_unlock(&control->lock);
+	return result;
+}
+
+int control_set_clock(struct control *control, int64_t time, int64_t waited, struct error *err)
+{
+	sqlite3_stmt *stmt = control->writer.stmt[PUT_CLOCK];
+
+	if (wal_sound(&control->wal, &control->writer, err) < 0)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, time);
+	sqlite3_bind_int64(stmt, 2, waited);
 	return sql_run(&control->writer, stmt, err);
 }
 

@@ -35,6 +35,10 @@ int control_set_mark(struct control *control, uint64_t mark, struct error *err);
 /* The same of the highest arrival number that went with a day file. */
 int control_set_dropped(struct control *control, uint64_t mark, struct error *err);
 
+/* What store/clock.c knows: the time, and for how long it has waited; 0 where that is nothing. */
+int control_clock(struct control *control, int64_t *time_r, int64_t *waited_r, struct error *err);
+int control_set_clock(struct control *control, int64_t time, int64_t waited, struct error *err);
+
 /* Event ids that are in day files and not counted. */
 int control_uncounted(struct control *control, GHashTable *ids, struct error *err);
 

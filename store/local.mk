@@ -8,6 +8,7 @@ libstore_a_SOURCES = \
 	store/bits.h \
 	store/cache.c store/cache.h \
 	store/check.c store/check.h store/check-private.h store/check_index.c \
+	store/clock.c \
 	store/commit.c \
 	store/control.c store/control.h \
 	store/control_read.c \

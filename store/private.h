@@ -17,6 +17,15 @@
  * fail there. */
 typedef int store_fault(void *ctx, const char *place);
 
+/* What is known of the time (store/clock.c); ms. */
+struct store_clock {
+	_Atomic int64_t apart; /* of the time from clock_boot; 0: nobody has looked */
+	_Atomic int64_t ahead; /* of a clock that is not believed; else 0 */
+	/* Of the committing thread. */
+	int64_t waited;        /* since there is one that is not believed; 0: there is none */
+	int64_t looked, saved; /* clock_boot */
+};
+
 struct store {
 	char *dir;
 	enum store_mode mode;
@@ -69,6 +78,7 @@ struct store {
 	int64_t pseudonymise_since;    /* ms; 0: addresses are written as they are */
 	uint8_t seal_key[32];          /* of the state of open mails */
 	GString *plainless, *sealed;   /* of the committing thread */
+	struct store_clock clock;
 	store_fault *fault;
 	void *fault_ctx;
 };

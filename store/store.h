@@ -79,6 +79,21 @@ int64_t store_find_birth(struct store *store, struct slice node, struct slice in
 int64_t store_find_born(struct store *store, struct slice node, struct slice instance,
         struct slice queue_id, int64_t time);
 
+/* The time as far as it is believed: the wall clock, unless it leaps by more than a day; then the
+ * time that was believed before and what has passed since, until the clock has been so for 24
+ * hours. What is dropped for its age goes by it. The wall clock where it is before that, and where
+ * nobody looks. Any thread. */
+int64_t store_now(struct store *store);
+
+/* Looks: `now` is the wall clock, `boot` that which nobody sets (clock_boot). About each minute, in
+ * the committing thread. Gives what is believed, which the control file remembers. -1 where it
+ * cannot tell what was before. */
+int store_look_at_clock(
+        struct store *store, int64_t now, int64_t boot, int64_t *believed_r, struct error *err);
+
+/* By how much (ms) the wall clock is ahead while it is not believed; else 0. Any thread. */
+int64_t store_clock_ahead(struct store *store);
+
 /* Retention: unlinks the day files older than `keep_days` before the UTC day of `now` (today and
  * keep_days days stay), files that were set aside of those days and control files that were set
  * aside before them, and removes unparsed lines and gaps of those days; gaps of an unknown time

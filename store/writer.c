@@ -14,7 +14,6 @@
 #define GROUP_COMMITS 4 /* times what the last commit took */
 #define BACKOFF_FIRST (100 * G_TIME_SPAN_MILLISECOND)
 #define BACKOFF_LAST (5 * G_TIME_SPAN_SECOND)
-#define LOOK_EVERY G_TIME_SPAN_MINUTE /* at the calendar, for retention */
 /* Where a batch was full when its turn came, the next one may hold twice as many, so that a backlog
  * shares the syncs of the disk; at most so many, which are some MB and half a second of a commit.
  */
@@ -55,7 +54,6 @@ struct store_writer {
 	struct store_batch *spare;
 	gint64 committed; /* monotonic time of the end of the last commit */
 	gint64 group;     /* the pause after it, us */
-	int64_t pruned;   /* the day that retention was looked at */
 };
 
 static bool is_full(const struct store_writer *writer)
@@ -64,45 +62,27 @@ static bool is_full(const struct store_writer *writer)
 	       store_batch_lines(writer->current) >= writer->most * LINES_AN_EVENT;
 }
 
-static int64_t oldest_kept(const struct store_writer *writer, int64_t now)
+static int64_t oldest_kept(const struct store_writer *writer)
 {
-	return writer->config.keep_days < 0
-	               ? 0
-	               : (clock_day_of(now) - writer->config.keep_days) * CLOCK_DAY;
+	int days = writer->config.keep_days;
+
+	return days < 0 ? 0 : (clock_day_of(store_now(writer->store)) - days) * CLOCK_DAY;
 }
 
-/* Once a day. A failure is told as that of a commit is, and tried again the next minute. */
-static void prune(struct store_writer *writer, int64_t now)
-{
-	struct store_commit_result none = {.mark = store_mark(writer->store)};
-	struct error err = {0};
-
-	if (writer->config.keep_days < 0 || writer->pruned == clock_day_of(now))
-		return;
-	if (store_prune(writer->store, writer->config.keep_days, now, &err) >= 0)
-		writer->pruned = clock_day_of(now);
-	else if (writer->config.after_commit != NULL)
-		writer->config.after_commit(writer->config.ctx, &none, &err);
-}
-
-/* Waits for something to do: 1 a batch, 0 only the clock moved on, -1 the end. Locked. What comes
- * after a pause is committed at once; in a stream of events small batches grow for a moment. */
+/* Waits for something to do: 1 a batch, 0 a job, -1 the end. Locked. What comes after a pause is
+ * committed at once; in a stream of events small batches grow for a moment. */
 static int wait_for_work(struct store_writer *writer)
 {
-	gint64 until = g_get_monotonic_time() + LOOK_EVERY;
-
 	while (store_batch_empty(writer->current)) {
 		if (writer->job != NULL)
 			return 0;
 		if (writer->stop)
 			return -1;
 		writer->idle = true;
-		bool in_time = clock_cond_wait_until(&writer->changed, &writer->lock, until);
+		pthread_cond_wait(&writer->changed, &writer->lock);
 		writer->idle = false;
-		if (!in_time)
-			return 0;
 	}
-	until = writer->committed + writer->group;
+	gint64 until = writer->committed + writer->group;
 	while (!writer->urgent && !writer->stop && !is_full(writer))
 		if (!clock_cond_wait_until(&writer->changed, &writer->lock, until))
 			break;
@@ -176,8 +156,7 @@ static int commit(struct store_writer *writer, const struct store_batch *batch)
 		bool last = writer->config.give_up || stopping(writer);
 		struct error err = {0};
 		note_start(writer);
-		int done = store_commit(
-		        writer->store, batch, oldest_kept(writer, clock_now()), &result, &err);
+		int done = store_commit(writer->store, batch, oldest_kept(writer), &result, &err);
 		note_commit(writer, &err);
 		if (writer->config.after_commit != NULL)
 			writer->config.after_commit(writer->config.ctx, &result, &err);
@@ -223,7 +202,6 @@ static gpointer writer_main(gpointer p)
 	int work;
 
 	do {
-		prune(writer, clock_now());
 		run_job(writer);
 		pthread_mutex_lock(&writer->lock);
 		work = wait_for_work(writer);
@@ -268,7 +246,6 @@ struct store_writer *store_writer_new(
 	writer->current = store_batch_new();
 	writer->spare = store_batch_new();
 	writer->ticket = 1;
-	writer->pruned = INT64_MIN;
 	writer->thread = g_thread_try_new("store-writer", writer_main, writer, &failure);
 	if (writer->thread != NULL)
 		return writer;

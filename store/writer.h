@@ -9,7 +9,8 @@
 struct store_writer;
 
 struct store_writer_config {
-	int keep_days;     /* retention: today and this many days; negative = keep all */
+	int keep_days; /* what is older than today and so many days is left out; negative = nothing
+	                */
 	size_t max_events; /* a fuller batch makes store_writer_begin wait; 0 = 1000. While there is
 	                      a backlog it grows to 8000, so that events share the disk's syncs */
 	bool give_up;      /* do not try a commit again that failed: see store_writer_wait */

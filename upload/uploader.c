@@ -210,7 +210,7 @@ static int step(struct uploader *u)
 	bool blocked = false;
 
 	take_retries(u, now);
-	expire(u, now);
+	expire(u, store_now(u->store));
 	if (!have_key(u)) {
 		u->hold = now + KEY_AGAIN;
 		return 0;

@@ -181,8 +181,8 @@ def mounted_read_only(environment):
 class Shimmed(Mail):
     """Mail whose daemon runs with a library of tests/fault before the C library."""
 
-    def __init__(self, environment, name, source):
-        super().__init__(environment, name)
+    def __init__(self, environment, name, source, **sections):
+        super().__init__(environment, name, **sections)
         shim, self.order = os.path.join(self.base, 'shim.so'), os.path.join(self.base, 'order')
         source = os.path.join(os.path.dirname(scriptmta.__file__), source)
         done = subprocess.run(['cc', '-shared', '-fPIC', '-o', shim, source, '-ldl'], capture_output=True, check=False)
@@ -460,18 +460,82 @@ def control_damaged_in_use(environment):
                        lambda name: name == 'control.sqlite', 'line counts start anew')
 
 
+class BadClock(Shimmed):
+    """Mail on a machine whose clock is set."""
+
+    def __init__(self, environment, name, **sections):
+        super().__init__(environment, name, 'clock.c', **sections)
+        self.events += '&to=9999-12-31T00:00'  # otherwise up to now, as the daemon knows it
+
+    def begin(self):
+        self.daemon.start()
+        time.sleep(2.5)  # it knows the right time
+        self.send(40, quickly=False)
+        self.complete()
+
+    def wrong(self, seconds):
+        self.mta.wrong = seconds
+        lab.write(self.order, str(seconds))
+
+
+@flow('the clock is 20 days ahead for a while: that is told, nothing is dropped, and all is there when it is right again')
+def clock_ahead(environment):
+    nobody = {'url': 'http://127.0.0.1:9', 'kind': 'postwake', 'interval': '0'}
+    mail = BadClock(environment, 'ahead', **{'upload far': nobody})
+
+    def waiting():
+        upload = mail.daemon.get('/api/v1/uploads')[1]['results'][0]
+        expect('no batch is lost', 0, upload['lost'])
+        return upload['batches']
+    mail.begin()
+    batch = lab.wait_until('a batch waits', waiting, 10)[0]['id']
+    mail.wrong(20 * 86400)
+    check_named(mail, 'the clock is ahead by 20.0 days', 'Set it right')
+    mail.send(40, quickly=False)
+    mail.complete()
+    expect('both days are there', 2, len(mail.daemon.status()['days']))
+    expect_in('the batch still waits', batch, [b['id'] for b in waiting()])
+    expect_in('a gap tells', 'only when it has been so for 24 hours', mail.daemon.postwake('status').stdout)
+    mail.daemon.kill()
+    mail.daemon.start()
+    mail.send(40, quickly=False)
+    mail.complete()
+    expect('a restart forgets nothing', 2, told(mail, 'the clock is ahead by 20.0 days'))
+    mail.wrong(0)
+    lab.wait_until('its end is told', lambda: told(mail, 'the clock is believed again'), 10)
+    expect('no trouble is left', None, mail.daemon.status().get('clock_trouble'))
+    mail.send(40, quickly=False)
+    mail.complete()
+    mail.daemon.stop()
+    mail.daemon.start()
+    mail.send(10, quickly=False)
+    mail.complete()
+
+
+@flow('the clock is 20 days ahead at a start: lines with the right time are not too old, and nothing is dropped')
+def clock_ahead_at_start(environment):
+    mail = BadClock(environment, 'start')
+    mail.begin()
+    mail.daemon.stop()
+    mail.send(40, quickly=False)
+    lab.write(mail.order, str(20 * 86400))
+    mail.daemon.start()
+    check_named(mail, 'the clock is ahead by 20.0 days', 'Set it right')
+    mail.complete()
+    expect('none is too old', None, mail.daemon.status()['counters'].get('too_old'))
+    mail.wrong(20 * 86400)
+    mail.send(10, quickly=False)
+    mail.complete()
+    mail.wrong(0)
+    mail.send(40, quickly=False)
+    mail.complete()
+
+
 @flow('the clock is set back by an hour, and forward again: that is told, nothing is lost and nothing twice')
 def clock_back(environment):
-    mail = Shimmed(environment, 'clock', 'clock.c')
-    mail.events += '&to=9999-12-31T00:00'  # otherwise up to now, as the daemon knows it
-
-    def wrong(seconds):
-        mail.mta.wrong = seconds
-        lab.write(mail.order, str(seconds))
-    mail.daemon.start()
-    time.sleep(2.5)  # it knows the right time
-    mail.send(40)
-    mail.complete()
+    mail = BadClock(environment, 'clock')
+    wrong = mail.wrong
+    mail.begin()
     before = {e['event_id']: e for e in mail.daemon.events(mail.events)}
     wrong(-3600)
     mail.send(40)

@@ -524,6 +524,19 @@ START_TEST(without_a_limit_of_age_only_retention_counts)
 }
 END_TEST
 
+START_TEST(a_clock_that_leaps_makes_no_event_too_old)
+{
+	g_autoptr(GString) lines = good_lines(1, 1);
+	int64_t now = clock_now(), boot = clock_boot(), time;
+
+	ck_assert_int_eq(store_look_at_clock(b.store, now - 20 * CLOCK_DAY, boot, &time, NULL), 0);
+	ck_assert_int_eq(store_look_at_clock(b.store, now, boot, &time, NULL), 0);
+	add_line(lines, "message_event", "delivery", 2, seconds_ago(20 * 86400 + 3600), "");
+	add_line(lines, "message_event", "delivery", 3, seconds_ago(22 * 86400), "");
+	assert_sent(lines->str, "validation 2 1 0");
+}
+END_TEST
+
 START_TEST(a_sender_writes_within_its_scope_and_sees_no_other_batches)
 {
 	static const char *const subaccounts[] = {"7", NULL}, *const domains[] = {
@@ -955,6 +968,7 @@ int main(void)
 	        an_event_comes_in_once_by_its_id,
 	        events_that_are_too_old_or_of_the_future_are_refused,
 	        without_a_limit_of_age_only_retention_counts,
+	        a_clock_that_leaps_makes_no_event_too_old,
 	        a_sender_writes_within_its_scope_and_sees_no_other_batches,
 	        a_batch_is_given_back_as_it_came, status_records_are_filtered_and_paged,
 	        wrong_parameters_are_told_by_name, documentation_needs_no_key,

@@ -51,12 +51,21 @@ static void mails(int64_t day, unsigned n)
 	ck_assert_int_eq(capture_wait(capture, ticket, 60000), 1);
 }
 
-/* What the daemon does each second; it looks each minute. */
+/* What the daemon does each second; it looks each minute. `boot`: the clock that nobody sets. */
+static void look_when(
+        struct retention *retention, const struct config *config, int64_t day, int64_t boot)
+{
+	int64_t now = day * CLOCK_DAY + NOON;
+
+	retention_run(retention, config, store, capture, NULL, now, boot);
+	retention_run(retention, config, store, capture, NULL, now + 2 * CLOCK_MINUTE,
+	        boot + 2 * CLOCK_MINUTE);
+}
+
+/* The days have passed. */
 static void look(struct retention *retention, const struct config *config, int64_t day)
 {
-	retention_run(retention, config, store, capture, NULL, day * CLOCK_DAY + NOON);
-	retention_run(
-	        retention, config, store, capture, NULL, day * CLOCK_DAY + NOON + 2 * CLOCK_MINUTE);
+	look_when(retention, config, day, day * CLOCK_DAY - DAY1 + CLOCK_DAY);
 }
 
 static GArray *days_left(int64_t *oldest, uint64_t *bytes)
@@ -185,12 +194,178 @@ START_TEST(a_day_that_is_too_large_alone_holds_the_logs_until_the_next)
 }
 END_TEST
 
+/* ---- a clock that leaps ---- */
+
+#define DAYS 5
+#define FIRST (DAY1 / CLOCK_DAY)
+#define LAST (FIRST + DAYS - 1)
+#define AHEAD (LAST + 20)
+#define BOOT_OF_LAST (DAYS * CLOCK_DAY)
+
+/* Seen while the clock was right; and one more, with the stamps of the wrong clock. */
+static void right_days_and_a_wrong_one(struct retention *retention, const struct config *config)
+{
+	for (int64_t day = FIRST; day <= LAST; day++) {
+		mails(day, 3);
+		look(retention, config, day);
+	}
+	mails(AHEAD, 3);
+}
+
+static void assert_days(const struct retention *retention, bool doubt, guint n, int64_t first)
+{
+	int64_t oldest;
+	uint64_t bytes;
+	g_autoptr(GArray) days = days_left(&oldest, &bytes);
+
+	ck_assert_uint_eq(days->len, n);
+	ck_assert_int_eq(oldest, first);
+	g_autofree char *text = retention_doubt(store);
+	ck_assert(retention->doubt == doubt && (text != NULL) == doubt);
+}
+
+START_TEST(a_clock_that_leaps_ahead_drops_nothing_before_it_has_been_so_for_a_day)
+{
+	const struct config config = {.keep_days = 10};
+	struct retention retention = {0};
+
+	right_days_and_a_wrong_one(&retention, &config);
+	for (int hour = 1; hour <= 24; hour++) {
+		look_when(&retention, &config, AHEAD, BOOT_OF_LAST + hour * CLOCK_HOUR);
+		assert_days(&retention, true, DAYS + 1, FIRST);
+	}
+	look_when(&retention, &config, AHEAD, BOOT_OF_LAST + 25 * CLOCK_HOUR);
+	assert_days(&retention, false, 1, AHEAD);
+}
+END_TEST
+
+START_TEST(a_clock_that_is_set_right_has_dropped_nothing_and_its_day_goes_in_its_time)
+{
+	const struct config config = {.keep_days = 10};
+	struct retention retention = {0};
+
+	right_days_and_a_wrong_one(&retention, &config);
+	look_when(&retention, &config, AHEAD, BOOT_OF_LAST + CLOCK_HOUR);
+	assert_days(&retention, true, DAYS + 1, FIRST);
+	look_when(&retention, &config, LAST, BOOT_OF_LAST + 2 * CLOCK_HOUR);
+	assert_days(&retention, false, DAYS + 1, FIRST);
+	look(&retention, &config, FIRST + 13);
+	assert_days(&retention, false, 3, FIRST + 3);
+	look(&retention, &config, AHEAD + 10);
+	assert_days(&retention, false, 1, AHEAD);
+	mails(AHEAD + 11, 1);
+	look(&retention, &config, AHEAD + 11);
+	assert_days(&retention, false, 1, AHEAD + 11);
+}
+END_TEST
+
+/* While it is believed that the right time is the other one, days still grow older. */
+START_TEST(in_doubt_days_go_by_the_time_that_passes)
+{
+	const struct config config = {.keep_days = 4};
+	struct retention retention = {0};
+
+	right_days_and_a_wrong_one(&retention, &config);
+	look_when(&retention, &config, AHEAD, BOOT_OF_LAST + CLOCK_HOUR);
+	assert_days(&retention, true, DAYS + 1, FIRST);
+	look_when(&retention, &config, AHEAD, BOOT_OF_LAST + 13 * CLOCK_HOUR);
+	assert_days(&retention, true, DAYS, FIRST + 1);
+}
+END_TEST
+
+static void begin_anew(struct retention *retention)
+{
+	const struct capture_config config = {.trace = {.log_followed = true}, .keep_days = -1};
+
+	ck_assert_int_eq(capture_close(&capture, NULL), 0);
+	store_close(&store);
+	store = open_store(dir, STORE_WRITE);
+	ck_assert_int_eq(capture_open(&capture, store, &config, NULL), 0);
+	*retention = (struct retention){0};
+}
+
+/* With the wrong clock of a machine that was started again, or after a month off: nobody knows. */
+START_TEST(a_restart_forgets_neither_the_time_nor_for_how_long_another_has_been_seen)
+{
+	const struct config config = {.keep_days = 10};
+	struct retention retention = {0};
+
+	right_days_and_a_wrong_one(&retention, &config);
+	begin_anew(&retention);
+	for (int hour = 1; hour <= 13; hour++) {
+		look_when(&retention, &config, AHEAD, hour * CLOCK_HOUR);
+		assert_days(&retention, true, DAYS + 1, FIRST);
+	}
+	begin_anew(&retention);
+	for (int hour = 1; hour <= 12; hour++) {
+		look_when(&retention, &config, AHEAD, hour * CLOCK_HOUR);
+		assert_days(&retention, true, DAYS + 1, FIRST);
+	}
+	look_when(&retention, &config, AHEAD, 13 * CLOCK_HOUR);
+	assert_days(&retention, false, 1, AHEAD);
+}
+END_TEST
+
+START_TEST(a_night_off_is_no_leap)
+{
+	const struct config config = {.keep_days = 10};
+	struct retention retention = {0};
+
+	right_days_and_a_wrong_one(&retention, &config);
+	begin_anew(&retention);
+	look_when(&retention, &config, LAST + 1, CLOCK_MINUTE);
+	assert_days(&retention, false, DAYS + 1, FIRST);
+}
+END_TEST
+
+START_TEST(a_clock_that_was_back_for_a_while_is_believed_when_it_is_right)
+{
+	const struct config config = {.keep_days = 10};
+	struct retention retention = {0};
+
+	right_days_and_a_wrong_one(&retention, &config);
+	begin_anew(&retention);
+	/* 1970, as boards without a battery have it. */
+	look_when(&retention, &config, 0, CLOCK_MINUTE);
+	assert_days(&retention, false, DAYS + 1, FIRST);
+	look_when(&retention, &config, LAST, 3 * CLOCK_MINUTE);
+	assert_days(&retention, false, DAYS + 1, FIRST);
+	look_when(&retention, &config, LAST + 7, 7 * CLOCK_DAY);
+	assert_days(&retention, false, DAYS, FIRST + 1);
+}
+END_TEST
+
+START_TEST(the_store_keeps_to_its_size_also_when_the_clock_is_wrong)
+{
+	const struct config config = {.keep_days = 10}, small = {.keep_days = 10, .max_size = 1};
+	struct retention retention = {0};
+	int64_t oldest;
+	uint64_t bytes;
+
+	right_days_and_a_wrong_one(&retention, &config);
+	mails(FIRST, 4000);
+	mails(LAST, 4000);
+	look_when(&retention, &small, AHEAD, BOOT_OF_LAST + CLOCK_HOUR);
+	ck_assert(retention.doubt && !retention.full);
+	g_array_unref(days_left(&oldest, &bytes));
+	ck_assert_int_gt(oldest, FIRST);
+	ck_assert_uint_le(bytes, (1024 + 512) * 1024);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {each_day_the_one_that_is_too_old_goes,
 	        days_without_mail_make_others_no_older, the_store_keeps_to_its_size_for_weeks,
 	        the_narrower_of_both_limits_counts,
-	        a_day_that_is_too_large_alone_holds_the_logs_until_the_next, NULL};
+	        a_day_that_is_too_large_alone_holds_the_logs_until_the_next,
+	        a_clock_that_leaps_ahead_drops_nothing_before_it_has_been_so_for_a_day,
+	        a_clock_that_is_set_right_has_dropped_nothing_and_its_day_goes_in_its_time,
+	        in_doubt_days_go_by_the_time_that_passes,
+	        a_restart_forgets_neither_the_time_nor_for_how_long_another_has_been_seen,
+	        a_night_off_is_no_leap,
+	        a_clock_that_was_back_for_a_while_is_believed_when_it_is_right,
+	        the_store_keeps_to_its_size_also_when_the_clock_is_wrong, NULL};
 
 	return run_store_tests("retention", setup, teardown, tests);
 }

@@ -326,25 +326,47 @@ START_TEST(who_adds_may_wait_for_some_time_only_and_is_told_why)
 }
 END_TEST
 
-START_TEST(the_writer_drops_old_days)
+static void write_old_and_new(struct store *store, unsigned days)
 {
-	struct store *store = open_store(dir, STORE_WRITE);
 	struct store_writer_config config = {.keep_days = 10};
-	struct event old = make_event(EVENT_DELIVERY, DAY1, 1, "old", "a@b");
-	struct event new = make_event(EVENT_DELIVERY, clock_now(), 2, "new", "a@b");
-
-	commit_events(store, &old, 1);
+	int64_t now = clock_now();
+	struct event old = make_event(EVENT_DELIVERY, now - days * CLOCK_DAY, 1, "old", "a@b");
+	struct event new = make_event(EVENT_DELIVERY, now, 2, "new", "a@b");
 	struct store_writer *writer = store_writer_new(store, &config, NULL);
 	struct store_batch *batch = store_writer_begin(writer);
+
 	store_batch_event(batch, &old);
 	store_batch_event(batch, &new);
 	uint64_t ticket = store_writer_end(writer, true);
 	ck_assert_int_eq(store_writer_wait(writer, ticket, 5000), 1);
-	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "old"), 0);
 	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "new"), 1);
 	ck_assert_int_eq(store_writer_stop(&writer, NULL), 0);
+}
+
+START_TEST(the_writer_leaves_out_what_is_too_old)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+
+	write_old_and_new(store, 12);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "old"), 0);
 	g_autoptr(GHashTable) counters = store_counters(store, NULL);
 	ck_assert_int_eq(*(gint64 *)g_hash_table_lookup(counters, "too_old"), 1);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_clock_that_leaps_makes_nothing_too_old)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	int64_t now = clock_now(), boot = clock_boot(), believed;
+
+	ck_assert_int_eq(
+	        store_look_at_clock(store, now - 20 * CLOCK_DAY, boot, &believed, NULL), 0);
+	ck_assert_int_eq(store_look_at_clock(store, now, boot, &believed, NULL), 0);
+	ck_assert_int_eq(believed, now - 20 * CLOCK_DAY);
+	ck_assert_int_le(ABS(store_now(store) - believed), CLOCK_MINUTE);
+	write_old_and_new(store, 29);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "old"), 1);
 	store_close(&store);
 }
 END_TEST
@@ -485,7 +507,8 @@ int main(void)
 	        a_backlog_is_committed_in_ever_larger_batches,
 	        stopping_ends_also_when_nothing_works,
 	        a_writer_that_gives_up_ends_at_the_first_failure,
-	        who_adds_may_wait_for_some_time_only_and_is_told_why, the_writer_drops_old_days,
+	        who_adds_may_wait_for_some_time_only_and_is_told_why,
+	        the_writer_leaves_out_what_is_too_old, a_clock_that_leaps_makes_nothing_too_old,
 	        a_job_runs_between_commits_also_while_they_fail,
 	        readers_beside_the_writer_miss_nothing_and_see_exact_snapshots, NULL};
 
