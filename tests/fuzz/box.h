@@ -128,8 +128,9 @@ static void box_restore(const char *changed, const uint8_t *data, size_t size)
 		for (; g_str_has_suffix(file->name, changed) && size >= 4; data += 4, size -= 4)
 			bytes[(data[0] | data[1] << 8 | data[2] << 16) % file->n] = (char)data[3];
 		g_mkdir(in, 0700);
-		g_file_set_contents_full(
-		        path, bytes, (gssize)file->n, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
+		if (!g_file_set_contents_full(
+		            path, bytes, (gssize)file->n, G_FILE_SET_CONTENTS_NONE, 0600, NULL))
+			abort();
 	}
 }
 

@@ -15,7 +15,7 @@ import struct
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-LONG, PIECE = 63 * 1024, 2000
+LONG, PIECE = 16 * 1024, 2000
 
 # A string literal of C, also of several parts; and a single character.
 LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*')
@@ -249,7 +249,8 @@ def make_rows():
 
 def make_damage():
     for mode in range(12):
-        for changes in list(make_rows())[:9 if mode % 3 == 2 else 50]:
+        # A repair is another one in each table.
+        for changes in list(make_rows())[:None if mode == 3 else 9 if mode % 3 == 2 else 40]:
             yield bytes([mode]) + changes
     for at in 0, 3, 10, 20, 60:  # of the bytes of a batch
         yield bytes([8]) + change(at, 0xff)
