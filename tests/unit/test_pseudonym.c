@@ -264,6 +264,12 @@ START_TEST(a_recipient_with_a_nul_stands_for_nothing_but_itself)
 	ck_assert(slice_starts(reason, SLICE("550 \0 ")));
 	ck_assert(slice_find(reason, slice_str(stands)) == 6);
 	ck_assert(slice_ends(reason, SLICE(" is unknown")));
+	/* Also where it has a detail. */
+	event = event_to("");
+	event.field[FIELD_RCPT_TO] = SLICE("a\0x7+shop@example.com");
+	event.field[FIELD_RAW_REASON] = SLICE("550 a\0x7 is unknown");
+	pseudonyms_event(pseudonyms, &event, out);
+	ck_assert(slice_find(event.field[FIELD_RAW_REASON], SLICE("x7")) < 0);
 }
 END_TEST
 
