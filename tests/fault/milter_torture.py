@@ -3,11 +3,12 @@
 An MTA that is a script hands mails to the milter and writes their lines to a log, while the daemon is killed and stopped
 at random. With on_failure = tempfail each mail that was accepted must have its injections, deliveries and headers, once.
 With accept too, but for the headers: a mail without them must be counted as milter_missed. What was not accepted must not
-be there. The last line reads "N passed, N failed, N skipped".
+be there, each event has the id that an import of the log gives it, and the store is whole. The last line reads "N passed, N failed, N skipped".
 """
 
 import argparse
 import concurrent.futures
+import json
 import os
 import random
 import shutil
@@ -21,10 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'support'))
 import lab  # noqa: E402
 import scriptmta  # noqa: E402
-
-
-class Wrong(Exception):
-    """What must hold does not."""
+from verdict import Wrong, check_store, read_events  # noqa: E402
 
 
 class Ordeal:
@@ -82,6 +80,23 @@ class Ordeal:
         if len(got) != len(set(got)) or set(got) != want:
             raise Wrong(f'lost {list(want - set(got))[:3]}, invented {list(set(got) - want)[:3]}, {len(got) - len(set(got))} twice')
         self.judge_headers(events)
+        if self.daemon.stop(60) != 0:
+            raise Wrong(f'SIGTERM: {self.daemon.log_text()[-1000:]}')
+        check_store(self.daemon.build, self.daemon.store)
+        self.judge_identity()
+
+    def judge_identity(self):
+        """Each event has the id that it has where nothing was disturbed: the log, read by itself."""
+        clean = os.path.join(self.base, 'clean')
+        done = lab.run_postwake(self.daemon.build, '-S', clean, 'import', '-q', self.log, timeout=300)
+        if done.returncode != 0:
+            raise Wrong(f'import: {done.stderr}')
+        want, got = (sorted((e['event_id'], e['type'], e['message_id'], e['rcpt_to'])
+                            for e in map(json.loads, read_events(self.daemon.build, store).elements()))
+                     for store in (clean, self.daemon.store))
+        if want != got:
+            raise Wrong(f'other ids than those of an import: {[e for e in got if e not in want][:3]} instead of '
+                        f'{[e for e in want if e not in got][:3]}')
 
     def found(self):
         return self.daemon.events('events=injection,delivery')
