@@ -47,8 +47,6 @@ guint64 journal_untrusted(const struct journal *journal)
 #else
 
 #include <errno.h>
-#include "logtail/loss.h"
-
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>

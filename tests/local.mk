@@ -26,7 +26,7 @@ EXTRA_DIST += tests/gate.sh tests/golden/postfix tests/golden/sendmail tests/gol
 	tests/golden/check_reports.py \
 	tests/golden/check_sendmail.py \
 	tests/golden/golden.py \
-	tests/support/lab.py \
+	tests/support/journald.py tests/support/lab.py \
 	tests/support/no_jit.c tests/support/sandbox.py tests/support/sendmail.py tests/support/tally.py \
 	tests/support/tsan.supp tests/support/tsan_glib.c tests/support/valgrind.supp \
 	tests/instrumented tests/README.md

@@ -146,14 +146,15 @@ void attempt_feed(struct trace *trace, struct message *message, const struct obs
 static void emit_expiry(struct trace *trace, struct message *message,
         const struct observation *seen, struct recipient *recipient)
 {
-	unsigned k = stream_ordinal(message->key.stream, &seen->line, recipient->to);
+	const struct deferral *last = recipient->deferral;
+	unsigned k = stream_ordinal(message->key.stream, &seen->line, last->to);
 	struct draft draft;
 
 	draft_begin(&draft, trace, EVENT_BOUNCE);
 	draft_story(&draft, message->story, message->key.stream, message->key.queue_id);
-	draft_recipient(&draft, message->story->letter, recipient->to, recipient->orig_to);
+	draft_recipient(&draft, message->story->letter, last->to, last->orig_to);
 	draft.event.time = seen->line.time;
-	draft.event.id = identity_log_fact(&seen->line, recipient->to, IDENTITY_EXPIRE, k);
+	draft.event.id = identity_log_fact(&seen->line, last->to, IDENTITY_EXPIRE, k);
 	draft_set(&draft, FIELD_SERVICE, seen->service);
 	draft_set(&draft, FIELD_DSN, SLICE("5.4.7"));
 	draft_set(&draft, FIELD_ERROR_CODE, SLICE("554"));
@@ -163,8 +164,8 @@ static void emit_expiry(struct trace *trace, struct message *message,
 		        (int64_t)recipient->earlier + recipient->n_tries);
 	draft_failure(&draft,
 	        draft_printf(trace, "554 5.4.7 [internal] message timeout (last transfail: %.*s)",
-	                SLICE_ARG(recipient->reason)),
-	        recipient->dsn, recipient->code);
+	                SLICE_ARG(last->reason)),
+	        last->dsn, last->code);
 	draft_emit(&draft);
 }
 
@@ -174,7 +175,7 @@ void expired_feed(struct trace *trace, struct message *message, const struct obs
 		return;
 	for (unsigned i = 0; i < roster_size(&message->tried); i++) {
 		struct recipient *recipient = roster_at(&message->tried, i);
-		if (recipient->deferred) {
+		if (recipient->deferral != NULL) {
 			emit_expiry(trace, message, seen, recipient);
 			recipient_settled(recipient);
 		}

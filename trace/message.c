@@ -88,7 +88,7 @@ void message_end_if_final(struct trace *trace, struct message *message, int64_t 
 	if (message->expected == 0 || n < message->expected || n > MOST_COUNTED)
 		return;
 	for (unsigned i = 0; i < n; i++)
-		if (roster_at(&message->tried, i)->deferred)
+		if (roster_at(&message->tried, i)->deferral != NULL)
 			return;
 	message_end(trace, message, time);
 }

@@ -14,7 +14,7 @@
 #define TRACE_SKEW (10 * CLOCK_SECOND)  /* stamps of one moment differ at most */
 #define TRACE_SLOW (1 * CLOCK_HOUR)     /* from the first command to the end of the data */
 #define TRACE_REREAD (2 * CLOCK_SECOND) /* what a follower reads again after a restart */
-#define TRACE_ENDED_MAX 20000           /* messages that linger at most */
+#define TRACE_ENDED_MAX 10000           /* messages that linger at most: 10 MB */
 #define TRACE_UNSAVED_MAX 1000          /* messages over the bound between two saves */
 
 struct message_key {

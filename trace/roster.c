@@ -46,7 +46,7 @@ static void recipient_free(gpointer p)
 {
 	struct recipient *recipient = p;
 
-	g_free(recipient->failure);
+	g_free(recipient->deferral);
 	g_free(recipient);
 }
 
@@ -166,28 +166,26 @@ void recipient_deferred(struct recipient *recipient, struct slice to, struct sli
         struct slice dsn, struct slice code, struct slice reason)
 {
 	const struct slice in[] = {to, orig_to, dsn, code, slice_head(reason, TRACE_REASON_MAX)};
-	struct slice *const out[] = {&recipient->to, &recipient->orig_to, &recipient->dsn,
-	        &recipient->code, &recipient->reason};
 	size_t n = 0;
 
 	for (size_t i = 0; i < G_N_ELEMENTS(in); i++)
 		n += in[i].n;
-	g_free(recipient->failure);
-	recipient->failure = g_malloc(n + 1);
-	n = 0;
+	struct deferral *deferral = g_malloc0(sizeof(*deferral) + n);
+	struct slice *const out[] = {&deferral->to, &deferral->orig_to, &deferral->dsn,
+	        &deferral->code, &deferral->reason};
+	char *end = deferral->bytes;
 	for (size_t i = 0; i < G_N_ELEMENTS(in); i++) {
-		if (in[i].n > 0)
-			memcpy(recipient->failure + n, in[i].p, in[i].n);
-		*out[i] = in[i].n > 0 ? slice_make(recipient->failure + n, in[i].n) : SLICE_NONE;
-		n += in[i].n;
+		if (in[i].n == 0)
+			continue;
+		memcpy(end, in[i].p, in[i].n);
+		*out[i] = slice_make(end, in[i].n);
+		end += in[i].n;
 	}
-	recipient->deferred = true;
+	g_free(recipient->deferral);
+	recipient->deferral = deferral;
 }
 
 void recipient_settled(struct recipient *recipient)
 {
-	recipient->deferred = false;
-	g_clear_pointer(&recipient->failure, g_free);
-	recipient->to = recipient->orig_to = SLICE_NONE;
-	recipient->dsn = recipient->code = recipient->reason = SLICE_NONE;
+	g_clear_pointer(&recipient->deferral, g_free);
 }

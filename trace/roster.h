@@ -8,18 +8,22 @@
 
 #define TRACE_REASON_MAX 2000 /* bytes of a deferral's text kept for its expiry */
 
+/* A temporary failure, for the bounce of a mail that grows too old. */
+struct deferral {
+	struct slice to, orig_to, dsn, code, reason;
+	char bytes[];
+};
+
 struct recipient {
 	struct slice name; /* in lower case; with orig_to= "to NUL orig_to" */
 	guint hash;
-	bool deferred;     /* the last try was */
 	uint32_t earlier;  /* tries before `second` */
 	int64_t second;    /* of the last tries */
 	uint64_t tries[4]; /* their event_ids, so that a line read again is no new try */
 	unsigned n_tries;
-	/* The last temporary failure, one block at `failure`. */
-	char *failure;
-	struct slice to, orig_to, dsn, code, reason;
-	char bytes[]; /* of the name */
+	struct deferral
+	        *deferral; /* the last try's; NULL = the last try was no temporary failure */
+	char bytes[];      /* of the name */
 };
 
 struct roster {

@@ -157,20 +157,22 @@ static struct letter *get_letter(struct reader *in)
 
 static void put_recipient(GString *out, const struct recipient *recipient)
 {
+	const struct deferral *last = recipient->deferral;
+
 	put_text(out, recipient->name);
-	put_number(out, recipient->deferred);
+	put_number(out, last != NULL);
 	put_number(out, recipient->earlier);
 	put_signed(out, recipient->second);
 	put_number(out, recipient->n_tries);
 	for (unsigned i = 0; i < recipient->n_tries; i++)
 		put_number(out, recipient->tries[i]);
-	if (!recipient->deferred)
+	if (last == NULL)
 		return;
-	put_text(out, recipient->to);
-	put_text(out, recipient->orig_to);
-	put_text(out, recipient->dsn);
-	put_text(out, recipient->code);
-	put_text(out, recipient->reason);
+	put_text(out, last->to);
+	put_text(out, last->orig_to);
+	put_text(out, last->dsn);
+	put_text(out, last->code);
+	put_text(out, last->reason);
 }
 
 static void get_recipient(struct reader *in, struct roster *roster)

@@ -33,7 +33,7 @@ void story_set(struct story *story, struct slice *member, struct slice value)
 	if (value.p == NULL)
 		return;
 	if (story->text == NULL)
-		story->text = g_string_chunk_new(224);
+		story->text = g_string_chunk_new(128);
 	*member = slice_make(
 	        g_string_chunk_insert_len(story->text, value.p, (gssize)value.n), value.n);
 }

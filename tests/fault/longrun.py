@@ -27,12 +27,15 @@ import lab  # noqa: E402
 
 SENDERS = 4
 JUDGED = 900  # seconds that say something of a slope: caches fill for some minutes
-# What may be added by the slope within the judged part: a share of the mean, and no less than this.
+# What may be added by the slope within the judged part: a share of the mean, and no less than this. A log beside a file
+# of the store keeps the size that its longest wait for a checkpoint gave it, and is started again from 64 MiB at the
+# latest: below that it may grow in steps.
+WAL_MOST = 67.2
 MEASURES = (
-    # name, unit, share, least
-    ('near_memory', 'MB', 0.15, 6), ('far_memory', 'MB', 0.15, 6), ('near_files', '', 0.1, 6), ('far_files', '', 0.1, 6),
-    ('near_wal', 'MB', 0.5, 16), ('far_wal', 'MB', 0.5, 16), ('smtp_p99', 'ms', 1, 50), ('told_p99', 'ms', 1, 300),
-    ('search', 'ms', 1, 50),
+    # name, unit, share, least, harmless below
+    ('near_memory', 'MB', 0.15, 6, 0), ('far_memory', 'MB', 0.15, 6, 0), ('near_files', '', 0.1, 6, 0),
+    ('far_files', '', 0.1, 6, 0), ('near_wal', 'MB', 0.5, 16, WAL_MOST), ('far_wal', 'MB', 0.5, 16, WAL_MOST),
+    ('smtp_p99', 'ms', 1, 50, 0), ('told_p99', 'ms', 1, 300, 0), ('search', 'ms', 1, 50, 0),
 )
 
 
@@ -137,7 +140,7 @@ class Life:
         size = 0
         for path in glob.glob(os.path.join(daemon.store, '*-wal')):
             with contextlib.suppress(FileNotFoundError):
-                size += os.path.getsize(path)
+                size = max(size, os.path.getsize(path))
         return size / 1e6
 
     def note(self):
@@ -206,12 +209,12 @@ def judge(notes, seconds):
     """Prints the table; the names of what was not flat."""
     grown = []
     print(f"{'':12} {'first':>9} {'least':>9} {'mean':>9} {'most':>9} {'last':>9} {'slope':>9} {'allowed':>9}")
-    for name, unit, share, least in MEASURES:
+    for name, unit, share, least, harmless in MEASURES:
         values = [note[name] for note in notes]
         judged = values[len(values) // 3:]
         added, allowed = slope(judged), max(least, share * statistics.fmean(judged))
         row = (values[0], min(values), statistics.fmean(values), max(values), values[-1], added, allowed)
-        bad = seconds >= JUDGED and added > allowed
+        bad = seconds >= JUDGED and added > allowed and max(values) > harmless
         print(f'{name:12} ' + ' '.join(f'{value:9.1f}' for value in row) + f" {unit}{'  GROWS' if bad else ''}")
         if bad:
             grown.append(name)

@@ -441,6 +441,7 @@ class Postfix:
         self.milters = MILTER.format(socket='postwake/milter.sock', action=default_action) if milter else ''
         self.port = {n: free_port() for n in ('smtp', 'filtered', 'reinject', 'second', 'closed')}
         self.sinks, self.running = {}, False
+        self.wrapper = []  # words in front of each command
         self._start_sinks(tls)
         self._write_configuration()
 
@@ -480,7 +481,7 @@ class Postfix:
 
     def command(self, *words, check=True):
         """Runs a tool of Postfix (postfix, postqueue, postsuper, …) on this instance."""
-        done = subprocess.run([f'/usr/sbin/{words[0]}', '-c', self.etc, *words[1:]],
+        done = subprocess.run([*self.wrapper, f'/usr/sbin/{words[0]}', '-c', self.etc, *words[1:]],
                               env=clean_environment(), capture_output=True, check=False, encoding='utf-8',
                               errors='surrogateescape')
         if check and done.returncode != 0:

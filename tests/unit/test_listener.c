@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -33,7 +35,10 @@ static int observed(void *ctx, const struct observation *seen, bool wait)
 {
 	(void)ctx;
 	(void)wait;
-	g_usleep((gulong)g_atomic_int_get(&hold_ms) * 1000);
+	/* It may be let go while it waits. */
+	gint64 began = g_get_monotonic_time();
+	while (g_get_monotonic_time() - began < (gint64)g_atomic_int_get(&hold_ms) * 1000)
+		g_usleep(1000);
 	pthread_mutex_lock(&lock);
 	if (seen->kind == OBSERVATION_ENVELOPE) {
 		struct slice campaign = seen->envelope->field[FIELD_CAMPAIGN_ID];
@@ -858,15 +863,28 @@ START_TEST(mails_wait_for_their_commits_side_by_side)
 }
 END_TEST
 
+/* Until the listener has read all that was sent. */
+static void await_read(struct milter_driver **drivers, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int unread = 1;
+		while (ioctl(drivers[i]->fd, SIOCOUTQ, &unread) == 0 && unread > 0)
+			g_usleep(1000);
+	}
+}
+
 START_TEST(stop_answers_those_who_wait_for_a_commit_and_begins_no_other)
 {
 	struct milter_driver *drivers[210];
 	unsigned recorded = 0;
 
 	begin((struct milter_config){.on_failure = MILTER_TEMPFAIL});
-	g_atomic_int_set(&hold_ms, 2000);
+	g_atomic_int_set(&hold_ms, 100000);
 	send_ends(drivers, G_N_ELEMENTS(drivers));
-	g_usleep(500000);
+	await_read(drivers, G_N_ELEMENTS(drivers));
+	milter_stop(milter);
+	g_usleep(500000); /* it wakes up, and those who wait to begin hear of it */
+	g_atomic_int_set(&hold_ms, 0);
 	stop();
 	for (size_t i = 0; i < G_N_ELEMENTS(drivers); i++) {
 		ck_assert(driver_wait(drivers[i], 5000));

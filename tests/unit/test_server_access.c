@@ -184,12 +184,13 @@ static int ask_as_other(const struct asking *asking, const char *target)
 		return -1;
 	pid_t child = fork();
 	if (child == 0) {
-		g_autoptr(GString) out = g_string_new(NULL);
-
 		if (setresgid(OTHER_UID, OTHER_UID, OTHER_UID) < 0 ||
 		        setresuid(OTHER_UID, OTHER_UID, OTHER_UID) < 0)
 			_exit(1);
-		_exit((int)(ask(asking, target, out) / 2)); /* a status fits in a byte so */
+		GString *out = g_string_new(NULL);
+		long status = ask(asking, target, out);
+		g_string_free(out, TRUE);
+		_exit((int)(status / 2)); /* fits in a byte so */
 	}
 	ck_assert_int_eq(waitpid(child, &result, 0), child);
 	return 2 * WEXITSTATUS(result);

