@@ -28,6 +28,7 @@ sys.path.insert(0, os.path.join(HERE, '..', 'support'))
 import badlog  # noqa: E402
 import lab  # noqa: E402
 import mixedlog  # noqa: E402
+from damages import damaged, drop_event, sql  # noqa: E402
 from verdict import Verdict, Wrong, sentinel  # noqa: E402
 
 STEP = 2500  # lines between two happenings, at most
@@ -271,19 +272,6 @@ def run_seed(tools, seed, lines):
 
 # --- whether the judge sees what is wrong ---
 
-def sql(name, text):
-    def damage(store):
-        with sqlite3.connect(os.path.join(store, name)) as db:
-            db.executescript(text)
-        db.close()
-    return damage
-
-
-def drop_event(store):
-    days = sorted(n for n in os.listdir(store) if n.endswith('.db'))
-    sql(days[0], 'DELETE FROM event WHERE rowid = (SELECT max(rowid) FROM event)')(store)
-
-
 OF_LOG = "CAST(text AS TEXT) LIKE '%no rotated file%'"
 DAMAGES = {
     'an event is gone': drop_event,
@@ -301,16 +289,12 @@ DAMAGES = {
 
 
 def found(ordeal, damage):
-    """Whether the judge finds the damage in a copy of the store."""
-    store = os.path.join(ordeal.base, 'damaged')
-    shutil.copytree(ordeal.daemon.store, store)
-    try:
-        damage(store)
-        ordeal.judge(store)
-    except Wrong:
-        return True
-    finally:
-        shutil.rmtree(store)
+    """Whether the judge finds the damage."""
+    with damaged(ordeal.daemon.store, damage) as store:
+        try:
+            ordeal.judge(store)
+        except Wrong:
+            return True
     return False
 
 
