@@ -401,7 +401,8 @@ START_TEST(a_truncation_while_running_is_a_gap_that_is_told_with_the_next_line)
 	run();
 	ASSERT_LINES("1 a|3 c");
 	ck_assert_uint_eq(box.gaps->len, 1);
-	ck_assert_int_eq(box.gap_bytes, 6);
+	/* More can have come behind the half line before it went. */
+	ck_assert_int_eq(strncmp(box.gaps->pdata[0], "-1 ", 3), 0);
 	log_box_close(&box);
 }
 END_TEST
