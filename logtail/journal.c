@@ -415,7 +415,10 @@ static void journal_given(struct journal *journal, const char *cursor, gint64 ti
 
 	if (second > journal->second || second < journal->second - STEP_BACK ||
 	        journal->marks[0] == NULL) {
-		gboolean next = journal->marks[0] != NULL && second == journal->second + 1;
+		/* As follow_stamp. */
+		gboolean next =
+		        journal->marks[0] != NULL &&
+		        (second == journal->second + 1 || second < journal->second - STEP_BACK);
 		char *mark = g_strdup(next ? journal->marks[0] : cursor);
 		g_free(journal->marks[1]);
 		journal->marks[1] = mark;

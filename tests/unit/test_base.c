@@ -78,6 +78,9 @@ START_TEST(texts_are_found_and_trimmed)
 	ck_assert_int_eq(slice_rchr(SLICE("a/b/c"), '/'), 3);
 	ck_assert(slice_eq(slice_trim(SLICE(" \t x y\n")), SLICE("x y")));
 	ck_assert(slice_eq_case(SLICE("MiXed"), SLICE("mIxED")));
+	ck_assert(slice_eq_case(SLICE("a\0B"), SLICE("A\0b")));
+	ck_assert(!slice_eq_case(SLICE("a\0b"), SLICE("a\0c")));
+	ck_assert(!slice_eq_case(SLICE("ab"), SLICE("a")));
 }
 END_TEST
 
