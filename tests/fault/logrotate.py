@@ -84,6 +84,7 @@ class Ordeal:
         self.start = int(time.time()) - 3600
         self.number = 0
         self.lines = []
+        self.fresh = True  # nothing was written to this file yet
         self.history = []
 
     def write_config(self):
@@ -125,10 +126,11 @@ class Ordeal:
         self.file.write(line.encode() + b'\n')
 
     def write(self, n):
-        """Now and then a line comes once more, which is an event of its own."""
+        """Now and then a line comes once more, which is an event of its own; but no file is only a copy of another."""
         for _ in range(n):
-            again = self.lines and self.chance.random() < 0.1 and not self.keeps_few()
+            again = not self.fresh and self.chance.random() < 0.1 and not self.keeps_few()
             self.write_line(self.lines[-1] if again else self.new_line())
+            self.fresh = False
 
     # --- what happens ---
 
@@ -143,11 +145,13 @@ class Ordeal:
         if done.returncode != 0:
             raise lab.LabError(f'logrotate: {done.stderr}')
         if self.has('copy', 'copytruncate'):
+            self.fresh = True
             return
         if self.keeps_renamed() and self.chance.random() < 0.4:
             self.write(self.chance.choice((1, 5, 40)))  # the writer has not heard of it yet
         self.file.close()
         self.file = open(self.real, 'ab', buffering=0)
+        self.fresh = True
 
     def kill(self):
         self.daemon.kill()
