@@ -258,8 +258,10 @@ void follow_stamp(struct follow *follow, gint64 time)
 	if (follow->marked && second <= follow->second && second >= follow->second - STEP_BACK)
 		return;
 	struct mark here = {.offset = follow->line_offset};
-	/* Lines of neighbouring seconds come mixed: each process writes its own stamps. */
-	gboolean next = follow->marked && second == follow->second + 1;
+	/* Lines of neighbouring seconds come mixed: each process writes its own stamps. And of a
+	 * mail in which the clock is set back the first line stands before that. */
+	gboolean next = follow->marked &&
+	                (second == follow->second + 1 || second < follow->second - STEP_BACK);
 	follow->marks[1] = next ? follow->marks[0] : here;
 	follow->marks[0] = here;
 	follow->second = second;
