@@ -49,8 +49,9 @@ struct follow {
 	gboolean placed;       /* saved is valid */
 	struct position saved; /* valid until a new line of `generation` has been given: */
 	gboolean moved;
-	gboolean again;   /* lines up to saved.at were given before the restart */
-	gboolean arrived; /* `generation` is the one of saved.at */
+	gboolean again;          /* lines up to saved.at were given before the restart, from: */
+	struct place again_from; /* saved.again, then behind what was given again */
+	gboolean arrived;        /* `generation` is the one of saved.at */
 
 	gboolean stamped; /* follow_stamp was called for the line at hand */
 	gint64 line_offset, stamp, second;
@@ -193,6 +194,7 @@ struct follow *follow_new(const char *path, struct slice position, gboolean from
 	follow->gaps = g_array_new(FALSE, FALSE, sizeof(struct gap));
 	g_array_set_clear_func(follow->gaps, gap_clear);
 	follow->saved = saved;
+	follow->again_from = saved.again;
 	follow->stamp = saved.stamp;
 	follow->placed = follow->again = position.n > 0;
 	follow_wake_setup(follow);
@@ -293,6 +295,9 @@ static void follow_leave(struct follow *follow)
 {
 	if (follow->generation == NULL)
 		return;
+	struct place here = generation_place(follow->generation, follow->split);
+	if (here.head.n > 0)
+		follow->again_from = here;
 	follow->saved = follow_snapshot(follow);
 	follow->moved = FALSE;
 	for (size_t i = 0; i < G_N_ELEMENTS(follow->marks) && follow->marked; i++) {
@@ -514,7 +519,7 @@ static int follow_find(const struct follow *follow, const GPtrArray *rotation,
 static int follow_find_again(struct follow *follow, const GPtrArray *rotation, struct hit *hit,
         gint64 *offset_r, struct error *err)
 {
-	const struct place *at = &follow->saved.at, *again = &follow->saved.again;
+	const struct place *at = &follow->saved.at, *again = &follow->again_from;
 	struct hit earlier = *hit;
 
 	if ((again->head.n != at->head.n || again->head.hash != at->head.hash) &&
@@ -547,7 +552,7 @@ static int follow_resume(struct follow *follow, const GPtrArray *rotation, const
 	/* It may have been renamed or truncated since it was looked at. */
 	enum holds want = arrived ? found->holds : hit.holds;
 	if ((!hit.packed &&
-	            generation_has(next, arrived ? at : &follow->saved.again, NULL) != want) ||
+	            generation_has(next, arrived ? at : &follow->again_from, NULL) != want) ||
 	        !follow_unchanged(follow, rotation)) {
 		generation_free(&next);
 		return SEARCH_AGAIN;
@@ -575,7 +580,8 @@ static int rotation_after(const GPtrArray *rotation, gint64 mtime)
 }
 
 /* Whether a place of which nothing was read can have held lines that are now in a file before
- * `hit`: that was found by its inode, and may have been copied and truncated. */
+ * `hit`: that was found by its inode, and may have been copied and truncated. One that was only
+ * copied begins as its copies do. */
 static gboolean follow_passed_over(
         const struct follow *follow, const GPtrArray *rotation, const struct hit *hit)
 {
@@ -583,14 +589,30 @@ static gboolean follow_passed_over(
 
 	if (follow->saved.at.head.n > 0 || first < 0)
 		return FALSE;
-	return hit->path == follow->path || first < rotation_index(rotation, hit->dev, hit->ino);
+	if (hit->path != follow->path)
+		return first < rotation_index(rotation, hit->dev, hit->ino);
+	for (guint i = (guint)first; i < rotation->len; i++) {
+		const struct rotated *rotated = rotation->pdata[i];
+		if (generation_begins_as(follow->path, rotated->path, rotated->packed) != 1)
+			return TRUE;
+	}
+	return FALSE;
 }
 
-/* Tells what is lost when the last position is in no file; `first` is what is gone on with, NULL
- * the log. */
-static void follow_tell_vanished(struct follow *follow, const struct rotated *first)
+static gboolean rotation_has_packed(const GPtrArray *rotation, guint first)
+{
+	for (guint i = first; i < rotation->len; i++)
+		if (((const struct rotated *)rotation->pdata[i])->packed)
+			return TRUE;
+	return FALSE;
+}
+
+/* Tells what is lost when the last position is in no file; `first` of `rotation` is what is gone on
+ * with, -1 the log. */
+static void follow_tell_vanished(struct follow *follow, const GPtrArray *rotation, int first)
 {
 	const struct place *at = &follow->saved.at;
+	const struct rotated *rotated = first >= 0 ? rotation->pdata[first] : NULL;
 
 	if (at->head.n > 0)
 		follow_add_gap(follow, -1,
@@ -598,12 +620,18 @@ static void follow_tell_vanished(struct follow *follow, const struct rotated *fi
 		                "%s was truncated or deleted, and no rotated file holds what "
 		                "came behind its byte %" G_GINT64_FORMAT,
 		                follow->path, at->offset));
-	/* What was compressed has lost its inode: the first one since then is it. */
-	else if (at->ino != 0 && (first == NULL || !first->packed))
-		follow_add_gap(follow, first == NULL ? -1 : 0,
+	else if (at->ino != 0 && (first < 0 || !rotation_has_packed(rotation, (guint)first)))
+		follow_add_gap(follow, -1,
 		        g_strdup_printf("%s was renamed or deleted before anything was read of it, "
 		                        "and is not found again",
 		                follow->path));
+	/* What was compressed has lost its inode. The oldest is deleted first: where an older one
+	 * is still there the first since then is it. */
+	else if (at->ino != 0 && (first == 0 || !rotated->packed))
+		follow_add_gap(follow, 0,
+		        g_strdup_printf("%s was rotated before anything was read of it: whether "
+		                        "anything was deleted before %s cannot be seen",
+		                follow->path, rotated->path));
 }
 
 /* Goes on with what is newer than the last position: it is in no file any more (`vanished`), or its
@@ -633,7 +661,7 @@ static int follow_restart(
 	follow->again = FALSE;
 	follow->copied = 0;
 	if (vanished)
-		follow_tell_vanished(follow, rotated);
+		follow_tell_vanished(follow, rotation, first);
 	return 1;
 }
 
@@ -662,12 +690,29 @@ static int follow_search(struct follow *follow, struct error *err)
 	}
 }
 
+/* Index of the rotated file that the open one has become, or -1. */
+static int follow_index(const struct follow *follow, const GPtrArray *rotation)
+{
+	const struct generation *generation = follow->generation;
+	struct place place = generation_place(generation, follow->split);
+	int index = rotation_index(rotation, generation->dev, generation->ino);
+
+	/* An empty one has nothing to be known by; what was read before it has. */
+	if (place.head.n == 0 && (!follow->again || follow->arrived))
+		place = follow->saved.at;
+	/* It may have been compressed or copied since it was opened, or is being copied. */
+	for (int i = (int)rotation->len - 1; index < 0 && i >= 0 && place.head.n > 0; i--) {
+		const struct rotated *rotated = rotation->pdata[i];
+		enum holds holds = generation_holds(rotated->path, rotated->packed, &place, NULL);
+		if (holds == HOLDS || (holds == HOLDS_PART && !rotated->packed))
+			index = i;
+	}
+	return index;
+}
+
 /* Index of the rotated file that was begun after the open one was left, or -1: that is the log. */
 static int follow_next(struct follow *follow, const GPtrArray *rotation)
 {
-	const struct generation *generation = follow->generation;
-	int index = rotation_index(rotation, generation->dev, generation->ino);
-	const struct place place = generation_place(generation, follow->split);
 	char *listing = rotation_listing(rotation);
 	gboolean known = g_strcmp0(listing, follow->none_newer) == 0;
 
@@ -675,13 +720,8 @@ static int follow_next(struct follow *follow, const GPtrArray *rotation)
 	follow->none_newer = listing;
 	if (known)
 		return -1;
-	/* It may have been compressed since it was opened. */
-	for (int i = (int)rotation->len - 1; index < 0 && i >= 0 && place.head.n > 0; i--) {
-		const struct rotated *rotated = rotation->pdata[i];
-		if (rotated->packed && generation_holds(rotated->path, TRUE, &place, NULL) == HOLDS)
-			index = i;
-	}
-	int next = index < 0                        ? rotation_after(rotation, generation->mtime)
+	int index = follow_index(follow, rotation);
+	int next = index < 0 ? rotation_after(rotation, follow->generation->mtime)
 	           : index + 1 < (int)rotation->len ? index + 1
 	                                            : -1;
 	if (next >= 0)
@@ -721,8 +761,8 @@ static int follow_step(
 	if (follow->copied == 0 || follow->again)
 		return 0;
 	follow_add_gap(follow, 0,
-	        g_strdup_printf("%s was copied and truncated: what was written in between cannot "
-	                        "be seen",
+	        g_strdup_printf("%s was copied, and truncated or deleted: what was written in "
+	                        "between cannot be seen",
 	                follow->path));
 	/* Else it is the next copy of the same file. */
 	if (is_log || next->packed || next->ino == follow->copied)

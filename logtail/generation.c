@@ -325,6 +325,41 @@ enum holds generation_holds(
 	return holds;
 }
 
+int generation_begins_as(const char *path, const char *copy, gboolean packed)
+{
+	struct generation *whole = NULL, *part = NULL;
+	struct splitter *split = splitter_new();
+	int begins = -1;
+
+	/* The copy first: what is copied can grow meanwhile. */
+	if (generation_open(copy, packed, &part, NULL) > 0 &&
+	        (generation_seek(part, PRINT_MAX, split, NULL) >= 0 || part->head_n > 0) &&
+	        generation_open(path, FALSE, &whole, NULL) > 0)
+		begins = whole->head_n >= part->head_n &&
+		         memcmp(whole->head, part->head, part->head_n) == 0;
+	generation_free(&whole);
+	generation_free(&part);
+	splitter_free(&split);
+	return begins;
+}
+
+gboolean generation_is_noise(const char *path)
+{
+	struct generation *generation = NULL;
+	size_t controls = 0;
+
+	if (generation_open(path, FALSE, &generation, NULL) <= 0)
+		return FALSE;
+	for (size_t i = 0; i < generation->head_n; i++) {
+		guchar c = (guchar)generation->head[i];
+		controls += (c > 0 && c < '\t') || (c > '\r' && c < ' ');
+	}
+	/* Of random bytes one in ten. NUL bytes are what a writer without O_APPEND leaves. */
+	gboolean noise = generation->head_n == PRINT_MAX && controls > PRINT_MAX / 20;
+	generation_free(&generation);
+	return noise;
+}
+
 struct place generation_place(const struct generation *generation, const struct splitter *split)
 {
 	struct place place = {.dev = generation->dev,

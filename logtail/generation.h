@@ -55,6 +55,13 @@ enum holds generation_has(
 enum holds generation_holds(
         const char *path, gboolean packed, const struct place *place, struct error *err);
 
+/* Whether the plain file at `path` begins with what `copy` begins with, up to PRINT_MAX bytes: 1
+ * (also where that is empty), 0; -1 when one of them cannot be read. */
+int generation_begins_as(const char *path, const char *copy, gboolean packed);
+
+/* Whether the plain file begins with random bytes, as shred leaves it. */
+gboolean generation_is_noise(const char *path);
+
 /* The place of the splitter's next line in this generation. */
 struct place generation_place(const struct generation *generation, const struct splitter *split);
 

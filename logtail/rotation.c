@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "logtail/generation.h"
+
 #define NUMBER_DIGITS 5 /* up to so many digits are a number, more a date */
 
 static const char *const suffixes[] = {
@@ -137,48 +139,66 @@ static int rotated_compare(const void *left, const void *right)
 	return strcmp(a->path, b->path);
 }
 
-/* Leaves out compressed files whose plain file is still there, and files seen under two names. */
+/* shred begins when the compressed file is complete and has got the time of the plain one. */
+static gboolean is_shredded(const struct rotated *plain, const struct rotated *packed)
+{
+	return plain->mtime > packed->mtime && generation_is_noise(plain->path);
+}
+
+/* Leaves out compressed files whose plain file is still there, or that one where shred is at it,
+ * and files seen under two names. */
 static void rotation_drop_doubles(GPtrArray *rotation)
 {
-	g_autoptr(GHashTable) plain = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autoptr(GHashTable) plain = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GHashTable) left_out = g_hash_table_new(NULL, NULL);
 
 	for (guint i = 0; i < rotation->len; i++) {
 		struct rotated *rotated = rotation->pdata[i];
 		if (!rotated->packed)
-			g_hash_table_add(plain, g_strdup(rotated->path));
+			g_hash_table_insert(plain, rotated->path, rotated);
 	}
-	for (guint i = rotation->len; i-- > 0;) {
+	for (guint i = 0; i < rotation->len; i++) {
 		struct rotated *rotated = rotation->pdata[i];
 		gboolean packed;
 		g_autofree char *stem = slice_dup(strip_suffix(slice_str(rotated->path), &packed));
-		if ((packed && g_hash_table_contains(plain, stem)) ||
-		        rotation_index(rotation, rotated->dev, rotated->ino) != (int)i)
-			g_ptr_array_remove_index(rotation, i);
+		struct rotated *other = packed ? g_hash_table_lookup(plain, stem) : NULL;
+		if (other != NULL)
+			g_hash_table_add(left_out, is_shredded(other, rotated) ? other : rotated);
+		if (rotation_index(rotation, rotated->dev, rotated->ino) != (int)i)
+			g_hash_table_add(left_out, rotated);
 	}
+	for (guint i = rotation->len; i-- > 0;)
+		if (g_hash_table_contains(left_out, rotation->pdata[i]))
+			g_ptr_array_remove_index(rotation, i);
+}
+
+/* What is rotated beside `path`, and in `olddir` as seen from there. */
+static int rotation_read_beside(GPtrArray *rotation, const char *path, const char *olddir,
+        const struct stat *self, struct error *err)
+{
+	g_autofree char *folder = g_path_get_dirname(path);
+	g_autofree char *base = g_path_get_basename(path);
+
+	if (rotation_read_folder(rotation, folder, base, self, err) != 0)
+		return -1;
+	if (olddir == NULL)
+		return 0;
+	g_autofree char *old = g_canonicalize_filename(olddir, folder);
+	return rotation_read_folder(rotation, old, base, self, err);
 }
 
 GPtrArray *rotation_scan(const char *path, const char *olddir, struct error *err)
 {
 	g_autoptr(GPtrArray) rotation = g_ptr_array_new_with_free_func(rotated_free);
-	g_autofree char *folder = g_path_get_dirname(path);
-	g_autofree char *base = g_path_get_basename(path);
 	char *real = realpath(path, NULL);
 	struct stat self = {0};
 
 	/* The log itself is none of them, although a link can make it look like one. */
 	if (stat(path, &self) != 0)
 		self.st_ino = 0;
-	int failed = rotation_read_folder(rotation, folder, base, &self, err);
-	if (failed == 0 && olddir != NULL) {
-		g_autofree char *old = g_canonicalize_filename(olddir, folder);
-		failed = rotation_read_folder(rotation, old, base, &self, err);
-	}
-	if (real != NULL && strcmp(real, path) != 0) {
-		g_autofree char *real_folder = g_path_get_dirname(real);
-		g_autofree char *real_base = g_path_get_basename(real);
-		if (failed == 0)
-			failed = rotation_read_folder(rotation, real_folder, real_base, &self, err);
-	}
+	int failed = rotation_read_beside(rotation, path, olddir, &self, err);
+	if (failed == 0 && real != NULL && strcmp(real, path) != 0)
+		failed = rotation_read_beside(rotation, real, olddir, &self, err);
 	free(real);
 	if (failed != 0)
 		return NULL;

@@ -20,9 +20,10 @@ struct rotated {
 
 /* Struct rotated, oldest first: PATH.1, PATH-20260131, PATH.20260131-235959 (postfix logrotate),
  * mail.1.log for mail.log, each also compressed (left out while the plain file is there: the
- * compressor is at work). Where PATH is a symbolic link, those beside its target too, and those in
- * `folder` (logrotate's olddir: relative to PATH's directory, NULL = none). NULL with *err when a
- * directory cannot be read; one that is not there holds none. */
+ * compressor is at work; it is the plain one when shred is). Those beside PATH and those in
+ * `folder` (logrotate's olddir: relative to PATH's directory, NULL = none); where PATH is a
+ * symbolic link, the same for its target. NULL with *err when a directory cannot be read; one that
+ * is not there holds none. */
 GPtrArray *rotation_scan(const char *path, const char *folder, struct error *err);
 
 /* The part of the name that tells number or date: ".1", "-20260131"; absent when `name` is not a

@@ -61,6 +61,7 @@ TORTURE_SEEDS = 2000
 torture: postwake postwaked
 	python3 -B $(srcdir)/tests/fault/torture.py --build . --self-test --seeds $(TORTURE_SEEDS) --resume torture.passed
 	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds 20 --first 100000 --lines 200000 --resume torture.passed
+	python3 -B $(srcdir)/tests/fault/logrotate.py --build . --seeds 1400
 	python3 -B $(srcdir)/tests/fault/milter_torture.py --build . --self-test --seeds 200
 
 # Half an hour of mail through a real Postfix, and nothing may grow (as root; tests/README.md).

@@ -18,7 +18,7 @@ import lab
 CLASSES = ('event', 'linked', 'ignored', 'known', 'unparsed', 'events')
 SENTINEL = re.compile(r's\d+@sentinel\.example')
 PLACE = re.compile(r' was truncated or deleted, and no rotated file holds what came behind its byte (\d+)')
-WINDOW = ' was copied and truncated: what was written in between cannot be seen'
+WINDOW = ' was copied, and truncated or deleted: what was written in between cannot be seen'
 CLOCK = re.compile(r'^the clock was set (back|forward) by (\d+) s: ')
 SLOW = 'the disk of the store is slow: '
 
