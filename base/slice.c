@@ -18,7 +18,13 @@ ptrdiff_t slice_rchr(struct slice s, char c)
 
 bool slice_eq_case(struct slice a, struct slice b)
 {
-	return a.n == b.n && (a.n == 0 || g_ascii_strncasecmp(a.p, b.p, a.n) == 0);
+	if (a.n != b.n)
+		return false;
+	/* g_ascii_strncasecmp ends at a NUL. */
+	for (size_t i = 0; i < a.n; i++)
+		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
+			return false;
+	return true;
 }
 
 bool slice_skip(struct slice *s, struct slice prefix)

@@ -67,7 +67,7 @@ ptrdiff_t slice_find(struct slice s, struct slice text);
 /* Index of the last occurrence of a byte, or -1. */
 ptrdiff_t slice_rchr(struct slice s, char c);
 
-/* ASCII case is ignored; other bytes compare as they are. */
+/* ASCII case is ignored; other bytes compare as they are, NUL too. */
 bool slice_eq_case(struct slice a, struct slice b);
 
 /* g_ascii_tolower is a call for each byte. */

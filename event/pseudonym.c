@@ -397,10 +397,11 @@ static void find_persons(struct hiding *h, const struct event *event)
 		add_person(h, address);
 		ptrdiff_t plus = slice_chr(address, '+'), at = slice_rchr(address, '@');
 		if (plus > 0 && at > plus) {
-			g_autofree char *base = g_strdup_printf("%.*s%.*s", (int)plus, address.p,
-			        SLICE_ARG(slice_from(address, (size_t)at)));
-			const char *kept = g_string_chunk_insert(h->bare, base);
-			add_person(h, slice_str(kept));
+			g_autoptr(GString) base = g_string_new_len(address.p, plus);
+			g_string_append_len(base, address.p + at, (gssize)address.n - at);
+			const char *kept =
+			        g_string_chunk_insert_len(h->bare, base->str, (gssize)base->len);
+			add_person(h, slice_make(kept, base->len));
 		}
 	}
 }

@@ -10,7 +10,7 @@ struct journal *journal_new(const struct journal_config *config, struct slice po
 	(void)config;
 	(void)position;
 	(void)hooks;
-	error_set(err, "the systemd journal cannot be read: built without libsystemd");
+	error_config(err, "the systemd journal cannot be read: built without libsystemd");
 	return NULL;
 }
 
@@ -29,7 +29,7 @@ int journal_run(struct journal *journal, unsigned max, struct error *err)
 {
 	(void)journal;
 	(void)max;
-	return error_set(err, "the systemd journal cannot be read: built without libsystemd");
+	return error_config(err, "the systemd journal cannot be read: built without libsystemd");
 }
 
 void journal_position(const struct journal *journal, GString *out)

@@ -222,6 +222,8 @@ static int salvage(struct salvaging *s, const char *aside, const char *copy)
 		return -1;
 	if (open_copy(s, copy) < 0 && (lend_page(s, copy, s->err) < 0 || open_copy(s, copy) < 0))
 		return s->err != NULL && s->err->set ? -1 : 0;
+	/* Else each look at a range would lock the file and look for its log anew. */
+	sql_exec(&s->sql, "BEGIN", NULL);
 	return read_rows(s, 0, DAY_ROWS - 1) < 0 ? -1 : flush(s);
 }
 

@@ -1,5 +1,6 @@
 /* Everything that an ingest server may answer: no crash, no leak, no text that is not UTF-8.
- * See tests/fuzz/run. */
+ * Words: upload/answer.c
+ * Reaches: answer_batch_id append_errors read_verdict unpack find_cause append_cause port_of */
 #include "upload/answer.h"
 
 static void use_verdict(void *ctx, const struct answer_verdict *verdict)

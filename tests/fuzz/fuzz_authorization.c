@@ -1,5 +1,7 @@
 /* An Authorization header and lists of scopes of any bytes: they are read without harm; what is
- * taken for a key stands in the header, what is taken for a scope can be read again. */
+ * taken for a key stands in the header, what is taken for a scope can be read again.
+ * Words: query/access.c query/authorization.c
+ * Reaches: basic_key access_new access_narrow access_grant_names */
 #include <stdlib.h>
 
 #include "query/access.h"

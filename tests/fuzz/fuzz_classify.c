@@ -1,5 +1,8 @@
 /* Hostile replies and rule files. The first byte chooses.
- * Seeds: tests/golden/replies */
+ * Seeds: tests/golden/replies
+ * Words: event/bounce_rules.c event/reason_rules.c event/plain.c
+ * Reaches: classifier_class classifier_reason bounce_rules_add bounce_rules_match reason_rules_add
+ * Reaches: reason_rules_apply rule_pattern rulefile_delimited */
 #include "event/classify.h"
 #include "event/reason_rules.h"
 

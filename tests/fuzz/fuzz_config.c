@@ -1,5 +1,7 @@
 /* A configuration file of any bytes: it is taken, or refused in words.
- * Seeds: contrib/postwake.conf.sample */
+ * Words: daemon/config.c
+ * Reaches: config_put config_find config_check_sources config_check_uploads config_check_url
+ * Reaches: config_number config_switch */
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>

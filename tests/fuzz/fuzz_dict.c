@@ -1,7 +1,8 @@
 /* A block of a dictionary of any bytes: it is read or refused, and a search of the whole block
  * finds what one of each string does.
  *
- * The input: a byte, as many bytes of a pattern, and the block. */
+ * The input: a byte, as many bytes of a pattern, and the block.
+ * Reaches: dict_block_open dict_block_next like_match like_block */
 #include <stdlib.h>
 
 #include "store/like.h"

@@ -1,7 +1,10 @@
 /* What anybody may send to /api/v1/ingest/events: gzip of lines. The input is unpacked as gzip, and
  * each of its lines (of the unpacked bytes, or of the input itself where it is no gzip) becomes an
  * event, which must come out as good JSON; of a refused one the line that tells so must be good
- * JSON. */
+ * JSON.
+ * Words: schema/fields.def schema/events.def event/ingest_read.c
+ * Reaches: gunzip unpack_members ingest_read ingest_check fill_accounts ingest_line_refused
+ * Reaches: json_event json_geo json_maps */
 #include <jansson.h>
 #include <stdlib.h>
 

@@ -1,5 +1,9 @@
 /* Lines of a log, through syslog header, dialect and rules.
- * Seeds: tests/golden/postfix tests/golden/sendmail */
+ * Seeds: tests/golden/postfix tests/golden/sendmail
+ * Words: logtail/postfix_rules.c logtail/postfix_delivery.c logtail/postfix_reject.c
+ * Words: logtail/sendmail_rules.c logtail/sendmail_delivery.c logtail/sendmail_reject.c
+ * Reaches: syslog_parse read_5424_rest read_bsd read_rfc3339 read_last_repeated postfix_read
+ * Reaches: sendmail_read begin_list line_reader_read give */
 
 #include "logtail/lines.h"
 

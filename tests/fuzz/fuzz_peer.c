@@ -3,7 +3,11 @@
  *
  * The input: a byte of switches (1: bytes as they are, else packets are made of them; 2: without a
  * negotiation; 4, 8, 16, 32: configuration), a byte of how many bytes come at a time, the bytes.
- * Where packets are made each is a command, a length and its data. */
+ * Where packets are made each is a command, a length and its data.
+ * Words: milter/session.c milter/header_map.h
+ * Reaches: on_negotiate on_macros on_connect on_mail on_rcpt on_header on_body on_end on_abort
+ * Reaches: on_quit_new packet_macro client_address put_removals hand_over attributes_msys refuse
+ * Reaches: passing_body hand_over_report */
 #include <stdlib.h>
 
 #include "milter/packet.h"

@@ -1,5 +1,7 @@
 /* libFuzzer target: the text of a follower's position. What is understood must be written and read
- * again unchanged. */
+ * again unchanged.
+ * Words: logtail/position.c
+ * Reaches: parse_hex parse_print place_valid position_format */
 #include "logtail/position.h"
 
 #include <stdint.h>

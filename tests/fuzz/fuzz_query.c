@@ -1,8 +1,13 @@
 /* A request target of any bytes: it is taken apart and read without harm; what is refused is told
- * in JSON; what is accepted is echoed in links that mean the same search. */
+ * in JSON; what is accepted is echoed in links that mean the same search.
+ * Words: query/params.c query/ingest_params.c query/smtpeter_window.c query/window.c
+ * Words: schema/search.def schema/words.def schema/events.def
+ * Reaches: uri_parse read_words read_versions read_patterns cursor_parse zone_find window_read
+ * Reaches: smtpeter_window ingest_query_read ingest_read_types faults_answer uri_encode */
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "query/ingest_params.h"
 #include "query/params.h"
 #include "query/smtpeter_window.h"
 
@@ -102,6 +107,30 @@ static void read_smtpeter(const struct uri *uri)
 	smtpeter_query_clear(&query);
 }
 
+/* Status records of batches, and what documentation is asked for. */
+static void read_ingest(const struct uri *uri)
+{
+	bool types[EVENT_TYPES] = {false}, any;
+	struct faults faults = {0};
+	struct ingest_query query;
+
+	if (ingest_query_read(uri, v1.now, true, &query, &faults) < 0)
+		read_refusal(&faults);
+	else
+		need(query.from <= query.to && query.per_page > 0);
+	ingest_query_clear(&query);
+	faults = (struct faults){0};
+	if (ingest_read_types(uri, types, &any, &faults) < 0)
+		read_refusal(&faults);
+	faults = (struct faults){0};
+	if (params_read_events(uri, types, &any, &faults) < 0)
+		read_refusal(&faults);
+	faults = (struct faults){0};
+	params_read_api(uri, &faults);
+	if (faults_any(&faults))
+		read_refusal(&faults);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	struct query_import_target import;
@@ -117,6 +146,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	if (params_read_import(&uri, &import, &faults) < 0)
 		read_refusal(&faults);
 	g_free(import.source);
+	g_free(import.damage);
+	read_ingest(&uri);
 	uri_clear(&uri);
 	return 0;
 }

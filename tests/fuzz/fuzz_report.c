@@ -1,6 +1,9 @@
 /* Whatever a mail holds, its report is sound: bounded in number, an event only with its kind, and
  * read in no time; so is what its returned header tells.
- * Seeds: tests/golden/reports */
+ * Seeds: tests/golden/reports
+ * Words: mime/report_arf.c mime/report_dsn.c mime/report_answer.c mime/report_signs.c
+ * Reaches: report_read_status report_read_rejection report_read_feedback report_read_answer
+ * Reaches: report_read_text report_read_unsubscribe html_text original_read letterhead_read */
 #include <stdlib.h>
 
 #include "capture/letterhead.h"

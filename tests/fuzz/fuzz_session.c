@@ -1,6 +1,9 @@
 /* Callbacks of a milter in any order with any texts: the session stays sound.
  *
- * The input: steps. A step is a byte that says which, and texts that end with NUL. */
+ * The input: steps. A step is a byte that says which, and three texts that end with NUL.
+ * Words: milter/session.c milter/header_map.h
+ * Reaches: milter_session_connect milter_session_abort refuse hand_over attributes_msys
+ * Reaches: milter_session_body is_report_type hand_over_report passing_take */
 #include <stdlib.h>
 
 #include "milter/session.h"
@@ -26,6 +29,18 @@ static int64_t now(void *ctx)
 	return 1;
 }
 
+static bool report_address(void *ctx, const char *address)
+{
+	(void)ctx;
+	return *address == 'b';
+}
+
+static void report(void *ctx, GString *mail)
+{
+	(void)ctx;
+	g_string_free(mail, TRUE);
+}
+
 /* The next text, the caller's; NULL for an empty one, as the MTA may tell nothing. */
 static char *next(struct slice *input)
 {
@@ -40,7 +55,7 @@ static void step(struct milter_session *session, unsigned char which, struct sli
 	const char *argv[] = {a != NULL ? a : "", b, NULL};
 	unsigned remove;
 
-	switch (which % 8) {
+	switch (which % 9) {
 	case 0:
 		milter_session_connect(session, a, b, which);
 		break;
@@ -62,6 +77,9 @@ static void step(struct milter_session *session, unsigned char which, struct sli
 	case 6:
 		milter_session_end(session, a, b, &remove);
 		break;
+	case 8:
+		milter_session_body(session, slice_str(a));
+		break;
 	default:
 		milter_session_abort(session);
 	}
@@ -69,9 +87,12 @@ static void step(struct milter_session *session, unsigned char which, struct sli
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct milter_config config = {.node = "mx", .see_rejects = true};
+	static const struct milter_config config = {
+	        .node = "mx", .see_rejects = true, .reports = true};
 	static const struct milter_hooks hooks = {.observed = observed,
 	        .now = now,
+	        .report_address = report_address,
+	        .report = report,
 	        .decode_text = mime_decode_text,
 	        .first_address = mime_first_address,
 	        .first_name = mime_first_name,

@@ -1,6 +1,9 @@
 /* A text of any bytes that may name somebody who was erased: it is cleaned without harm, and an
  * address that stands behind it is found whatever it is.
- * Seeds: tests/golden/replies */
+ * Seeds: tests/golden/replies
+ * Words: schema/fields.def
+ * Reaches: look_forward look_back look_quoted look_at_word tombstones_take clean_json clean_field
+ * Reaches: erase_each_line end_line ingest_read */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +35,34 @@ static void look_at_line(const struct tombstones *stones, struct slice line, GSt
 		abort();
 }
 
+struct packed {
+	const struct tombstones *stones;
+	GString *out;
+};
+
+static int take_line(void *ctx, struct slice line, struct error *err)
+{
+	const struct packed *packed = ctx;
+
+	(void)err;
+	look_at_line(packed->stones, line, packed->out);
+	return 0;
+}
+
+/* The bytes as texts of an event to somebody else: what is cleaned is clean. */
+static void look_at_event(const struct tombstones *stones, struct slice text)
+{
+	struct event event = {.type = EVENT_BOUNCE};
+	g_autoptr(GString) out = g_string_new(NULL), again = g_string_new(NULL);
+
+	event.field[FIELD_RCPT_TO] = SLICE("someone@else.example");
+	event.field[FIELD_RAW_REASON] = event.field[FIELD_RCPT_META] = text;
+	event.field[FIELD_MSG_FROM] = text;
+	if (tombstones_clean_event(stones, true, &event, out) &&
+	        tombstones_clean_event(stones, true, &event, again))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	static const uint8_t key[TOMBSTONE_KEY_BYTES] = "0123456789abcdef";
@@ -57,7 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		        out->len < end.n || memcmp(out->str + out->len - end.n, end.p, end.n) != 0)
 			abort();
 	}
-	look_at_line(stones, slice_make((const char *)bytes, n), out);
+	look_at_line(stones, name, out);
+	look_at_event(stones, name);
+	erase_each_line(name, take_line, &(struct packed){stones, out}, NULL);
 	g_string_free(text, TRUE);
 	g_string_free(out, TRUE);
 	tombstones_free(&stones);

@@ -1,6 +1,9 @@
 /* libFuzzer target: saved state of the correlator, which then is put to use.
  *
- * The input: one byte for the length of the key, the key, the value. */
+ * The input: entries. An entry is a byte of the length of its key, the key, two bytes of the length
+ * of its value, the value.
+ * Reaches: restore_message restore_orphan restore_stream get_letter get_recipient get_story
+ * Reaches: put_message put_orphan story_merge hop_index */
 #include <glib.h>
 
 #include "trace/trace.h"
@@ -32,6 +35,25 @@ static void feed(struct trace *trace, enum observation_kind kind, int64_t time)
 	trace_feed(trace, &seen);
 }
 
+static bool holds(void *ctx, struct slice text)
+{
+	(void)ctx;
+	return slice_eq(text, SLICE("gone"));
+}
+
+/* Cuts off what a length of `n` bytes stands before, as much of it as there is. */
+static struct slice take(struct slice *input, size_t n)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < n && i < input->n; i++)
+		length |= (size_t)(uint8_t)input->p[i] << 8 * i;
+	*input = slice_from(*input, MIN(n, input->n));
+	struct slice text = slice_head(*input, MIN(length, input->n));
+	*input = slice_from(*input, text.n);
+	return text;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum observation_kind kinds[] = {OBSERVATION_MESSAGE_ID, OBSERVATION_ACTIVE,
@@ -39,13 +61,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct trace_config config = {.log_followed = true};
 	const struct trace_hooks hooks = {0};
 
-	if (size < 1 || (size_t)data[0] + 1 > size)
-		return 0;
-	struct slice key = slice_make((const char *)data + 1, data[0]);
-	struct slice value = slice_make((const char *)data + 1 + data[0], size - 1 - data[0]);
+	struct slice input = slice_make((const char *)data, size);
+	bool restored = false;
 	struct trace *trace = trace_new(&config, &hooks, NULL);
 	struct trace *again = trace_new(&config, &hooks, NULL);
-	if (trace_restore(trace, key, value, NULL) == 0) {
+	while (input.n > 0) {
+		struct slice key = take(&input, 1), value = take(&input, 2);
+		trace_saved_since(key, value);
+		trace_saved_holds(key, value, holds, NULL);
+		restored |= trace_restore(trace, key, value, NULL) == 0;
+	}
+	if (restored) {
+		trace_forget(trace, holds, NULL);
 		for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
 			feed(trace, kinds[i], INT64_C(1795305600000) + (int64_t)i * 1000);
 		trace_save(trace, put, again);

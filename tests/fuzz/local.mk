@@ -4,6 +4,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_authorization \
 	tests/fuzz/fuzz_classify \
 	tests/fuzz/fuzz_config \
+	tests/fuzz/fuzz_damage \
 	tests/fuzz/fuzz_dict \
 	tests/fuzz/fuzz_headers \
 	tests/fuzz/fuzz_ingest \
@@ -18,13 +19,13 @@ fuzz_targets = \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_tombstone \
 	tests/fuzz/fuzz_trace_state
-EXTRA_DIST += $(fuzz_targets:=.c) tests/fuzz/run
+EXTRA_DIST += $(fuzz_targets:=.c) tests/fuzz/box.h tests/fuzz/run tests/fuzz/seeds.py
 CLEANFILES += $(fuzz_targets)
 FUZZ_LINK = -fsanitize=fuzzer
 
 .PHONY: fuzz-targets
 fuzz-targets: $(fuzz_targets)
-$(fuzz_targets): %: $(srcdir)/%.c libdaemon.a $(PW_LIBS)
+$(fuzz_targets): %: $(srcdir)/%.c $(srcdir)/tests/fuzz/box.h libdaemon.a $(PW_LIBS)
 	$(AM_V_CCLD)$(MKDIR_P) tests/fuzz && \
 	$(CC) $(DEFS) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) $(FUZZ_LINK) -o $@ $(srcdir)/$@.c \
 		libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)

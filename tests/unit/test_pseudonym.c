@@ -252,6 +252,27 @@ START_TEST(hostile_texts_do_no_harm)
 }
 END_TEST
 
+START_TEST(a_recipient_with_a_nul_stands_for_nothing_but_itself)
+{
+	struct event event = event_to("q7x.zz-9@example.com");
+
+	event.field[FIELD_RAW_RCPT_TO] = SLICE("\0xxxxxxx@example.com");
+	event.field[FIELD_RAW_REASON] = SLICE("550 \0 q7x.zz-9 is unknown");
+	pseudonyms_event(pseudonyms, &event, out);
+	g_autofree char *stands = local_of("q7x.zz-9@example.com");
+	struct slice reason = event.field[FIELD_RAW_REASON];
+	ck_assert(slice_starts(reason, SLICE("550 \0 ")));
+	ck_assert(slice_find(reason, slice_str(stands)) == 6);
+	ck_assert(slice_ends(reason, SLICE(" is unknown")));
+	/* Also where it has a detail. */
+	event = event_to("");
+	event.field[FIELD_RCPT_TO] = SLICE("a\0x7+shop@example.com");
+	event.field[FIELD_RAW_REASON] = SLICE("550 a\0x7 is unknown");
+	pseudonyms_event(pseudonyms, &event, out);
+	ck_assert(slice_find(event.field[FIELD_RAW_REASON], SLICE("x7")) < 0);
+}
+END_TEST
+
 START_TEST(metadata_stays_json_where_a_recipient_is_written_like_it)
 {
 	struct event event = event_to("a@example.com");
@@ -271,7 +292,8 @@ int main(void)
 	        another_key_makes_another_pseudonym, addresses_are_found_in_texts,
 	        an_event_keeps_no_address_and_no_local_part_of_its_recipient,
 	        the_senders_of_a_mail_are_hidden_too, plain_names_go_and_roles_stay,
-	        what_stands_before_a_detail_goes_as_well, hostile_texts_do_no_harm,
+	        what_stands_before_a_detail_goes_as_well,
+	        a_recipient_with_a_nul_stands_for_nothing_but_itself, hostile_texts_do_no_harm,
 	        metadata_stays_json_where_a_recipient_is_written_like_it};
 
 	tcase_add_checked_fixture(cases, setup, teardown);
