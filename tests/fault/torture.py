@@ -96,14 +96,14 @@ class Ordeal:
 
     def up(self):
         if self.daemon.process is None:
-            self.daemon.start()
-        lab.wait_until('postwaked answers', self.daemon.ready, 60)
+            self.daemon.start(timeout=120)
+        lab.wait_until('postwaked answers', self.daemon.ready, 120)
 
     def mark(self):
         """Waits until all is read and committed."""
         self.up()
         self.write_sentinels(1)
-        lab.wait_until('the log is read to its end', lambda: self.position() == (self.log.live.ino, self.log.live.size), 120)
+        lab.wait_until('the log is read to its end', lambda: self.position() == (self.log.live.ino, self.log.live.size), 300)
         self.log.settled()
 
     def position(self):
@@ -225,12 +225,12 @@ class Ordeal:
         how(self)
 
     def run(self):
-        self.daemon.start()
+        self.daemon.start(timeout=120)
         while self.done < len(self.lines):
             self.write(self.chance.randrange(1, min(STEP, len(self.lines) // 8)))
             self.happen()
             if self.daemon.process is None and self.chance.random() < 0.7:
-                self.daemon.start(ready=self.chance.random() < 0.5)
+                self.daemon.start(ready=self.chance.random() < 0.5, timeout=120)
         self.history.append(f'{self.done}: end')
         self.mark()
         self.stop()

@@ -134,7 +134,7 @@ class Verdict:
         """Whether it can be the gap of this destruction."""
         if gap.source != self.log.path or not gap.text.startswith(self.log.path + ' '):
             return False
-        if destruction.how == 'copytruncate':
+        if destruction.copy and not (destruction.blurred and gap.place is not None):
             before = self.neighbours(destruction)[0]
             return gap.text == self.log.path + WINDOW and (before is None or abs(gap.since - before) <= 1000)
         end = self.first_unread(destruction)
@@ -175,7 +175,7 @@ class Verdict:
 
     def judge_bytes(self, gap, destruction):
         """What lay in the file when it went is not to be known; bytes are told where there perhaps were none."""
-        if gap.size != (0 if destruction.how == 'copytruncate' else -1):
+        if gap.size != (0 if gap.place is None else -1):
             raise Wrong(f'{destruction}: these bytes cannot be known: {gap}')
         if gap.place is not None:
             end = self.first_unread(destruction)
