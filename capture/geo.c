@@ -20,7 +20,10 @@ struct geo *geo_open(const char *path, struct error *err)
 
 	if (status == MMDB_SUCCESS)
 		return geo;
-	error_set(err, "cannot open the GeoIP database %s: %s", path, MMDB_strerror(status));
+	int (*tell)(struct error *, const char *, ...) =
+	        status == MMDB_IO_ERROR || status == MMDB_OUT_OF_MEMORY_ERROR ? error_set
+	                                                                      : error_config;
+	tell(err, "cannot open the GeoIP database %s: %s", path, MMDB_strerror(status));
 	g_free(geo);
 	return NULL;
 }
@@ -133,7 +136,7 @@ bool geo_locate(const struct geo *geo, struct slice address, GString *out)
 
 struct geo *geo_open(const char *path, struct error *err)
 {
-	error_set(err, "cannot use the GeoIP database %s: built without libmaxminddb", path);
+	error_config(err, "cannot use the GeoIP database %s: built without libmaxminddb", path);
 	return NULL;
 }
 

@@ -60,7 +60,7 @@ static char *pattern_regex(const char *text, struct error *err)
 			g_string_append(out, ".*");
 			p++;
 		} else if (*p == '{') {
-			error_set(err,
+			error_config(err,
 			        "%s: only {recipient} and {message_id} may stand in braces, each "
 			        "once",
 			        text);

@@ -264,13 +264,13 @@ static int config_keys_of(struct config *config, GKeyFile *file, const char *gro
 	for (char **key = keys; key != NULL && *key != NULL; key++) {
 		const struct config_key *row = config_find(table, *key);
 		if (row == NULL)
-			return error_set(err, "%s: [%s] %s: no such key (see postwake.conf(5))",
+			return error_config(err, "%s: [%s] %s: no such key (see postwake.conf(5))",
 			        config->path, group, *key);
 		g_autofree char *text = g_key_file_get_string(file, group, *key, NULL);
 		g_autofree char *wanted = config_put(row, target, text != NULL ? text : "");
 		if (wanted != NULL)
-			return error_set(err, "%s: [%s] %s = %s: must be %s", config->path, group,
-			        *key, text, wanted);
+			return error_config(err, "%s: [%s] %s = %s: must be %s", config->path,
+			        group, *key, text, wanted);
 	}
 	return 0;
 }
@@ -286,7 +286,7 @@ static int config_group(struct config *config, GKeyFile *file, const char *group
 		        config, file, group, kind->group, config_add(config, kind, blank + 1), err);
 	if (config_group_is_known(group))
 		return config_keys_of(config, file, group, group, config, err);
-	return error_set(
+	return error_config(
 	        err, "%s: [%s]: no such group (see postwake.conf(5))", config->path, group);
 }
 
@@ -297,14 +297,14 @@ static int config_check_sources(const struct config *config, struct error *err)
 	for (guint i = 0; i < config->sources->len; i++) {
 		const struct config_source *a = config->sources->pdata[i];
 		if ((a->file == NULL) == (a->journal == NULL))
-			return error_set(err,
+			return error_config(err,
 			        "%s: [source %s]: needs either file= or journal=", config->path,
 			        a->name);
 		for (guint k = 0; k < i; k++) {
 			const struct config_source *b = config->sources->pdata[k];
 			if ((a->file == NULL) != (b->file == NULL) &&
 			        g_strcmp0(a->instance, b->instance) == 0)
-				return error_set(err,
+				return error_config(err,
 				        "%s: [source %s] and [source %s]: a file and the journal "
 				        "of one "
 				        "instance would be read twice; drop one, or give both an "
@@ -321,17 +321,17 @@ static int config_check_uploads(const struct config *config, struct error *err)
 		struct config_upload *upload = config->uploads->pdata[i];
 		const char *wrong = config_check_url(&upload->url);
 		if (wrong != NULL)
-			return error_set(err, "%s: [upload %s] url = %s: %s", config->path,
+			return error_config(err, "%s: [upload %s] url = %s: %s", config->path,
 			        upload->name, upload->url != NULL ? upload->url : "", wrong);
 		if (upload->privacy && config->pseudonymise)
-			return error_set(err,
+			return error_config(err,
 			        "%s: [upload %s] privacy = yes: rcpt_hash is made of the address, "
 			        "which pseudonymise = yes does not keep; leave privacy out, what "
 			        "is "
 			        "sent holds pseudonyms anyway",
 			        config->path, upload->name);
 		if (upload->key_file == NULL && strcmp(upload->kind, "sparkpost") == 0)
-			return error_set(err, "%s: [upload %s]: needs key_file=", config->path,
+			return error_config(err, "%s: [upload %s]: needs key_file=", config->path,
 			        upload->name);
 	}
 	return 0;
@@ -378,7 +378,7 @@ int config_load(struct config **config_r, const char *path, struct error *err)
 	if (g_key_file_load_from_file(file, config->path, G_KEY_FILE_NONE, &error))
 		result = config_read(config, file, err);
 	else if (path != NULL || !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-		result = error_set(err, "%s: %s", config->path, error->message);
+		result = error_config_file(err, config->path, error);
 	if (result == 0 && config->sources->len == 0 && strcmp(config->follow, "auto") == 0)
 		config_follow_usual(config);
 	if (result < 0)

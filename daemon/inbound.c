@@ -60,9 +60,9 @@ static int read_file(struct reading *reading, const char *path, enum domains_mod
 	struct reading inner = *reading;
 
 	if (++inner.depth > NESTING_MAX)
-		return error_set(reading->err, "%s: files of domains name each other", path);
+		return error_config(reading->err, "%s: files of domains name each other", path);
 	if (!g_file_get_contents(path, &text, NULL, &error))
-		return error_set(reading->err, "%s", error->message);
+		return error_config_file(reading->err, NULL, error);
 	strip_comments(text);
 	inner.what = path;
 	return read_words(&inner, slice_str(text), mode, deny);
@@ -215,7 +215,7 @@ static int read_sendmail(struct reading *reading, const char *path)
 	gsize n = 0;
 
 	if (!g_file_get_contents(path, &text, &n, &error))
-		return error_set(reading->err, "%s", error->message);
+		return error_config_file(reading->err, NULL, error);
 	read_host(reading);
 	for (struct slice rest = slice_make(text, n); rest.n > 0;) {
 		struct slice line = slice_cut(&rest, '\n');
@@ -275,7 +275,8 @@ int inbound_read(const char *text, struct domains **domains_r, GPtrArray *unread
 	reading.domains = domains_new();
 	if (read_key(&reading, text) < 0) {
 		domains_free(&reading.domains);
-		return error_set(err, "relay_domains: %s", why.text);
+		return why.config ? error_config(err, "relay_domains: %s", why.text)
+		                  : error_set(err, "relay_domains: %s", why.text);
 	}
 	*domains_r = reading.domains;
 	return 0;

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -66,8 +67,7 @@ struct daemon {
 	uint64_t dropped; /* of the hand-over, as told to the store */
 	int64_t started;
 	GMutex lock;
-	struct error trouble; /* of the store: why commits fail */
-	bool told;            /* that they fail */
+	struct error trouble; /* of the store: why commits fail, or did until just now */
 	gint64 calm_since;    /* us, monotonic: they work again; 0 = they do not, or it is told */
 };
 
@@ -76,9 +76,9 @@ static void daemon_trouble(void *ctx, const struct error *err)
 	struct daemon *d = ctx;
 
 	g_mutex_lock(&d->lock);
-	bool tell = err->set && !d->told;
-	d->trouble = *err;
-	d->told |= err->set;
+	bool tell = err->set && !d->trouble.set;
+	if (err->set)
+		d->trouble = *err;
 	d->calm_since = err->set ? 0 : g_get_monotonic_time();
 	g_mutex_unlock(&d->lock);
 	if (tell)
@@ -90,10 +90,10 @@ static void daemon_trouble(void *ctx, const struct error *err)
 static void daemon_calm(struct daemon *d)
 {
 	g_mutex_lock(&d->lock);
-	bool calm = d->calm_since != 0 && d->told &&
+	bool calm = d->calm_since != 0 &&
 	            g_get_monotonic_time() - d->calm_since >= CALM_SECONDS * G_USEC_PER_SEC;
 	if (calm) {
-		d->told = false;
+		error_clear(&d->trouble);
 		d->calm_since = 0;
 	}
 	g_mutex_unlock(&d->lock);
@@ -373,6 +373,13 @@ static void daemon_notify(const char *state)
 #endif
 }
 
+/* What systemd need not try again has a status of its own (RestartPreventExitStatus=). */
+static int daemon_failed(const struct error *err)
+{
+	log_error(NULL, "%s", err->text);
+	return err->config ? EX_CONFIG : EXIT_FAILURE;
+}
+
 static int daemon_main(struct daemon *d, const sigset_t *signals)
 {
 	struct error err = {0};
@@ -382,9 +389,9 @@ static int daemon_main(struct daemon *d, const sigset_t *signals)
 	log_open("postwaked", g_strcmp0(d->config->log, "syslog") == 0,
 	        d->config->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (daemon_open(d, &err) < 0) {
-		log_error(NULL, "%s", err.text);
+		int status = daemon_failed(&err);
 		daemon_close(d, NULL);
-		return EXIT_FAILURE;
+		return status;
 	}
 	d->ticks = g_thread_new("ticks", daemon_ticks, d);
 	daemon_notify("READY=1");
@@ -444,10 +451,8 @@ int main(int argc, char **argv)
 	if (ended >= 0)
 		return ended;
 	log_open("postwaked", false, LOG_LEVEL_INFO);
-	if (config_load(&daemon.config, path, &err) < 0) {
-		log_error(NULL, "%s", err.text);
-		return 2;
-	}
+	if (config_load(&daemon.config, path, &err) < 0)
+		return daemon_failed(&err);
 	/* Blocked before any thread starts, so that sigwait gets them. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);

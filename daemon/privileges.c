@@ -36,7 +36,8 @@ int privileges_drop(const char *user, struct error *err)
 		if (found == NULL && errno != 0)
 			return error_errno(err, errno, "[postwake] user = %s", user);
 		if (found == NULL)
-			return error_set(err, "[postwake] user = %s: there is no such user", user);
+			return error_config(
+			        err, "[postwake] user = %s: there is no such user", user);
 		if (privileges_become(found, err) < 0)
 			return -1;
 	}

@@ -46,7 +46,7 @@ static int read_users(struct report_context *context, const char *list, struct e
 		else if (slice_int(slice_str(*word), &number) && number >= 0)
 			uid = (uid_t)number;
 		else
-			return error_set(err, "[query] report_users: no such user: %s", *word);
+			return error_config(err, "[query] report_users: no such user: %s", *word);
 		g_array_append_val(context->users, uid);
 	}
 	return 0;

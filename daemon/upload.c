@@ -50,7 +50,7 @@ static int upload_types(const struct config_upload *config, const bool **types_r
 	for (char **word = words; *word != NULL; word++) {
 		enum event_type type = event_type_by_name(slice_str(*word));
 		if (type == EVENT_TYPES)
-			return error_set(err,
+			return error_config(err,
 			        "[upload %s] events: %s is no type of event (see postwake events)",
 			        config->name, *word);
 		types[type] = true;

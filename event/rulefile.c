@@ -58,7 +58,7 @@ int rulefile_error(const struct rulefile *file, struct error *err, const char *f
 	va_start(args, format);
 	g_autofree char *text = g_strdup_vprintf(format, args);
 	va_end(args);
-	return error_set(err, "%s:%u: %s", file->name, file->line, text);
+	return error_config(err, "%s:%u: %s", file->name, file->line, text);
 }
 
 static size_t blanks(struct slice text)
@@ -108,7 +108,7 @@ char *rulefile_load(const char *path, size_t *n_r, struct error *err)
 	gsize n = 0;
 
 	if (!g_file_get_contents(path, &text, &n, &error)) {
-		error_set(err, "cannot read the rules: %s", error->message);
+		error_config_file(err, "cannot read the rules", error);
 		return NULL;
 	}
 	*n_r = n;

@@ -58,11 +58,10 @@ struct follow {
 	        marks[2]; /* of the latest second, and of the one before when it is next to it */
 	gboolean marked;
 
-	GArray *gaps;    /* struct gap, to be told behind the next line */
-	gboolean window; /* `generation` is the copy of a copytruncate */
-	gint64 blank;    /* so many NULs does generation begin with, as far as is known */
-	gint64 nuls;     /* of the holes before the next line */
-	gint64 lost;     /* bytes that were read and not given when the file was truncated */
+	GArray *gaps;   /* struct gap, to be told behind the next line */
+	guint64 copied; /* `generation` is a copy of this inode, truncated then; 0: it is none */
+	gint64 blank;   /* so many NULs does generation begin with, as far as is known */
+	gint64 nuls;    /* of the holes before the next line */
 
 	int epoll, inotify, timer;
 	int watch; /* of the file at path */
@@ -81,13 +80,22 @@ static void follow_add_gap(struct follow *follow, gint64 bytes, char *what)
 	g_array_append_val(follow->gaps, gap);
 }
 
+/* What vanished was written before now, and mostly before the line at hand. That one says nothing
+ * of it where it has no stamp, or an old one: it was read before, or the clock was set back. */
+static gint64 gap_end(const struct follow *follow, const struct gap *gap)
+{
+	if (follow->stamped && follow->stamp >= gap->from)
+		return follow->stamp;
+	return MAX(g_get_real_time() / 1000, gap->from);
+}
+
 static void follow_tell_gaps(struct follow *follow)
 {
 	for (guint i = 0; i < follow->gaps->len; i++) {
 		const struct gap *gap = &g_array_index(follow->gaps, struct gap, i);
 		if (follow->hooks.gap != NULL)
-			follow->hooks.gap(follow->hooks.ctx, gap->from,
-			        follow->stamped ? follow->stamp : 0, gap->bytes, gap->what);
+			follow->hooks.gap(follow->hooks.ctx, gap->from, gap_end(follow, gap),
+			        gap->bytes, gap->what);
 	}
 	g_array_set_size(follow->gaps, 0);
 }
@@ -248,8 +256,10 @@ void follow_stamp(struct follow *follow, gint64 time)
 	if (follow->marked && second <= follow->second && second >= follow->second - STEP_BACK)
 		return;
 	struct mark here = {.offset = follow->line_offset};
-	/* Lines of neighbouring seconds come mixed: each process writes its own stamps. */
-	gboolean next = follow->marked && second == follow->second + 1;
+	/* Lines of neighbouring seconds come mixed: each process writes its own stamps. And of a
+	 * mail in which the clock is set back the first line stands before that. */
+	gboolean next = follow->marked &&
+	                (second == follow->second + 1 || second < follow->second - STEP_BACK);
 	follow->marks[1] = next ? follow->marks[0] : here;
 	follow->marks[0] = here;
 	follow->second = second;
@@ -266,6 +276,7 @@ static struct position follow_snapshot(const struct follow *follow)
 	position.again = follow->marked ? mark_place(follow, &follow->marks[1]) : position.at;
 	position.mtime = follow->generation->mtime;
 	position.stamp = follow->stamp;
+	position.copied = follow->copied;
 	return position;
 }
 
@@ -441,6 +452,33 @@ struct hit {
 	guint64 dev, ino;
 };
 
+/* Whether `path` is the file of the last position, by inode and birth: an inode alone can be that
+ * of a deleted file used again. */
+static gboolean follow_is_original(const struct follow *follow, const char *path)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &st) != 0 ||
+	        st.stx_ino != follow->saved.at.ino)
+		return FALSE;
+	gint64 birth = (gint64)st.stx_btime.tv_sec * G_USEC_PER_SEC + st.stx_btime.tv_nsec / 1000;
+	return (st.stx_mask & STATX_BTIME) == 0 || birth <= follow->saved.mtime;
+}
+
+/* Whether a rotated file is a copy of that of the last position: renaming keeps the inode, only
+ * compression does not. Of a compressed one the original tells, as long as it is there. */
+static gboolean follow_is_copy(
+        const struct follow *follow, const GPtrArray *rotation, const struct hit *hit)
+{
+	const struct place *at = &follow->saved.at;
+	int index = rotation_index(rotation, at->dev, at->ino);
+	const struct rotated *same = index >= 0 ? rotation->pdata[index] : NULL;
+
+	if (hit->ino == at->ino || !hit->packed)
+		return hit->ino != at->ino;
+	return follow_is_original(follow, same != NULL ? same->path : follow->path);
+}
+
 /* Looks at the log itself, then at the rotated files, newest first. 0 and *hit_r, or -1: one of
  * them cannot be read. */
 static int follow_find(const struct follow *follow, const GPtrArray *rotation,
@@ -454,9 +492,11 @@ static int follow_find(const struct follow *follow, const GPtrArray *rotation,
 		if (hit.holds == HOLDS_FAILED)
 			return -1;
 		gboolean is_log = hit.path == follow->path;
-		/* A log that has only the same beginning was written anew. */
+		/* A copy may end before what was read of its original; what else has only the same
+		 * beginning was cut off and written on. */
 		if (hit.holds == HOLDS ||
-		        (hit.holds == HOLDS_PART && hit_r->holds == HOLDS_NOT && !is_log))
+		        (hit.holds == HOLDS_PART && hit_r->holds == HOLDS_NOT && !is_log &&
+		                follow_is_copy(follow, rotation, &hit)))
 			*hit_r = hit;
 		if (hit.holds == HOLDS || i == 0)
 			return 0;
@@ -467,19 +507,6 @@ static int follow_find(const struct follow *follow, const GPtrArray *rotation,
 		        .ino = rotated->ino};
 		hit.holds = generation_holds(hit.path, hit.packed, place, err);
 	}
-}
-
-/* Whether the log is still the file of the last position, by inode and birth: an inode alone can be
- * that of a deleted file used again. */
-static gboolean follow_truncated(const struct follow *follow)
-{
-	struct statx st;
-
-	if (statx(AT_FDCWD, follow->path, 0, STATX_INO | STATX_BTIME, &st) != 0 ||
-	        st.stx_ino != follow->saved.at.ino)
-		return FALSE;
-	gint64 birth = (gint64)st.stx_btime.tv_sec * G_USEC_PER_SEC + st.stx_btime.tv_nsec / 1000;
-	return (st.stx_mask & STATX_BTIME) == 0 || birth <= follow->saved.mtime;
 }
 
 /* Where lines are to be read again: *hit, the file of the last position, may become one before it.
@@ -528,9 +555,9 @@ static int follow_resume(struct follow *follow, const GPtrArray *rotation, const
 	if (follow_enter(follow, next, offset, err) != 0)
 		return -1;
 	follow->arrived = arrived;
-	follow->lost = 0;
-	follow->window =
-	        found->path != follow->path && found->ino != at->ino && follow_truncated(follow);
+	follow->copied = found->path != follow->path && follow_is_copy(follow, rotation, found)
+	                         ? at->ino
+	                         : follow->saved.copied;
 	return 1;
 }
 
@@ -566,7 +593,7 @@ static void follow_tell_vanished(struct follow *follow, const struct rotated *fi
 	const struct place *at = &follow->saved.at;
 
 	if (at->head.n > 0)
-		follow_add_gap(follow, follow->lost > 0 ? follow->lost : -1,
+		follow_add_gap(follow, -1,
 		        g_strdup_printf(
 		                "%s was truncated or deleted, and no rotated file holds what "
 		                "came behind its byte %" G_GINT64_FORMAT,
@@ -604,9 +631,9 @@ static int follow_restart(
 	if (follow_enter(follow, next, 0, err) != 0)
 		return -1;
 	follow->again = FALSE;
+	follow->copied = 0;
 	if (vanished)
 		follow_tell_vanished(follow, rotated);
-	follow->lost = 0;
 	return 1;
 }
 
@@ -670,7 +697,7 @@ static gboolean follow_quiet(struct follow *follow)
 
 	if (follow->quiet_since == 0)
 		follow->quiet_since = now;
-	return follow->generation->packed || follow->window ||
+	return follow->generation->packed || follow->copied != 0 ||
 	       now - follow->quiet_since >= follow->grace * (part ? GRACE_PARTS : 1);
 }
 
@@ -691,12 +718,15 @@ static int follow_step(
 		return -1;
 	follow->arrived = holds != HOLDS_NOT;
 	follow->again = again && (follow->arrived || !is_log);
-	if (follow->window && !follow->again)
-		follow_add_gap(follow, 0,
-		        g_strdup_printf("%s was copied and truncated: what was written in "
-		                        "between cannot be seen",
-		                follow->path));
-	follow->window = FALSE;
+	if (follow->copied == 0 || follow->again)
+		return 0;
+	follow_add_gap(follow, 0,
+	        g_strdup_printf("%s was copied and truncated: what was written in between cannot "
+	                        "be seen",
+	                follow->path));
+	/* Else it is the next copy of the same file. */
+	if (is_log || next->packed || next->ino == follow->copied)
+		follow->copied = 0;
 	return 0;
 }
 
@@ -784,6 +814,7 @@ static enum advance follow_go_on(
 	if (is_log && generation_has(next, &place, NULL) == HOLDS) {
 		/* The open one is the copy of a copytruncate that has not truncated yet. */
 		failed = follow_enter(follow, next, place.offset, err);
+		follow->copied = 0;
 		return failed ? ADVANCE_FAILED : ADVANCE_DONE;
 	}
 	if (splitter_peek_rest(follow->split, &rest) && !rest.hole &&
@@ -850,10 +881,9 @@ static gboolean follow_missed_copy(const struct follow *follow, gint64 mtime)
 static enum fill follow_fill(struct follow *follow, struct error *err)
 {
 	gboolean young = !follow->moved && splitter_end(follow->split) < PRINT_MAX;
-	gint64 read = splitter_end(follow->split), mtime = follow->generation->mtime;
+	gint64 mtime = follow->generation->mtime;
 	enum fill fill = generation_fill(follow->generation, follow->split, err);
 
-	follow->lost = fill == FILL_CUT ? read - splitter_offset(follow->split) : 0;
 	if ((fill == FILL_MORE || fill == FILL_END) && young && follow_missed_copy(follow, mtime))
 		return FILL_CUT;
 	return fill;

@@ -21,10 +21,11 @@ struct follow_hooks {
 	void *ctx;
 	/* 0 to go on, -1 to stop here: the line will be given again. */
 	int (*line)(void *ctx, const struct follow_line *line);
-	/* Bytes vanished unread: from ms, to ms (0 = unknown), bytes (-1 = unknown, 0 = perhaps
-	 * none: what was written between copy and truncation of a copytruncate cannot be seen),
-	 * what happened. Called behind the first line that comes after the gap, so that the gap and
-	 * a position behind it are committed together. */
+	/* Bytes vanished unread: from ms (0 = unknown), to ms (of the line that comes after; where
+	 * that tells none, or an older one, now), bytes (-1 = unknown, 0 = perhaps none: what was
+	 * written between copy and truncation of a copytruncate cannot be seen), what happened.
+	 * Called behind the first line that comes after the gap, so that the gap and a position
+	 * behind it are committed together. */
 	void (*gap)(void *ctx, gint64 from, gint64 to, gint64 bytes, const char *what);
 };
 

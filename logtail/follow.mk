@@ -11,8 +11,10 @@ liblogtail_a_SOURCES += \
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_follow tests/unit/test_follow_first \
+	tests/unit/test_follow_vanish \
 	tests/unit/test_follow_random tests/unit/test_history tests/unit/test_journal
-TESTS += tests/unit/test_follow tests/unit/test_follow_first tests/unit/test_follow_random \
+TESTS += tests/unit/test_follow tests/unit/test_follow_first tests/unit/test_follow_vanish \
+	tests/unit/test_follow_random \
 	tests/unit/test_history tests/unit/test_journal
 tests_unit_test_follow_SOURCES = tests/unit/test_follow.c \
 	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
@@ -20,6 +22,9 @@ tests_unit_test_follow_LDADD = liblogtail.a libbase.a $(PW_EXTERNAL_LIBS) $(CHEC
 tests_unit_test_follow_first_SOURCES = tests/unit/test_follow_first.c \
 	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
 tests_unit_test_follow_first_LDADD = $(tests_unit_test_follow_LDADD)
+tests_unit_test_follow_vanish_SOURCES = tests/unit/test_follow_vanish.c \
+	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
+tests_unit_test_follow_vanish_LDADD = $(tests_unit_test_follow_LDADD)
 tests_unit_test_follow_random_SOURCES = tests/unit/test_follow_random.c \
 	tests/support/log_box.c tests/support/log_box.h tests/support/unit.h
 tests_unit_test_follow_random_LDADD = $(tests_unit_test_follow_LDADD)

@@ -10,7 +10,7 @@ struct journal *journal_new(const struct journal_config *config, struct slice po
 	(void)config;
 	(void)position;
 	(void)hooks;
-	error_set(err, "the systemd journal cannot be read: built without libsystemd");
+	error_config(err, "the systemd journal cannot be read: built without libsystemd");
 	return NULL;
 }
 
@@ -29,7 +29,7 @@ int journal_run(struct journal *journal, unsigned max, struct error *err)
 {
 	(void)journal;
 	(void)max;
-	return error_set(err, "the systemd journal cannot be read: built without libsystemd");
+	return error_config(err, "the systemd journal cannot be read: built without libsystemd");
 }
 
 void journal_position(const struct journal *journal, GString *out)
@@ -415,7 +415,10 @@ static void journal_given(struct journal *journal, const char *cursor, gint64 ti
 
 	if (second > journal->second || second < journal->second - STEP_BACK ||
 	        journal->marks[0] == NULL) {
-		gboolean next = journal->marks[0] != NULL && second == journal->second + 1;
+		/* As follow_stamp. */
+		gboolean next =
+		        journal->marks[0] != NULL &&
+		        (second == journal->second + 1 || second < journal->second - STEP_BACK);
 		char *mark = g_strdup(next ? journal->marks[0] : cursor);
 		g_free(journal->marks[1]);
 		journal->marks[1] = mark;

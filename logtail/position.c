@@ -33,6 +33,7 @@ static const struct key {
         {"tail", KEY_PRINT, offsetof(struct position, at.tail)},
         {"mtime", KEY_NUMBER, offsetof(struct position, mtime)},
         {"stamp", KEY_NUMBER, offsetof(struct position, stamp)},
+        {"copied", KEY_HEX, offsetof(struct position, copied)},
         {"again.dev", KEY_HEX, offsetof(struct position, again.dev)},
         {"again.ino", KEY_HEX, offsetof(struct position, again.ino)},
         {"again.offset", KEY_NUMBER, offsetof(struct position, again.offset)},

@@ -35,6 +35,8 @@ struct position {
 	struct place again; /* from where lines are read again to rebuild ordinals */
 	gint64 mtime;       /* of the file of `at`, microseconds */
 	gint64 stamp;       /* of the last line given, ms; 0 = unknown */
+	guint64 copied;     /* the file of `at` is a copy of this inode, which was truncated then;
+	                       0: it is none */
 };
 
 /* "v=1 key=value …"; appended to `out`. */

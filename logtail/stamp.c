@@ -47,7 +47,8 @@ struct syslog_clock *syslog_clock_new(const char *zone, int64_t not_after, struc
 	GTimeZone *tz = zone != NULL ? g_time_zone_new_identifier(zone) : g_time_zone_new_local();
 
 	if (tz == NULL) {
-		error_set(err, "unknown time zone \"%s\": use a name of the IANA data base", zone);
+		error_config(
+		        err, "unknown time zone \"%s\": use a name of the IANA data base", zone);
 		return NULL;
 	}
 	struct syslog_clock *clock = g_new0(struct syslog_clock, 1);

@@ -269,19 +269,21 @@ static int parse_row(struct header_map *map, struct slice text, struct error *er
 	bool prefix = slice_ends(header, SLICE("*"));
 
 	if (header.n == 0 || target_name.n == 0 || slice_eq(header, SLICE("*")))
-		return error_set(err, "header map: \"%.*s\" is not Header=target", SLICE_ARG(text));
+		return error_config(
+		        err, "header map: \"%.*s\" is not Header=target", SLICE_ARG(text));
 	if (target == NULL)
-		return error_set(err, "header map: \"%.*s\": there is no target \"%.*s\"",
+		return error_config(err, "header map: \"%.*s\": there is no target \"%.*s\"",
 		        SLICE_ARG(text), SLICE_ARG(target_name));
 	if (prefix != (target->read == read_meta_prefix) ||
 	        slice_chr(slice_head(header, header.n - 1), '*') >= 0)
-		return error_set(err,
+		return error_config(err,
 		        "header map: \"%.*s\": a * stands at the end of the header's name, with "
 		        "the "
 		        "target meta.*",
 		        SLICE_ARG(text));
 	if (slice_eq(target_name, SLICE("meta.")))
-		return error_set(err, "header map: \"%.*s\": meta. needs a key", SLICE_ARG(text));
+		return error_config(
+		        err, "header map: \"%.*s\": meta. needs a key", SLICE_ARG(text));
 
 	struct row *row = g_new0(struct row, 1);
 	row->header = g_ascii_strdown(header.p, (gssize)header.n);
@@ -318,7 +320,7 @@ struct header_map *header_map_new(const char *text, struct error *err)
 	        g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_ptr_array_unref);
 	map->prefixes = g_ptr_array_new_with_free_func(row_free);
 	if (text != NULL && !g_utf8_validate(text, -1, NULL)) {
-		error_set(err, "header map: not UTF-8");
+		error_config(err, "header map: not UTF-8");
 		header_map_free(&map);
 	} else if (parse(map, text != NULL ? text : HEADER_MAP_DEFAULT, err) < 0) {
 		header_map_free(&map);

@@ -25,7 +25,7 @@ static int parse_inet(struct milter_socket *socket, const char *spec, struct err
 	socket->family = slice_eq(slice_cut(&host, ':'), SLICE("inet6")) ? AF_INET6 : AF_INET;
 	struct slice port = slice_cut(&host, '@');
 	if (!slice_int(port, &number) || number < 1 || number > 65535)
-		return error_set(err, "%s: the port is a number from 1 to 65535", spec);
+		return error_config(err, "%s: the port is a number from 1 to 65535", spec);
 	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		host = slice_make(host.p + 1, host.n - 2);
 	socket->spec = g_strdup(spec);
@@ -44,9 +44,9 @@ int milter_socket_parse(struct milter_socket *socket_r, const char *spec, struct
 	if (!slice_skip(&path, SLICE("unix:")))
 		slice_skip(&path, SLICE("local:"));
 	if (path.n == 0 || path.p[0] != '/')
-		return error_set(err, "%s: a socket is unix:/path or inet:port@host", spec);
+		return error_config(err, "%s: a socket is unix:/path or inet:port@host", spec);
 	if (path.n >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return error_set(err, "%s: the path of a socket has at most %zu bytes", spec,
+		return error_config(err, "%s: the path of a socket has at most %zu bytes", spec,
 		        sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
 	socket_r->family = AF_UNIX;
 	socket_r->path = slice_dup(path);
@@ -94,7 +94,7 @@ static int prepare(const struct milter_socket *socket, struct error *err)
 		return 0;
 	}
 	if (!S_ISSOCK(info.st_mode))
-		return error_set(err, "%s: in the way, and no socket; remove it", socket->path);
+		return error_config(err, "%s: in the way, and no socket; remove it", socket->path);
 	int number = connect_path(socket->path);
 	if (number == 0)
 		return error_set(err, "%s: another process serves this socket", socket->path);
@@ -120,7 +120,7 @@ static int find_group(const char *name, gid_t *group_r, struct error *err)
 	if (failure != 0)
 		return error_errno(err, failure, "cannot look up the group %s", name);
 	if (found == NULL)
-		return error_set(err, "there is no group %s", name);
+		return error_config(err, "there is no group %s", name);
 	*group_r = found->gr_gid;
 	return 0;
 }

@@ -58,14 +58,14 @@ static char **words_read(const char *list, const char *what, word_check *check, 
 			continue;
 		const char *wanted = check(*word);
 		if (wanted != NULL) {
-			error_set(err, "%s: %s: must be %s", what, *word, wanted);
+			error_config(err, "%s: %s: must be %s", what, *word, wanted);
 			g_ptr_array_free(found, TRUE);
 			return NULL;
 		}
 		g_ptr_array_add(found, g_strdup(*word));
 	}
 	if (found->len == 0) {
-		error_set(err, "%s: names nothing", what);
+		error_config(err, "%s: names nothing", what);
 		g_ptr_array_free(found, TRUE);
 		return NULL;
 	}
@@ -197,7 +197,7 @@ static int users_read(struct table_row *row, const char *list, struct error *err
 		if (strcmp(*word, "*") == 0)
 			row->anybody = true;
 		else if (**word != '\0' && user == NULL && !number_read(*word, &number))
-			return error_set(err, "users: no such user: %s", *word);
+			return error_config(err, "users: no such user: %s", *word);
 		uid_t uid = user != NULL ? user->pw_uid : (uid_t)number;
 		if (**word != '\0' && **word != '*')
 			g_array_append_val(row->users, uid);
@@ -216,7 +216,7 @@ static int groups_read(struct table_row *row, const char *list, struct error *er
 		if (**word == '\0')
 			continue;
 		if (group == NULL && !number_read(*word, &number))
-			return error_set(err, "groups: no such group: %s", *word);
+			return error_config(err, "groups: no such group: %s", *word);
 		gid_t gid = group != NULL ? group->gr_gid : (gid_t)number;
 		g_array_append_val(row->groups, gid);
 	}
@@ -233,7 +233,7 @@ static int row_read(struct table_row *row, const struct access_row *from, struct
 	        (from->groups != NULL && groups_read(row, from->groups, err) < 0))
 		return -1;
 	if (!row->anybody && row->users->len == 0 && row->groups->len == 0)
-		return error_set(err, "needs users= or groups=");
+		return error_config(err, "needs users= or groups=");
 	row->access = access_new(&from->words, who, err);
 	return row->access != NULL ? 0 : -1;
 }
@@ -247,7 +247,7 @@ struct access_table *access_table_new(const struct access_row *rows, size_t n, s
 		table->n = i + 1;
 		if (row_read(&table->row[i], &rows[i], &cause) == 0)
 			continue;
-		error_set(err, "[access %s] %s", rows[i].name, cause.text);
+		error_config(err, "[access %s] %s", rows[i].name, cause.text);
 		access_table_free(&table);
 	}
 	return table;

@@ -107,7 +107,7 @@ static int server_check_plain(const struct query_listen *config, bool loopback, 
 {
 	if (config->certificate != NULL || loopback || config->insecure)
 		return 0;
-	return error_set(err,
+	return error_config(err,
 	        "[listen] address = %s can be reached from elsewhere: give certificate= and key=, "
 	        "or say insecure = yes where the network itself is safe",
 	        config->address);
@@ -122,7 +122,7 @@ static int server_listen_tcp(struct query_server *server, struct error *err)
 	if (config->port == 0)
 		return 0;
 	if ((config->certificate == NULL) != (config->key == NULL))
-		return error_set(err, "[listen] certificate= and key= belong together");
+		return error_config(err, "[listen] certificate= and key= belong together");
 	listener->fd = tcp_listen(config->address, config->port, &loopback, err);
 	if (listener->fd < 0 || server_check_plain(config, loopback, err) < 0)
 		return -1;

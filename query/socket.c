@@ -14,8 +14,7 @@ static int socket_address(struct sockaddr_un *address, const char *path, struct 
 {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (path[0] == '\0' || strlen(path) >= sizeof(address->sun_path))
-		return error_errno(err, ENAMETOOLONG,
-		        "query socket %s: the path must have 1 to %zu bytes", path,
+		return error_config(err, "query socket %s: the path must have 1 to %zu bytes", path,
 		        sizeof(address->sun_path) - 1);
 	strcpy(address->sun_path, path);
 	return 0;
@@ -45,8 +44,9 @@ static int socket_clear(const struct sockaddr_un *address, struct error *err)
 		return error_errno(err, errno, "query socket %s", address->sun_path);
 	}
 	if (!S_ISSOCK(st.st_mode))
-		return error_errno(err, EEXIST,
-		        "query socket %s: there is a file that is no socket", address->sun_path);
+		return error_config(err,
+		        "query socket %s: there is a file that is no socket; remove it",
+		        address->sun_path);
 	if (socket_is_live(address))
 		return error_errno(err, EADDRINUSE, "query socket %s: another process serves it",
 		        address->sun_path);
@@ -65,7 +65,7 @@ static int socket_group(const char *path, const char *group, struct error *err)
 		return 0;
 	getgrnam_r(group, &entry, room, sizeof(room), &found);
 	if (found == NULL)
-		return error_set(err, "query socket %s: there is no group %s", path, group);
+		return error_config(err, "query socket %s: there is no group %s", path, group);
 	if (lchown(path, (uid_t)-1, found->gr_gid) < 0)
 		return error_errno(
 		        err, errno, "query socket %s: cannot give it to group %s", path, group);

@@ -57,7 +57,7 @@ static int read_file(const char *path, char **text_r, gnutls_datum_t *data_r, st
 	gsize n;
 
 	if (!g_file_get_contents(path, text_r, &n, &error))
-		return error_set(err, "%s", error->message);
+		return error_config_file(err, NULL, error);
 	*data_r = (gnutls_datum_t){(unsigned char *)*text_r, (unsigned)n};
 	return 0;
 }
@@ -75,7 +75,7 @@ static int read_chain(struct certificate *certificate, const char *path, struct 
 	if (code >= 0)
 		return 0;
 	certificate->n = 0;
-	return error_set(err, "%s is no certificate: %s", path, gnutls_strerror(code));
+	return error_config(err, "%s is no certificate: %s", path, gnutls_strerror(code));
 }
 
 static int read_key(struct certificate *certificate, const char *path, struct error *err)
@@ -91,7 +91,7 @@ static int read_key(struct certificate *certificate, const char *path, struct er
 	gnutls_memset(text, 0, data.size);
 	if (code >= 0)
 		return 0;
-	return error_set(err, "%s is no key: %s", path, gnutls_strerror(code));
+	return error_config(err, "%s is no key: %s", path, gnutls_strerror(code));
 }
 
 /* While both files are being replaced one may be new and the other old. */
@@ -111,7 +111,7 @@ static int check_pair(const struct certificate *certificate, char *const *path, 
 	gnutls_pubkey_deinit(public);
 	if (code >= 0 && n == m && memcmp(of_certificate, of_key, n) == 0)
 		return 0;
-	return error_set(
+	return error_config(
 	        err, "the key in %s is not that of the certificate in %s", path[1], path[0]);
 }
 

@@ -1,6 +1,7 @@
 #include "store/aside.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,6 +48,58 @@ static int set_aside(const char *path, char **name_r, struct error *err)
 		return 0;
 	}
 	return error_set(err, "%s: too many damaged files of this name", path);
+}
+
+/* Whether another file of the directory can be written, synced and read. What is left of it after a
+ * crash goes with the other unfinished files (file_mend_all). */
+static bool others_work(struct store *store)
+{
+	g_autofree char *path = g_build_filename(store->dir, "probe.new", NULL);
+	char bytes[4096], back[sizeof(bytes)];
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	memset(bytes, 'x', sizeof(bytes));
+	bool work = fd >= 0 && store_fault_at(store, "probe", NULL) == 0 &&
+	            file_write(fd, slice_make(bytes, sizeof(bytes))) == 0 && fsync(fd) == 0 &&
+	            posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 &&
+	            pread(fd, back, sizeof(back), 0) == (ssize_t)sizeof(back) &&
+	            memcmp(bytes, back, sizeof(back)) == 0;
+	if (fd >= 0)
+		close(fd);
+	unlink(path);
+	return work;
+}
+
+bool aside_is_bad(struct store *store, int64_t number, struct error *cause)
+{
+	g_autofree char *path = store_day_path(store, number);
+	gint64 now = g_get_monotonic_time();
+
+	if (cause->number != EIO || !others_work(store)) {
+		store->bad.since = 0;
+		return false;
+	}
+	if (store->bad.since == 0 || store->bad.day != number) {
+		store->bad.since = now;
+		store->bad.day = number;
+		return false;
+	}
+	int64_t ms = (now - store->bad.since) / 1000;
+	if (ms < store->bad.ms)
+		return false;
+	store->bad.since = 0;
+	error_clear(cause);
+	sql_damaged(cause,
+	        "store file %s cannot be read or written for %lld s, while files beside it can "
+	        "(%s): a bad sector of the disk, see dmesg and smartctl",
+	        path, (long long)(ms / CLOCK_SECOND), g_strerror(EIO));
+	return true;
+}
+
+void aside_is_good(struct store *store, int64_t number)
+{
+	if (store->bad.day == number)
+		store->bad.since = 0;
 }
 
 static void tell(struct store *store, struct aside_news *news)

@@ -16,6 +16,15 @@ struct aside_news {
 };
 void aside_news_free(void *news);
 
+/* After a commit to a day that failed because of *cause: whether its file is to be set aside though
+ * nothing shows damage. So it is when for some time (store->bad.ms) the disk gave errors for this
+ * file (EIO) at each try, and each time a file beside it could be written, synced and read: then it
+ * has a bad sector. What a disk does to all files, or did and does no more, is never taken for
+ * that. *cause becomes what is told. Committing thread. */
+bool aside_is_bad(struct store *store, int64_t number, struct error *cause);
+/* After one that worked. */
+void aside_is_good(struct store *store, int64_t number);
+
 /* Renames the file of a day, with its log, to NAME.damaged-N. `cause` says why. The writers of the
  * day must be closed or dropped. Committing thread; 0, or -1 with *err. */
 int aside_day(struct store *store, int64_t number, const struct error *cause, struct error *err);

@@ -220,7 +220,9 @@ static int commit_day_anyhow(struct committing *c, int64_t number)
 
 	c->err = &cause;
 	int result = commit_day(c, number);
-	if (result < 0 && cause.number == SQL_DAMAGED) {
+	if (result == 0)
+		aside_is_good(c->store, number);
+	if (result < 0 && (cause.number == SQL_DAMAGED || aside_is_bad(c->store, number, &cause))) {
 		c->err = err;
 		if (aside_day(c->store, number, &cause, err) < 0)
 			return -1;

@@ -12,6 +12,8 @@
 #define MAKING ".new" /* end of the name of a file that is being made */
 #define HEADER 100    /* bytes of a database header, sqlite.org/fileformat2.html 1.3 */
 #define HEADER_USER_VERSION 60
+#define COPY_BYTES (1 << 16)
+#define BLOCK 4096       /* what a disk gives or does not */
 #define STEP_PAGES "100" /* moved by one transaction */
 
 static const char *const beside[] = {"-wal", "-shm", "-journal"};
@@ -126,21 +128,31 @@ int file_sync(const char *path, int flags, struct error *err)
 	return result;
 }
 
+/* What the disk gives of COPY_BYTES, and zeros for the blocks that it does not give. */
+static ssize_t read_past(int in, char *bytes, off_t at, off_t end)
+{
+	size_t size = (size_t)MIN((off_t)COPY_BYTES, end - at);
+
+	memset(bytes, 0, size);
+	for (size_t done = 0; done < size; done += BLOCK)
+		if (pread(in, bytes + done, MIN(BLOCK, size - done), at + (off_t)done) < 0 &&
+		        errno != EIO)
+			return -1;
+	return (ssize_t)size;
+}
+
 int file_copy(const char *from, const char *to, bool past_errors, struct error *err)
 {
-	static const size_t size = 1 << 16;
-	g_autofree char *bytes = g_malloc(size);
+	g_autofree char *bytes = g_malloc(COPY_BYTES);
 	int in = open(from, O_RDONLY | O_CLOEXEC);
 	int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640) : -1;
 	off_t end = out >= 0 ? lseek(in, 0, SEEK_END) : 0;
 	ssize_t n = out >= 0 ? 0 : -1;
 
 	for (off_t at = 0; at < end && n >= 0; at += n) {
-		n = pread(in, bytes, size, at);
-		if (n < 0 && errno == EIO && past_errors) {
-			n = (ssize_t)MIN((off_t)size, end - at);
-			memset(bytes, 0, (size_t)n);
-		}
+		n = pread(in, bytes, COPY_BYTES, at);
+		if (n < 0 && errno == EIO && past_errors)
+			n = read_past(in, bytes, at, end);
 		if (n == 0)
 			break; /* it became shorter */
 		if (n > 0 && pwrite(out, bytes, (size_t)n, at) != n)

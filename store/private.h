@@ -51,6 +51,11 @@ struct store {
 		int pages;       /* length of a file's log from which on it is started again */
 		int64_t held_ms; /* that a reader may keep it from that before it is told */
 	} log;
+	struct {
+		int64_t ms;   /* after which a file that alone cannot be used is set aside */
+		gint64 since; /* us, monotonic: the first of the tries that failed; 0 = none */
+		int64_t day;  /* whose file it is */
+	} bad;
 	GHashTable *uncounted; /* event ids that the ledger has not counted yet */
 	int64_t pruned;        /* first day of which the control file keeps lines and gaps */
 	uint64_t missed;       /* mails that the milter missed, which no counter holds yet */

@@ -18,6 +18,7 @@
 #define DEFAULT_CACHE_MB 32
 #define DEFAULT_OPEN_DAYS 16
 #define LOG_PAGES 8192                  /* 64 MiB */
+#define BAD_MS (2 * CLOCK_MINUTE)       /* longer than a disk is reset, or a path to it changes */
 #define LOG_HELD_MS (15 * CLOCK_SECOND) /* a backup is shorter, or is worth a word */
 #define WRITERS 4                       /* as in day_write.c: share half of the cache */
 #define READERS_A_DAY 2
@@ -244,6 +245,7 @@ static struct store *new_store(
 	store->news = g_ptr_array_new_with_free_func(aside_news_free);
 	store->log.pages = LOG_PAGES;
 	store->log.held_ms = LOG_HELD_MS;
+	store->bad.ms = BAD_MS;
 	return store;
 }
 

@@ -82,7 +82,7 @@ int relays_parse(GArray *relays, const char *text, struct error *err)
 	while (next_word(&rest, true, &word)) {
 		struct relay relay;
 		if (!parse_relay(word, &relay))
-			return error_set(err,
+			return error_config(err,
 			        "internal_relays: \"%.*s\" is no IP, IP:PORT or IP:PORT-PORT",
 			        SLICE_ARG(word));
 		g_array_append_val(relays, relay);
@@ -120,7 +120,7 @@ int sending_ips_parse(GArray *sending_ips, const char *text, struct error *err)
 		entry.ip = slice_cut(&value, ',');
 		entry.pool = value;
 		if (entry.program.n == 0 || !parse_ip(entry.ip, ip))
-			return error_set(err,
+			return error_config(err,
 			        "sending_ips: \"%.*s\" is no PROGRAM=IP or PROGRAM=IP,POOL",
 			        SLICE_ARG(word));
 		g_array_append_val(sending_ips, entry);

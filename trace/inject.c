@@ -20,11 +20,15 @@ static void inject(struct trace *trace, struct stream *stream, struct slice queu
 	draft_emit(&draft);
 }
 
-static void inject_all(
-        struct trace *trace, struct stream *stream, struct slice queue_id, struct story *story)
+/* refused: NULL = nobody. One who was accepted after all is injected at the first try. */
+static void inject_all(struct trace *trace, struct stream *stream, struct slice queue_id,
+        struct story *story, const struct roster *refused)
 {
-	for (unsigned i = 0; i < story->letter->n_recipients; i++)
-		inject(trace, stream, queue_id, story, story->letter->recipient[i].address, false);
+	for (unsigned i = 0; i < story->letter->n_recipients; i++) {
+		struct slice address = story->letter->recipient[i].address;
+		if (refused == NULL || roster_find(refused, address, SLICE_NONE) == NULL)
+			inject(trace, stream, queue_id, story, address, false);
+	}
 }
 
 /* The envelope of a reinjection names the recipients as the filter wrote them; those of the mail
@@ -43,7 +47,7 @@ void inject_letter(struct trace *trace, struct message *message)
 	        !injects(message))
 		return;
 	story->letter_done = true;
-	inject_all(trace, message->key.stream, message->key.queue_id, story);
+	inject_all(trace, message->key.stream, message->key.queue_id, story, &message->refused);
 	message_changed(trace, message);
 }
 
@@ -100,5 +104,5 @@ void inject_orphan(
 		story->has_from = true;
 	}
 	story->letter_done = true;
-	inject_all(trace, stream, orphan->queue_id, story);
+	inject_all(trace, stream, orphan->queue_id, story, NULL);
 }

@@ -142,6 +142,7 @@ void message_drop(struct trace *trace, struct message *message, bool keep)
 	}
 	story_leave(trace, message);
 	roster_clear(&message->tried);
+	roster_clear(&message->refused);
 	g_free(message);
 }
 

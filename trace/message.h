@@ -26,6 +26,7 @@ struct message {
 	struct message_key key; /* first member: the table looks up by it */
 	struct story *story;
 	struct roster tried;
+	struct roster refused; /* by a milter behind ours: no recipients of it, letter or not */
 	int64_t first;         /* time of the first line (or of what made us know of it) */
 	int64_t active_at;     /* first "queue active"; 0 = not yet */
 	int64_t touched;       /* time of the last line */

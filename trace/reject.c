@@ -71,6 +71,95 @@ static void emit_refusal(struct trace *trace, struct stream *stream, struct mess
 	draft_emit(&draft);
 }
 
+/* Refusals before a message has its queue id are of one envelope with it only when they come soon
+ * before it, by the same process and of the same client. */
+#define SOON CLOCK_MINUTE
+/* No process refuses more recipients of one mail that others let pass, and no server has more
+ * processes that do, between two lines that count. */
+#define TURNED_AWAY_MAX 1000
+
+struct turned_away {
+	int64_t time;
+	char *client; /* ip:port */
+	GPtrArray *to;
+};
+
+static void turned_away_free(gpointer p)
+{
+	struct turned_away *away = p;
+
+	g_free(away->client);
+	g_ptr_array_unref(away->to);
+	g_free(away);
+}
+
+static char *client_of(const struct observation *seen)
+{
+	return g_strdup_printf(
+	        "%.*s:%.*s", SLICE_ARG(seen->client_ip), SLICE_ARG(seen->client_port));
+}
+
+static gpointer process_of(const struct observation *seen)
+{
+	int64_t pid = 0;
+
+	slice_int(seen->line.pid, &pid);
+	return GSIZE_TO_POINTER((gsize)pid);
+}
+
+static bool is_of(const struct turned_away *away, const struct observation *seen)
+{
+	g_autofree char *client = client_of(seen);
+
+	return strcmp(away->client, client) == 0 && ABS(seen->line.time - away->time) <= SOON;
+}
+
+static void turn_away(struct stream *stream, const struct observation *seen)
+{
+	if (stream->turned_away == NULL)
+		stream->turned_away = g_hash_table_new_full(NULL, NULL, NULL, turned_away_free);
+	struct turned_away *away = g_hash_table_lookup(stream->turned_away, process_of(seen));
+	if (away == NULL || !is_of(away, seen)) {
+		if (g_hash_table_size(stream->turned_away) >= TURNED_AWAY_MAX)
+			g_hash_table_remove_all(stream->turned_away);
+		away = g_new0(struct turned_away, 1);
+		away->client = client_of(seen);
+		away->to = g_ptr_array_new_with_free_func(g_free);
+		g_hash_table_insert(stream->turned_away, process_of(seen), away);
+	}
+	away->time = seen->line.time;
+	if (away->to->len < TURNED_AWAY_MAX)
+		g_ptr_array_add(away->to, slice_dup(seen->to));
+}
+
+void reject_settle(struct trace *trace, struct message *message, const struct observation *seen)
+{
+	GHashTable *table = message->key.stream->turned_away;
+	struct turned_away *away =
+	        table != NULL ? g_hash_table_lookup(table, process_of(seen)) : NULL;
+
+	if (away == NULL)
+		return;
+	for (guint i = 0; i < away->to->len && is_of(away, seen); i++)
+		roster_take(&message->refused, slice_str(away->to->pdata[i]), SLICE_NONE);
+	g_hash_table_remove(table, process_of(seen));
+	message_changed(trace, message);
+}
+
+/* A milter sees a recipient that one behind it refuses as one that it let pass. */
+static void note_refused(struct trace *trace, struct stream *stream, struct message *message,
+        const struct observation *seen)
+{
+	if (!trace->config.milter || seen->to.n == 0 || !slice_eq_case(seen->stage, SLICE("RCPT")))
+		return;
+	if (message == NULL) {
+		turn_away(stream, seen);
+		return;
+	}
+	roster_take(&message->refused, seen->to, SLICE_NONE);
+	message_changed(trace, message);
+}
+
 void reject_feed(struct trace *trace, struct stream *stream, const struct observation *seen)
 {
 	struct message *message = NULL;
@@ -84,6 +173,7 @@ void reject_feed(struct trace *trace, struct stream *stream, const struct observ
 		birth_settle(trace, message, seen->line.time, -1);
 	for (unsigned i = 0; i < n; i++)
 		emit_refusal(trace, stream, message, seen);
+	note_refused(trace, stream, message, seen);
 	if (message == NULL || is_early(seen->stage) || message->active_at != 0)
 		return;
 	message->cancelled = true;

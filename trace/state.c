@@ -336,6 +336,8 @@ static void put_message(GString *out, const struct message *message)
 		put_recipient(out, roster_at(&message->tried, i));
 	put_story(out, message->story);
 	put_number(out, message->expected);
+	for (unsigned i = 0; i < roster_size(&message->refused); i++)
+		put_text(out, roster_at(&message->refused, i)->name);
 }
 
 static void get_message(struct reader *in, struct message *message)
@@ -356,8 +358,12 @@ static void get_message(struct reader *in, struct message *message)
 	get_story(in, message->story);
 	uint64_t expected = get_number(in);
 	message->expected = expected <= G_MAXINT ? (unsigned)expected : 0;
-	if (in->p != in->end)
-		in->bad = true;
+	while (in->p != in->end && !in->bad) {
+		struct slice name = get_text(in);
+		if (name.p != NULL)
+			roster_add_name(&message->refused, name);
+		in->bad |= name.p == NULL;
+	}
 	message->ended_at = in->bad ? 0 : ended_at;
 }
 
@@ -705,6 +711,10 @@ unsigned trace_forget(struct trace *trace, trace_holds *holds, void *ctx)
 	g_autoptr(GString) key = g_string_new(NULL);
 	g_autoptr(GString) value = g_string_new(NULL);
 
+	for (guint i = 0; i < trace->streams->len; i++) {
+		struct stream *stream = trace->streams->pdata[i];
+		g_clear_pointer(&stream->turned_away, g_hash_table_unref);
+	}
 	return forget_messages(trace, key, value, holds, ctx) +
 	       forget_orphans(trace, key, value, holds, ctx);
 }

@@ -45,6 +45,7 @@ void stream_free(struct stream *stream)
 		g_clear_pointer(&stream->seconds[i].lines, g_hash_table_unref);
 		g_clear_pointer(&stream->seconds[i].facts, g_hash_table_unref);
 	}
+	g_clear_pointer(&stream->turned_away, g_hash_table_unref);
 	g_free((char *)stream->node.p);
 	g_free((char *)stream->instance.p);
 	g_free(stream);

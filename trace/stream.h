@@ -26,6 +26,7 @@ struct stream {
 	bool began;      /* a line was noted */
 	int64_t newest;  /* second of the newest line of this pass */
 	uint64_t line;   /* hash of the last line */
+	GHashTable *turned_away; /* process -> whom it refused last: reject.c; NULL = nobody */
 	struct second {
 		int64_t second;
 		GHashTable *lines; /* hash of line -> hash of the line before it */

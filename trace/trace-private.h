@@ -27,6 +27,9 @@
 void attempt_feed(struct trace *trace, struct message *message, const struct observation *seen);
 void expired_feed(struct trace *trace, struct message *message, const struct observation *seen);
 void reject_feed(struct trace *trace, struct stream *stream, const struct observation *seen);
+/* A process takes a message: whom it refused to the same client just before, when there was no
+ * queue id yet, is none of its recipients. */
+void reject_settle(struct trace *trace, struct message *message, const struct observation *seen);
 
 /* ---- state: state.c ---- */
 

@@ -154,6 +154,7 @@ static void feed_client(struct trace *trace, struct stream *stream, const struct
 
 	message->internal = relays_hold(trace->relays, seen->client_ip, SLICE_NONE);
 	hop_from(trace, message, seen);
+	reject_settle(trace, message, seen);
 	set_origin(trace, message, seen);
 	struct story *story = message->story;
 	if (story->recv_method != NULL || message->joined)

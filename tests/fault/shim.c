@@ -5,8 +5,8 @@
  *	PW_SHIM_DIR=/where/the/store/is PW_SHIM_ORDER=/file LD_PRELOAD=shim.so postwaked …
  *
  * What the file PW_SHIM_ORDER says at the moment happens to writes and syncs below PW_SHIM_DIR: a
- *number is the errno that they fail with, "slow N" makes each sync take N ms, and without the file
- *all is well. */
+ *number is the errno that they fail with, "slow N" makes each sync take N ms, "bad INODE AT" fails
+ *what reads the byte AT of that file, and without the file all is well. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -66,6 +66,25 @@ static int verdict(int fd, int sync)
 	return number;
 }
 
+/* Whether a read meets the bad sector. */
+static int is_bad(int fd, size_t n, off_t at)
+{
+	const char *path = getenv("PW_SHIM_ORDER");
+	unsigned long inode = 0;
+	long bad = 0;
+	struct stat st;
+	int saved = errno;
+	FILE *file = path != NULL ? fopen(path, "re") : NULL;
+
+	if (file != NULL && fscanf(file, "bad %lu %ld", &inode, &bad) != 2)
+		inode = 0;
+	if (file != NULL)
+		fclose(file);
+	errno = saved;
+	return inode != 0 && fstat(fd, &st) == 0 && st.st_ino == inode && at <= bad &&
+	       bad < at + (off_t)n;
+}
+
 #define REAL(NAME) ((__typeof__(&NAME))dlsym(RTLD_NEXT, #NAME))
 
 #define WRAP(TYPE, NAME, SYNC, PARAMETERS, ...) \
@@ -80,6 +99,17 @@ static int verdict(int fd, int sync)
 
 WRAP(ssize_t, pwrite, 0, (int fd, const void *p, size_t n, off_t at), fd, p, n, at)
 WRAP(ssize_t, pwrite64, 0, (int fd, const void *p, size_t n, off64_t at), fd, p, n, at)
+#define WRAP_READ(NAME, OFFSET) \
+	ssize_t NAME(int fd, void *p, size_t n, OFFSET at) \
+	{ \
+		if (!is_bad(fd, n, at)) \
+			return REAL(NAME)(fd, p, n, at); \
+		errno = EIO; \
+		return -1; \
+	}
+
+WRAP_READ(pread, off_t)
+WRAP_READ(pread64, off64_t)
 WRAP(ssize_t, write, 0, (int fd, const void *p, size_t n), fd, p, n)
 WRAP(int, ftruncate, 0, (int fd, off_t n), fd, n)
 WRAP(int, ftruncate64, 0, (int fd, off64_t n), fd, n)

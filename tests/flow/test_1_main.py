@@ -89,6 +89,16 @@ def late_refusal(environment):
     expect_in('reason', 'refused by the second filter', events[0]['raw_reason'])
 
 
+@flow('a recipient that another milter refused after ours has no injection, and the others of the mail have theirs')
+def half_refused(environment):
+    here = world(environment)
+    expect('the mail', ['injection', 'delivery'], [e['type'] for e in here.of('half') if e['rcpt_to'] == 'half@deliver.example'])
+    for recipient in ('late-refused.1@deliver.example', 'late-refused.2@deliver.example'):
+        events = here.daemon.events(f'recipients={recipient}')
+        expect(recipient, ['policy_rejection'], [e['type'] for e in events])
+        expect_in('reason', 'refused by the second filter', events[0]['raw_reason'])
+
+
 @flow('the hops of a content filter are one mail with the final outcomes')
 def content_filter(environment):
     events = world(environment).of('filtered')

@@ -107,7 +107,7 @@ def relay_fields(environment):
     expect('subject', {'To you'}, {e['subject'] for e in events})
     for name in ('campaign_id', 'template_id', 'transmission_id'):
         expect(f'{name} of what came in', set(), {e[name] for e in events if name in e})
-    failure = next(e for e in events if e['type'] == 'relay_tempfail')
+    failure = [e for e in events if e['type'] == 'relay_tempfail'][-1]  # the first: on a slow machine there are others by now
     expect('codes', ('452', '4.2.2', '22', '0'), tuple(failure[f] for f in (
         'error_code', 'dsn', 'bounce_class', 'num_retries')))
     for event in here.of('mixed'):

@@ -8,6 +8,8 @@ import subprocess
 import lab
 from flow import expect, expect_in, flow
 
+WRONG = os.EX_CONFIG  # the unit does not try that again
+
 
 def start_fails(daemon, status, words):
     daemon.start(ready=False)
@@ -46,7 +48,7 @@ def dead_socket(environment):
 def no_socket(environment):
     daemon = environment.daemon('file')
     lab.write(daemon.socket, 'precious')
-    start_fails(daemon, 1, daemon.socket)
+    start_fails(daemon, WRONG, daemon.socket)
     expect('still there', 'precious', lab.read(daemon.socket))
 
 
@@ -73,15 +75,41 @@ def modes(environment):
 @flow('a fault in the configuration names file, group and key')
 def configuration(environment):
     daemon = environment.daemon('key', sections={'query': {'sokcet': '/tmp/x'}})
-    start_fails(daemon, 2, '[query] sokcet')
+    start_fails(daemon, WRONG, '[query] sokcet')
     daemon = environment.daemon('value', sections={'milter': {'on_failure': 'panic'}})
-    start_fails(daemon, 2, 'accept tempfail')
+    start_fails(daemon, WRONG, 'accept tempfail')
+
+
+@flow('what a configuration names and is not there or cannot be is its fault, and the unit does not try it again')
+def wrong_names(environment):
+    directory = environment.directory('wrong')
+    rules, socket_path = os.path.join(directory, 'rules'), os.path.join(directory, 'm.sock')
+    lab.write(rules, 'nonsense\n')
+    for n, (sections, words) in enumerate((
+            ({'classify': {'bounce_rules': rules}}, f'{rules}:1'),
+            ({'classify': {'reason_rules': rules + '-none'}}, 'No such file'),
+            ({'postwake': {'user': 'no-such-user'}}, 'no such user'),
+            ({'postwake': {'relay_domains': '/no/such/list'}}, '/no/such/list'),
+            ({'milter': {'group': 'no-such-group'}}, 'no group'),
+            ({'milter': {'header_map': 'X-A=nothing'}}, 'no target'),
+            ({'milter': {'socket': 'inet:zero'}}, 'port'),
+            ({'query': {'group': 'no-such-group'}}, 'no group'),
+            ({'query': {'socket': '/tmp/' + 'x' * 200}}, 'bytes'),
+            ({'access other': {'users': 'no-such-user'}}, 'no such user'),
+            ({'source mail': {'file': rules, 'zone': 'Mars/Crater'}}, 'time zone'),
+            ({'geoip': {'database': rules}}, 'GeoIP'),
+            ({'listen': {'port': str(lab.free_port()), 'certificate': rules, 'key': rules}}, 'no certificate'))):
+        daemon = environment.daemon(f'wrong-{n}', milter_socket=socket_path, sections=sections)
+        start_fails(daemon, WRONG, words)
+    path = os.path.join(environment.build, 'contrib', 'systemd', 'postwaked.service')
+    if os.path.exists(path):
+        expect_in('the unit', f'\nRestartPreventExitStatus=2 {WRONG}\n', lab.read(path))
 
 
 @flow('a file and the journal of one instance together are refused')
 def twice(environment):
     daemon = environment.daemon('twice', {'file': '/var/log/mail.log'}, sections={'source again': {'journal': 'system'}})
-    start_fails(daemon, 2, 'journal')
+    start_fails(daemon, WRONG, 'journal')
 
 
 @flow('without the right to write the store the daemon says which directory')

@@ -215,7 +215,7 @@ def refused(environment):
             ({'access x': {'users': '1', 'domains': '*'}}, 'must be a domain'),
             ({'access x': {'domains': 'a.example'}}, 'needs users= or groups=')):
         daemon = environment.daemon('refused', sections=sections).start(ready=False)
-        expect(f'{reason}: its status', 1, daemon.process.wait(20))
+        expect(f'{reason}: its status', os.EX_CONFIG, daemon.process.wait(20))
         expect_in('its log', reason, daemon.log_text())
 
 

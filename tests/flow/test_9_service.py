@@ -254,7 +254,7 @@ def cannot(environment):
     base = environment.directory('cannot')
     daemon = environment.daemon('cannot', base=base, sections={'postwake': {'user': 'nobody-of-this-name'}})
     daemon.start(ready=False)
-    expect('its status', 1, daemon.process.wait(20))
+    expect('its status', os.EX_CONFIG, daemon.process.wait(20))
     expect_in('its log', 'user = nobody-of-this-name: there is no such user', daemon.log_text())
     daemon.settings['postwake']['user'] = 'daemon'
     daemon.write_config()

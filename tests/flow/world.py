@@ -49,6 +49,8 @@ class World:
         self.send('refused', shop, 'refused@deliver.example')
         self.send('header', shop, 'header@deliver.example', headers=['X-Refuse: yes'])
         self.send('late', 'late-refused@lab.example', 'late@deliver.example', port='second')
+        self.send('half', shop, ['late-refused.1@deliver.example', 'half@deliver.example', 'late-refused.2@deliver.example'],
+                  port='second')
         self.send('filtered', shop, ['fred@deliver.example', 'gina@bounce.example'], port='filtered',
                   subject='Through a filter')
         self.send('grey', shop, 'grey.hans@deliver.example', subject='Try again')
@@ -63,7 +65,7 @@ class World:
 
     def wait(self):
         """Until the last of them was tried, the greylisted one again, and all of that was found."""
-        for pattern in (r'grey\.hans.*status=sent', r'gina@bounce.*status=bounced', r'sven@.*status=sent',
+        for pattern in (r'half@deliver.*status=sent', r'grey\.hans.*status=sent', r'gina@bounce.*status=bounced', r'sven@.*status=sent',
                         r'quinn@.*status=sent', r'(?s)bob@defer.*status=deferred.*bob@defer.*status=deferred'):
             self.postfix.wait_log(pattern)
         time.sleep(0.3)

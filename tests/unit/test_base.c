@@ -7,6 +7,28 @@
 #include "base/slice.h"
 #include "tests/support/unit.h"
 
+static bool is_config(GFileError code)
+{
+	struct error err = {0};
+	g_autoptr(GError) error = g_error_new_literal(G_FILE_ERROR, (gint)code, "why");
+
+	ck_assert_int_eq(error_config_file(&err, "rules", error), -1);
+	ck_assert_str_eq(err.text, "rules: why");
+	return err.config;
+}
+
+START_TEST(a_file_that_is_not_there_is_a_fault_of_the_configuration_and_a_disk_that_fails_is_none)
+{
+	struct error err = {0};
+
+	ck_assert(is_config(G_FILE_ERROR_NOENT) && is_config(G_FILE_ERROR_ACCES));
+	ck_assert(!is_config(G_FILE_ERROR_IO) && !is_config(G_FILE_ERROR_MFILE));
+	error_set(&err, "the disk is full");
+	ck_assert_int_eq(error_config(&err, "later"), -1);
+	ck_assert(!err.config);
+}
+END_TEST
+
 START_TEST(the_first_error_wins)
 {
 	struct error err = {0};
@@ -131,6 +153,7 @@ END_TEST
 
 UNIT_MAIN("base", what_a_terminal_obeys_is_masked_byte_by_byte,
         a_log_message_that_quotes_foreign_text_is_one_harmless_line, the_first_error_wins,
+        a_file_that_is_not_there_is_a_fault_of_the_configuration_and_a_disk_that_fails_is_none,
         a_slice_is_cut_at_a_byte_once, numbers_are_digits_and_nothing_else,
         texts_are_found_and_trimmed, time_is_written_in_the_forms_of_the_api,
         days_and_dates_agree_over_leap_years)

@@ -123,6 +123,23 @@ START_TEST(a_position_is_gone_on_from_after_each_line)
 }
 END_TEST
 
+START_TEST(lines_before_a_step_back_of_the_clock_are_given_again)
+{
+	log_box_open(&box);
+	log_box_append(&box, NULL, "17 a\n18 b\n19 c\n2 d\n2 e\n");
+	log_box_start(&box, TRUE);
+	run();
+	log_box_commit(&box);
+	log_box_kill(&box);
+	log_box_append(&box, NULL, "2 f\n");
+	restart_and_run();
+	ck_assert_uint_eq(box.again->len, 3);
+	ck_assert_str_eq(box.again->pdata[0], "19 c");
+	ASSERT_LINES("17 a|18 b|19 c|2 d|2 e|2 f");
+	log_box_close(&box);
+}
+END_TEST
+
 START_TEST(lines_of_the_last_seconds_are_given_again)
 {
 	log_box_open(&box);
@@ -401,7 +418,8 @@ START_TEST(a_truncation_while_running_is_a_gap_that_is_told_with_the_next_line)
 	run();
 	ASSERT_LINES("1 a|3 c");
 	ck_assert_uint_eq(box.gaps->len, 1);
-	ck_assert_int_eq(box.gap_bytes, 6);
+	/* More can have come behind the half line before it went. */
+	ck_assert_int_eq(strncmp(box.gaps->pdata[0], "-1 ", 3), 0);
 	log_box_close(&box);
 }
 END_TEST
@@ -868,7 +886,7 @@ UNIT_MAIN("follow", a_line_waits_for_its_newline,
         a_missing_file_and_folder_are_waited_for,
         a_file_that_came_and_was_rotated_while_nobody_looked_is_read,
         a_position_is_gone_on_from_after_each_line, lines_of_the_last_seconds_are_given_again,
-        a_rename_is_followed_while_running,
+        lines_before_a_step_back_of_the_clock_are_given_again, a_rename_is_followed_while_running,
         a_renamed_file_is_read_on_for_a_grace_while_the_new_one_exists,
         a_rename_while_down_is_found_at_each_point, dated_names_are_found,
         files_that_only_look_like_rotated_ones_are_left_alone,

@@ -267,7 +267,7 @@ START_TEST(what_is_no_socket_is_left_alone)
 	config = (struct query_server_config){.socket = longest};
 	error_clear(&err);
 	ck_assert_ptr_null(query_server_new(NULL, &config, &err));
-	ck_assert_int_eq(err.number, ENAMETOOLONG);
+	ck_assert(err.config && strstr(err.text, "1 to 107 bytes") != NULL);
 	g_rmdir(dir);
 	g_clear_pointer(&path, g_free);
 	g_clear_pointer(&dir, g_free);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -491,6 +492,117 @@ START_TEST(a_day_that_the_machine_does_not_give_is_unread_and_not_damaged)
 }
 END_TEST
 
+/* A block of a file that the disk does not give. */
+static ino_t bad_file;
+static off_t bad_at;
+
+static ssize_t bad_pread(int fd, void *bytes, size_t n, off_t at)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_ino == bad_file && at <= bad_at &&
+	        bad_at < at + (off_t)n) {
+		errno = EIO;
+		return -1;
+	}
+	return pread(fd, bytes, n, at);
+}
+
+/* The page that a table begins with. */
+static off_t place_of(const char *path, const char *table)
+{
+	g_autofree char *text = g_strdup_printf(
+	        "SELECT (rootpage - 1) * 8192 FROM sqlite_schema WHERE name = '%s'", table);
+	struct sql sql;
+	int64_t place = 0;
+
+	ck_assert_int_eq(sql_open(&sql, path, SQLITE_OPEN_READONLY, NULL), 0);
+	ck_assert_int_eq(sql_number(&sql, text, 0, &place, NULL), 0);
+	sql_close(&sql);
+	return place;
+}
+
+static void break_sector(const char *path, const char *table)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	bad_file = st.st_ino;
+	bad_at = place_of(path, table);
+	vfs->xSetSystemCall(vfs, "pread", (sqlite3_syscall_ptr)bad_pread);
+	vfs->xSetSystemCall(vfs, "pread64", (sqlite3_syscall_ptr)bad_pread);
+}
+
+static int no_file_can_be_written(void *ctx, const char *place)
+{
+	return *(bool *)ctx && strcmp(place, "probe") == 0;
+}
+
+static void add_gap(void *ctx, const struct store_gap *gap)
+{
+	g_string_append_len(ctx, gap->text.p, (gssize)gap->text.n);
+}
+
+static void commit_fails(struct store *store, const struct store_batch *batch, unsigned times)
+{
+	struct store_commit_result result;
+
+	while (times-- > 0) {
+		struct error err = {0};
+		ck_assert_int_eq(store_commit(store, batch, 0, &result, &err), -1);
+		ck_assert_int_eq(err.number, EIO);
+		ck_assert_ptr_null(strstr(err.text, "damaged"));
+	}
+}
+
+START_TEST(a_file_with_a_bad_sector_is_set_aside_when_only_it_fails_and_for_long)
+{
+	struct event event = make_event(EVENT_DELIVERY, DAY1, 1, "m", "a@b");
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_batch *batch = store_batch_new();
+	g_autofree char *path = store_day_path(store, clock_day_of(DAY1));
+	g_autofree char *aside = g_strconcat(path, ".damaged-1", NULL);
+	bool all_bad = false;
+
+	commit_events(store, &event, 1);
+	store_close(&store);
+	store = open_store(dir, STORE_WRITE);
+	store->fault = no_file_can_be_written;
+	store->fault_ctx = &all_bad;
+	add(batch, DAY1 + 1, 2);
+	break_sector(path, "commits");
+	commit_fails(store, batch, 3);
+	ck_assert_int_gt(store->bad.ms, 60 * 1000); /* not for so long */
+	store->bad.ms = 0;
+	all_bad = true; /* the disk, and not this file */
+	commit_fails(store, batch, 3);
+	all_bad = false;
+	commit_fails(store, batch, 1);
+	bad_file = 0; /* it passes */
+	ck_assert_uint_eq(commit(store, batch).inserted, 1);
+	ck_assert_int_lt(access(aside, F_OK), 0);
+	store_close(&store);
+
+	store = open_store(dir, STORE_WRITE);
+	store->bad.ms = 0;
+	break_sector(path, "commits");
+	store_batch_reset(batch);
+	add(batch, DAY1 + 2, 3);
+	commit_fails(store, batch, 1);
+	ck_assert_uint_eq(commit(store, batch).inserted, 1);
+	ck_assert_int_eq(access(aside, F_OK), 0);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "m"), 1);
+	g_autoptr(GString) told = g_string_new(NULL);
+	ck_assert_int_eq(store_each_gap(store, 10, add_gap, told, NULL), 0);
+	ck_assert_ptr_nonnull(once(told->str, "bad sector"));
+	ck_assert_ptr_nonnull(once(told->str, "--repair"));
+	bad_file = 0;
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(events_before_the_oldest_day_and_of_no_time_are_counted_not_stored)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -620,6 +732,8 @@ int main(void)
 	        G_N_ELEMENTS(troubles));
 	tcase_add_loop_test(cases, a_day_that_the_machine_does_not_give_is_unread_and_not_damaged,
 	        0, G_N_ELEMENTS(troubles));
+	tcase_add_test(
+	        cases, a_file_with_a_bad_sector_is_set_aside_when_only_it_fails_and_for_long);
 	tcase_add_test(cases, events_before_the_oldest_day_and_of_no_time_are_counted_not_stored);
 	tcase_add_test(cases, more_events_in_one_second_than_orders_go_on_behind_it);
 	tcase_add_test(cases, arrivals_come_in_order_whatever_day_they_belong_to);

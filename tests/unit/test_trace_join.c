@@ -153,6 +153,51 @@ START_TEST(a_mail_refused_or_discarded_after_our_milter_is_never_injected)
 }
 END_TEST
 
+START_TEST(a_recipient_that_a_milter_behind_ours_refused_is_not_injected)
+{
+	static const struct trace_config with_milter = {.log_followed = true, .milter = true};
+	const char *const refusal = "10 A1 reject stage=RCPT to=C@y.example ip=192.0.2.1 code=550";
+	const char *const early = "9 - reject stage=RCPT to=C@y.example ip=192.0.2.1 code=550";
+	const char *const *orders[] = {
+	        SCRIPT(BIRTH, refusal, ENVELOPE, ACTIVE, SENT_B, REMOVED),
+	        SCRIPT(ENVELOPE, BIRTH, refusal, ACTIVE, SENT_B, REMOVED),
+	        SCRIPT(early, BIRTH, ENVELOPE, ACTIVE, SENT_B, REMOVED),
+	        SCRIPT(early, ENVELOPE, BIRTH, ACTIVE, SENT_B, REMOVED),
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(orders); i++) {
+		struct outcome *o = script_run(&with_milter, orders[i]);
+		check_events(o, WANT("policy_rejection c@y.example", "injection b@y.example",
+		                        "delivery b@y.example"));
+		outcome_free(o);
+	}
+}
+END_TEST
+
+START_TEST(a_recipient_refused_and_then_accepted_is_injected_once)
+{
+	static const struct trace_config with_milter = {.log_followed = true, .milter = true};
+	static const char *const others[] = {"9 - reject stage=RCPT to=c@y.example ip=192.0.2.2",
+	        "-90 - reject stage=RCPT to=c@y.example ip=192.0.2.1"};
+	const char *const again = "9 - reject stage=RCPT to=c@y.example ip=192.0.2.1";
+	struct outcome *o = script_run(
+	        &with_milter, SCRIPT(again, BIRTH, ENVELOPE, ACTIVE, SENT_B, SENT_C, REMOVED));
+
+	check_events(o,
+	        WANT("policy_rejection c@y.example", "injection b@y.example",
+	                "delivery b@y.example", "injection c@y.example", "delivery c@y.example"));
+	check_field(o, 3, "subject", "Hello");
+	outcome_free(o);
+	/* Of another client, or long ago: that was another mail. */
+	for (unsigned i = 0; i < G_N_ELEMENTS(others); i++) {
+		o = script_run(&with_milter, SCRIPT(others[i], BIRTH, ENVELOPE, ACTIVE, SENT_B));
+		check_events(o, WANT("policy_rejection c@y.example", "injection b@y.example",
+		                        "injection c@y.example", "delivery b@y.example"));
+		outcome_free(o);
+	}
+}
+END_TEST
+
 START_TEST(a_vague_envelope_joins_the_only_mail_that_it_fits)
 {
 #define VAGUE "10 A1 env rcpt=B@y.example subject=Hello vague=1"
@@ -455,6 +500,8 @@ UNIT_MAIN("trace_join", log_and_milter_make_one_injection_each_whichever_comes_f
         the_milter_alone_injects_when_the_log_is_silent_for_too_long,
         a_held_mail_is_injected_after_the_time_out_with_the_birth_of_the_log,
         a_mail_refused_or_discarded_after_our_milter_is_never_injected,
+        a_recipient_that_a_milter_behind_ours_refused_is_not_injected,
+        a_recipient_refused_and_then_accepted_is_injected_once,
         a_vague_envelope_joins_the_only_mail_that_it_fits,
         a_vague_envelope_that_fits_two_mails_joins_none,
         an_envelope_of_the_next_life_of_a_queue_id_waits_for_it,

@@ -361,6 +361,27 @@ START_TEST(what_names_somebody_is_forgotten_at_any_line)
 }
 END_TEST
 
+START_TEST(who_was_refused_is_known_after_a_restart)
+{
+	static const struct trace_config with_milter = {.log_followed = true, .milter = true};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(&with_milter, &hooks, NULL);
+
+	script_feed(trace, "10 A1 client ip=192.0.2.1");
+	script_feed(trace, "10 A1 reject stage=RCPT to=c@y.example ip=192.0.2.1 code=550");
+	trace_save(trace, outcome_put, o);
+	trace_free(&trace);
+	trace = trace_new(&with_milter, &hooks, NULL);
+	outcome_restore(o, trace);
+	script_feed(trace, "10 A1 env rcpt=b@y.example,c@y.example");
+	script_feed(trace, "11 A1 active from=s@x.example size=321");
+	check_events(o, WANT("policy_rejection c@y.example", "injection b@y.example"));
+	trace_free(&trace);
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(that_filters_are_at_work_is_known_after_a_restart)
 {
 	static const char *const lines[] = {"10 A1 client ip=127.0.0.1",
@@ -588,7 +609,7 @@ UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         messages_beyond_the_bound_wait_in_the_state_store,
         memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
         what_is_saved_tells_since_when_a_mail_is_known,
-        what_names_somebody_is_forgotten_at_any_line,
+        what_names_somebody_is_forgotten_at_any_line, who_was_refused_is_known_after_a_restart,
         that_filters_are_at_work_is_known_after_a_restart,
         that_a_milter_is_at_work_is_known_after_a_restart,
         a_mail_whose_beginning_is_read_again_is_known_from_its_beginning,
