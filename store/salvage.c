@@ -115,11 +115,15 @@ static int read_range(struct salvaging *s, int statement, int64_t low, int64_t h
 	sqlite3_bind_int64(stmt, 1, low);
 	sqlite3_bind_int64(stmt, 2, high);
 	while (result == 0 && (more = sql_step(&s->sql, stmt, NULL)) == 1) {
-		*last = sqlite3_column_int64(stmt, 0);
+		int64_t id = sqlite3_column_int64(stmt, 0);
+		/* SQLite trusts the order of a damaged page. */
+		if (id < low || id > high || (statement == ROWS_UP ? id <= *last : id >= *last))
+			break;
+		*last = id;
 		result = take_row(s, stmt);
 	}
 	sqlite3_reset(stmt);
-	return result < 0 ? -1 : more < 0;
+	return result < 0 ? -1 : more != 0;
 }
 
 static int read_rows(struct salvaging *s, int64_t low, int64_t high)

@@ -383,6 +383,26 @@ START_TEST(damaged_pages_cost_no_more_than_what_stood_on_them)
 }
 END_TEST
 
+START_TEST(a_page_that_lost_its_order_is_read_once)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+
+	fill(store, DAY1, 0, 50);
+	store_close(&store);
+	/* It has 512 cells more than there are: they begin where the page does, and are all one. */
+	overwrite(DAY1_NAME, leaf_of(DAY1_NAME, "event", 0) + 3, 1, 2);
+	expect_found(DAY1_NAME, "check --repair");
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.salvaged, 1);
+	ck_assert_uint_le(result.saved, 51);
+	ck_assert_uint_le(result.lost, 51);
+	expect_good();
+	store = open_store(dir, STORE_READ);
+	ck_assert_uint_eq(count_all(store), result.saved);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(a_file_without_its_first_page_is_read_nevertheless)
 {
 	make_store();
@@ -859,6 +879,7 @@ int main(void)
 	        cases, damaged_rows_are_found_and_the_others_saved, 0, (int)G_N_ELEMENTS(rows));
 	tcase_add_loop_test(cases, damaged_pages_cost_no_more_than_what_stood_on_them, 0,
 	        (int)G_N_ELEMENTS(pages));
+	tcase_add_test(cases, a_page_that_lost_its_order_is_read_once);
 	tcase_add_loop_test(cases, a_file_without_its_first_page_is_read_nevertheless, 0, 2);
 	tcase_add_test(cases, a_file_that_was_cut_off_is_read_to_its_end);
 	tcase_add_test(cases, a_file_of_noise_is_kept_and_holds_nothing_up);
