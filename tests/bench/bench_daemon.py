@@ -18,6 +18,7 @@ from frame import bench, interleaved, running, timed
 
 WINDOW = 'from=2000-01-01T00:00'
 EVENTS = '/api/v1/message-events?'
+BACKLOG_RATE = 1000  # mails a second
 
 
 def size(b):
@@ -179,16 +180,19 @@ def start(b):
 
 
 class Writer:
-    """Appends mails to a log that is followed, two events each, stamped now; a heap of them a thousand a second."""
+    """Appends mails to a log that is followed, two events each: stamped now, or, before these, as a server that is very
+    busy wrote them within the last hour while nobody read."""
 
     def __init__(self, path):
         self.path, self.number = path, 0
         self.file = open(path, 'ab', buffering=0)
+        self.backlog = time.time() - 3600
 
-    def lines(self, n):
+    def lines(self, n, backlog=False):
         now, text = time.time(), []
-        for left in range(n, 0, -1):
-            stamp = time.strftime('%b %e %H:%M:%S', time.gmtime(now - left // 1000))
+        for _ in range(n):
+            self.backlog += backlog / BACKLOG_RATE
+            stamp = time.strftime('%b %e %H:%M:%S', time.gmtime(self.backlog if backlog else now))
             self.number += 1
             i, pid = self.number, 1000 + self.number % 400
             head = f'{stamp} mx2 postfix/'
@@ -244,7 +248,7 @@ def lines_read(d):
 
 def unpaced(d, writer, mails):
     """Events a second of a heap of lines."""
-    want, text = lines_read(d) + 5 * mails, writer.lines(mails)
+    want, text = lines_read(d) + 5 * mails, writer.lines(mails, backlog=True)
     begin = time.monotonic()
     writer.file.write(text)
     lab.wait_until('the heap is read', lambda: lines_read(d) >= want, 120)
@@ -273,19 +277,33 @@ def busy(b, d, searches, stop):
         ask(b, d.socket, searches, threads=8, seconds=2)
 
 
+def backlogs(b, d, writer, searches, heap):
+    """Heaps of lines, with and without clients."""
+    def beside():
+        read = threading.Event()
+        clients = threading.Thread(target=busy, args=(b, d, searches, read))
+        clients.start()
+        time.sleep(0.5)
+        rate = unpaced(d, writer, heap)
+        read.set()
+        clients.join()
+        return rate
+
+    got = interleaved(3, {'alone': lambda: unpaced(d, writer, heap), 'beside': beside})
+    b.row('follower unpaced, no client', got['alone'][0], 'events/s')
+    b.row('follower unpaced beside 8 busy clients', got['beside'][0], 'events/s', (0.8, 0.95),
+          got['beside'][0] / got['alone'][0], 'of no client')
+
+
 @bench('live')
 def live(b):
     followed = b.path('followed.log')
     writer = Writer(followed)
     seconds, heap = (30, 200000) if b.full else (6, 40000)
-    got = interleaved(3, {'alone': lambda: commits(b, writer, followed, 0, seconds),
-                          'beside': lambda: commits(b, writer, followed, 8, seconds)})
-    b.row('commit p99 at 2000 events/s, no client', got['alone'][0], 'ms')
-    b.row('commit p99 at 2000 events/s beside 8 clients', got['beside'][0], 'ms', (0.8, 0.95),
-          got['alone'][0] / got['beside'][0], 'of no client')
     with running(daemon(b, followed)) as d:
         recipients, ids = samples(b, d, 100)
         searches = mixed(recipients, ids, 2000)
+        backlogs(b, d, writer, searches, heap)
         times = freshness(writer, d.socket, 900 if b.full else 150)
         b.row('freshness, line written to found: p50', times[len(times) // 2], 'ms')
         b.row('freshness: p99', times[int(len(times) * 0.99)], 'ms', (300, 30), high=False)
@@ -302,21 +320,12 @@ def live(b):
         b.row('  searches answered', statistics.median(g['all']['n'] / g['seconds'] for g in got), 'a second')
         lab.wait_until('all is read', lambda: lines_read(d) >= 5 * writer.number, 60)
 
-        def beside():
-            read = threading.Event()
-            clients = threading.Thread(target=busy, args=(b, d, searches, read))
-            clients.start()
-            time.sleep(0.5)
-            rate = unpaced(d, writer, heap)
-            read.set()
-            clients.join()
-            return rate
-
-        got = interleaved(3, {'alone': lambda: unpaced(d, writer, heap), 'beside': beside})
-        b.row('follower unpaced, no client', got['alone'][0], 'events/s')
-        b.row('follower unpaced beside 8 busy clients', got['beside'][0], 'events/s', (0.8, 0.95),
-              got['beside'][0] / got['alone'][0], 'of no client')
-
         ask(b, d.socket, mixed(recipients, ids, 1000), threads=4)
         anonymous = int(re.search(r'RssAnon:\s+(\d+)', lab.read(f'/proc/{d.process.pid}/status')).group(1))
         b.row('RssAnon, all that followed, after 1000 mixed searches', anonymous / 1024, 'MB', (96, 48), high=False)
+    # The slowest hundredth of some thousand commits: of two runs that are the same one may have twice the other's.
+    got = interleaved(7 if b.full else 3, {'alone': lambda: commits(b, writer, followed, 0, seconds),
+                                           'beside': lambda: commits(b, writer, followed, 8, seconds)})
+    b.row('commit p99 at 2000 events/s, no client', got['alone'][0], 'ms')
+    b.row('commit p99 at 2000 events/s beside 8 clients', got['beside'][0], 'ms', (0.8, 0.95),
+          got['alone'][0] / got['beside'][0], 'of no client')
