@@ -155,7 +155,7 @@ static char *json_escape(char *to, guint8 c)
 
 void json_quote(GString *out, struct slice text)
 {
-	const char *p = text.p, *end = text.p + text.n;
+	const char *p = text.n > 0 ? text.p : "", *end = p + text.n;
 	char *to = json_room(out, text.n + 2);
 
 	*to++ = '"';

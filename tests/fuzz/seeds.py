@@ -226,6 +226,7 @@ def make_query():
         'batch_ids=6f1b8a34-0d1c-4d1c-8a34-000000000000&error_types=validation,system&retryable=true&event_ids=x&api=v1',
         'subaccounts=101&events=success&per_page=10&cursor=initial&api=events',
         'events=reception,feedback,injection',
+        'to=2026-05--5T00:00:00Z',
         'source=mail&not_after=1781526896789&damage=none',
         '%zz=1&events=nothing&per_page=0&from=x&to=y&timezone=Mars&since=1&as_of=2&page=-1',
     )

@@ -667,7 +667,8 @@ END_TEST
 START_TEST(wrong_parameters_are_told_by_name)
 {
 	static const char *const wrong[][2] = {{"?from=now", "from"},
-	        {"?to=2020-13-01T00:00", "to"},
+	        {"?to=2020-13-01T00:00", "to"}, {"?to=2020-01-01T-0:00", "to"},
+	        {"?to=2020-01--5T00:00:00Z", "to"}, {"?to=2020-01-01T%200:00", "to"},
 	        {"?from=2020-01-02T00:00&to=2020-01-01T00:00", "from"}, {"?per_page=0", "per_page"},
 	        {"?per_page=10001", "per_page"}, {"?cursor=x", "cursor"}, {"?cursor=0.1", "cursor"},
 	        {"?events=bounce", "events"}, {"?error_types=x", "error_types"},
@@ -685,6 +686,7 @@ START_TEST(wrong_parameters_are_told_by_name)
 		struct query_answer answer = get(uri);
 		ck_assert_msg(answer.status == 400, "%s: %s", uri, answer.body->str);
 		ck_assert_msg(g_str_has_prefix(answer.body->str, want), "%s", answer.body->str);
+		ck_assert_ptr_null(strstr(answer.body->str + strlen(want), "\"param\""));
 		query_answer_clear(&answer);
 	}
 }
