@@ -20,6 +20,7 @@ SENTINEL = re.compile(r's\d+@sentinel\.example')
 PLACE = re.compile(r' was truncated or deleted, and no rotated file holds what came behind its byte (\d+)')
 WINDOW = ' was copied, and truncated or deleted: what was written in between cannot be seen'
 CLOCK = re.compile(r'^the clock was set (back|forward) by (\d+) s: ')
+UNSEEN = ' was rotated before anything was read of it: whether anything was deleted before '
 SLOW = 'the disk of the store is slow: '
 
 
@@ -109,6 +110,8 @@ class Verdict:
 
     def judge_gaps(self, gaps):
         waiting = [gap for gap in gaps if not self.of_machine(gap)]
+        if waiting and waiting[0].since == waiting[0].size == 0 and UNSEEN in waiting[0].text:
+            waiting = waiting[1:]  # the daemon was killed before it had read anything
         for destruction in self.log.destructions:
             if waiting and self.tells(waiting[0], destruction):
                 self.judge_span(waiting[0], destruction)
