@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+import zlib
 
 import lab
 from flow import expect, expect_in, flow
@@ -38,7 +39,7 @@ def unpacked(data):
     at = data.find(b'\x1f\x8b\x08')
     try:
         return data + b'\n' + gzip.decompress(data[at:]) if at >= 0 else data
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return data
 
 
