@@ -240,7 +240,8 @@ APPLIED = {'ProtectSystem', 'ReadWritePaths', 'ProtectHome', 'PrivateTmp', 'Priv
            'Nice', 'LimitNOFILE', 'RestrictAddressFamilies', 'SystemCallFilter', *DENIED}
 NOT_APPLIED = {
     'Type': 'how it is started', 'ExecStart': 'the command line says', 'ExecReload': 'kill', 'Restart': 'not started by us',
-    'RestartSec': 'not started by us', 'TimeoutStopSec': 'not stopped by us', 'User': '--uid', 'Group': '--gid',
+    'RestartSec': 'not started by us', 'RestartPreventExitStatus': 'not started by us', 'TimeoutStopSec': 'not stopped by us',
+    'User': '--uid', 'Group': '--gid',
     'StateDirectory': '--expose', 'StateDirectoryMode': 'made by the caller', 'RuntimeDirectory': '--expose',
     'RuntimeDirectoryMode': 'made by the caller', 'DevicePolicy': 'a cgroup; PrivateDevices leaves the same devices',
     'ProtectControlGroups': 'a part of the read-only file system', 'RemoveIPC': 'after the end',
