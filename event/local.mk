@@ -5,6 +5,7 @@ libevent_a_SOURCES = \
 	event/bounce_rules.c event/bounce_rules.h \
 	event/catalogue.c event/catalogue.h \
 	event/classify.c event/classify.h \
+	event/coding.c event/coding.h \
 	event/event.h \
 	event/identity.c event/identity.h \
 	event/ingest_check.c event/ingest_check.h \

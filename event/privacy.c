@@ -5,12 +5,12 @@
 
 #include "base/digest.h"
 #include "event/catalogue.h"
+#include "event/coding.h"
 
 #define SECRETS_MAX 12
-#define WORD_MIN 3      /* shorter secrets count only as a whole word */
-#define CODED_MIN 4     /* shorter ones are not looked for in other codings */
-#define FORMS_MAX 320   /* longest secret that is looked for: no address is longer */
-#define DECODE_ROUNDS 3 /* "%252E" is a coding of a coding */
+#define WORD_MIN 3    /* shorter secrets count only as a whole word */
+#define CODED_MIN 4   /* shorter ones are not looked for in other codings */
+#define FORMS_MAX 320 /* longest secret that is looked for: no address is longer */
 #define HIDDEN "..."
 #define NUMBER_MAX 12 /* digits of sizes and times */
 #define ID_LENGTH 20  /* of a message_id, hexadecimal digits */
@@ -56,11 +56,6 @@ struct hiding {
 	GString *work; /* the text in other forms */
 	struct moved moved[FIELDS];
 };
-
-static char lower_of(char c)
-{
-	return g_ascii_tolower(c);
-}
 
 /* ---- the secrets ---- */
 
@@ -184,253 +179,26 @@ static bool holds_plain(const struct secrets *secrets, struct slice lower)
 	return find_any(secrets, lower, 0, &which) >= 0;
 }
 
-/* How many bytes at the start of a text stand for one other byte, or for none (*byte_r = -1);
- * 0 = it stands for itself. */
-typedef size_t decode_one(struct slice text, int *byte_r);
-
-static size_t decode_digits(struct slice text, size_t sign, int *byte_r)
+/* In what was decoded from digits a few letters are no chance. */
+static bool holds_inside(const struct secrets *secrets, struct slice lower)
 {
-	if (text.n < sign + 2 || !g_ascii_isxdigit(text.p[sign]) ||
-	        !g_ascii_isxdigit(text.p[sign + 1]))
-		return 0;
-	*byte_r = g_ascii_xdigit_value(text.p[sign]) << 4 | g_ascii_xdigit_value(text.p[sign + 1]);
-	return sign + 2;
-}
-
-static size_t decode_percent(struct slice text, int *byte_r)
-{
-	return text.p[0] == '%' ? decode_digits(text, 1, byte_r) : 0;
-}
-
-/* Quoted-printable: a byte, or the end of a line that goes on. */
-static size_t decode_equals(struct slice text, int *byte_r)
-{
-	size_t n = 1;
-
-	if (text.p[0] != '=')
-		return 0;
-	while (n < text.n && (text.p[n] == '\r' || text.p[n] == '\n'))
-		n++;
-	if (n == 1)
-		return decode_digits(text, 1, byte_r);
-	*byte_r = -1;
-	return n;
-}
-
-/* "\u002e", "\x2e", "\." */
-static size_t decode_backslash(struct slice text, int *byte_r)
-{
-	size_t n = 0;
-
-	if (text.p[0] != '\\' || text.n < 2)
-		return 0;
-	if (slice_starts(text, SLICE("\\u00")))
-		n = decode_digits(text, 4, byte_r);
-	else if (text.p[1] == 'x')
-		n = decode_digits(text, 2, byte_r);
-	if (n > 0)
-		return n;
-	*byte_r = (guint8)text.p[1];
-	return 2;
-}
-
-/* Those of HTML for bytes that addresses have. */
-static size_t decode_entity(struct slice text, int *byte_r)
-{
-	static const struct {
-		const char *name;
-		char byte;
-	} names[] = {
-	        {"&amp;", '&'},
-	        {"&apos;", '\''},
-	        {"&commat;", '@'},
-	        {"&lowbar;", '_'},
-	        {"&period;", '.'},
-	        {"&plus;", '+'},
-	        {"&quot;", '"'},
-	};
-	size_t at = 2, digits;
-	int value = 0;
-
-	if (text.p[0] != '&')
-		return 0;
-	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-		if (slice_starts(text, slice_str(names[i].name))) {
-			*byte_r = names[i].byte;
-			return strlen(names[i].name);
-		}
-	if (text.n < 3 || text.p[1] != '#')
-		return 0;
-	bool hex = text.p[2] == 'x';
-	for (at += hex, digits = at;
-	        at < text.n && value < 256 &&
-	        (hex ? g_ascii_isxdigit(text.p[at]) : g_ascii_isdigit(text.p[at]));
-	        at++)
-		value = value * (hex ? 16 : 10) + g_ascii_xdigit_value(text.p[at]);
-	if (at == digits || value > 255)
-		return 0;
-	*byte_r = value;
-	return at < text.n && text.p[at] == ';' ? at + 1 : at;
-}
-
-/* The line break of a reply, with the code that begins its next line: "\r\n550-". */
-static size_t decode_break(struct slice text, int *byte_r)
-{
-	size_t n = 0;
-
-	while (n < text.n && (text.p[n] == '\r' || text.p[n] == '\n'))
-		n++;
-	if (n == 0)
-		return 0;
-	if (text.n >= n + 4 && g_ascii_isdigit(text.p[n]) && g_ascii_isdigit(text.p[n + 1]) &&
-	        g_ascii_isdigit(text.p[n + 2]) && (text.p[n + 3] == ' ' || text.p[n + 3] == '-'))
-		n += 4;
-	while (n < text.n && (text.p[n] == ' ' || text.p[n] == '\t'))
-		n++;
-	*byte_r = -1;
-	return n;
-}
-
-/* Any of them: a text may be coded in part, and the parts in different ways. */
-static size_t decode_mixed(struct slice text, int *byte_r)
-{
-	static decode_one *const decoders[] = {
-	        decode_percent, decode_equals, decode_backslash, decode_entity, decode_break};
-
-	for (size_t i = 0; i < G_N_ELEMENTS(decoders); i++) {
-		size_t n = decoders[i](text, byte_r);
-		if (n > 0)
-			return n;
-	}
-	return 0;
-}
-
-/* Decodes in place, once; false where there is nothing to decode. */
-static bool decode(GString *work, decode_one *decoder)
-{
-	size_t out = 0, n;
-
-	for (size_t i = 0; i < work->len; i += n) {
-		int byte = (guint8)work->str[i];
-		n = decoder(slice_make(work->str + i, work->len - i), &byte);
-		n = MAX(n, 1);
-		if (byte >= 0)
-			work->str[out++] = lower_of((char)byte);
-	}
-	bool changed = out < work->len;
-	g_string_truncate(work, out);
-	return changed;
-}
-
-static bool holds_decoded(struct hiding *h, struct slice text, decode_one *decoder)
-{
-	g_string_truncate(h->work, 0);
-	g_string_append_len(h->work, text.p, (gssize)text.n);
-	g_string_ascii_down(h->work);
-	for (int i = 0; i < DECODE_ROUNDS && decode(h->work, decoder); i++)
-		if (holds_plain(h->secrets, slice_make(h->work->str, h->work->len)))
+	for (unsigned i = 0; i < secrets->n; i++)
+		if (secrets->text[i].n >= CODED_MIN && slice_find(lower, secrets->text[i]) >= 0)
 			return true;
 	return false;
 }
 
-/* Whether a secret stands anywhere in what was decoded: there a few letters are no chance. */
-static bool holds_inside(struct hiding *h)
+static bool holds_form(void *ctx, const struct coded_form *form)
 {
-	g_string_ascii_down(h->work);
-	const struct slice lower = slice_make(h->work->str, h->work->len);
-	for (unsigned i = 0; i < h->secrets->n; i++)
-		if (h->secrets->text[i].n >= CODED_MIN &&
-		        slice_find(lower, h->secrets->text[i]) >= 0)
-			return true;
-	return false;
+	const struct secrets *secrets = ctx;
+
+	return form->from != NULL ? holds_plain(secrets, form->text)
+	                          : holds_inside(secrets, form->text);
 }
 
-/* The first bytes of a text that are all digits of a coding. */
-static size_t run_length(struct slice text, int (*digit)(char c))
+static bool holds_coded(const struct hiding *h, struct slice text)
 {
-	size_t n = 0;
-
-	while (n < text.n && digit(text.p[n]) >= 0)
-		n++;
-	return n;
-}
-
-static int hex_digit(char c)
-{
-	return g_ascii_xdigit_value(c);
-}
-
-/* That of URLs has '-' and '_'. */
-static int base64_digit(char c)
-{
-	if (g_ascii_isupper(c))
-		return c - 'A';
-	if (g_ascii_islower(c))
-		return c - 'a' + 26;
-	if (g_ascii_isdigit(c))
-		return c - '0' + 52;
-	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
-}
-
-/* Decodes a run of digits of so many bits each, whatever bytes that gives. */
-static void decode_run(GString *work, struct slice run, int (*digit)(char c), unsigned bits)
-{
-	guint32 held = 0;
-	unsigned n = 0;
-
-	g_string_truncate(work, 0);
-	for (size_t i = 0; i < run.n; i++) {
-		held = held << bits | (guint32)digit(run.p[i]);
-		n += bits;
-		if (n < 8)
-			continue;
-		n -= 8;
-		g_string_append_c(work, (char)(held >> n & 0xff));
-	}
-}
-
-/* Hexadecimal digits and base64, from each place where a byte can begin: the secret may stand in
- * the middle of what was coded, and behind letters that only look like digits. */
-static bool holds_digits(struct hiding *h, struct slice text)
-{
-	static const struct {
-		int (*digit)(char c);
-		unsigned bits, places;
-	} codings[] = {{hex_digit, 4, 2}, {base64_digit, 6, 4}};
-
-	for (size_t c = 0; c < G_N_ELEMENTS(codings); c++)
-		for (struct slice rest = text; rest.n > 0;) {
-			size_t n = run_length(rest, codings[c].digit);
-			for (unsigned at = 0; at < codings[c].places &&
-			                      (n - MIN(at, n)) * codings[c].bits >= CODED_MIN * 8;
-			        at++) {
-				decode_run(h->work, slice_make(rest.p + at, n - at),
-				        codings[c].digit, codings[c].bits);
-				if (holds_inside(h))
-					return true;
-			}
-			rest = slice_from(rest, MIN(n + 1, rest.n));
-		}
-	return false;
-}
-
-static bool holds_coded(struct hiding *h, struct slice text)
-{
-	static const struct {
-		char sign;
-		decode_one *decoder;
-	} decoders[] = {{'%', decode_percent}, {'=', decode_equals}, {'\\', decode_backslash},
-	        {'&', decode_entity}, {'\n', decode_break}};
-	unsigned signs = 0;
-
-	for (size_t i = 0; i < G_N_ELEMENTS(decoders); i++) {
-		if (slice_chr(text, decoders[i].sign) < 0)
-			continue;
-		signs++;
-		if (holds_decoded(h, text, decoders[i].decoder))
-			return true;
-	}
-	return (signs > 1 && holds_decoded(h, text, decode_mixed)) || holds_digits(h, text);
+	return coding_each(text, CODED_MIN, holds_form, h->secrets);
 }
 
 /* ---- hiding them ---- */

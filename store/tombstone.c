@@ -6,10 +6,12 @@
 #include "base/error.h"
 #include "base/word.h"
 #include "event/catalogue.h"
+#include "event/coding.h"
 #include "event/json_texts.h"
 
 #define NAME_MAX_BYTES 512 /* what is longer is no address */
 #define SHORTEST_TELLING 4 /* characters of a local part */
+#define SHORTEST_CODED 6   /* bytes that are looked for in hexadecimal digits or base64: a@b.cd */
 #define LONG_TEXT 900      /* bytes: its end may be cut off, by syslog, by a milter's bound */
 
 #define HASH_LOCAL TOMBSTONE_KINDS /* a kind of hash besides those of enum tombstone_kind */
@@ -24,6 +26,9 @@ struct tombstones {
 struct span {
 	size_t from, to;
 };
+
+#define ACE "xn--" /* begins a label in Punycode (RFC 5890, 2.3.1) */
+#define BLANKS 2   /* at most, on each side of an '@' */
 
 #define EDGES 12 /* that are tried of one name: hostile texts have more */
 
@@ -41,24 +46,77 @@ struct finding {
 	GArray *spans; /* struct span */
 };
 
-/* Lower case; the kind is hashed too, so that one table holds all. */
+/* What is hashed. */
+struct folded {
+	uint8_t bytes[4 * NAME_MAX_BYTES + 2]; /* two names; no letter becomes twice as long */
+	size_t n;
+};
+
+/* Lower case of all scripts, letter by letter: what is written with other letters (ss for a sharp
+ * s) may be somebody else. Bytes that are no UTF-8 stay. */
+static void fold(struct folded *to, struct slice name)
+{
+	for (size_t i = 0, n = 1; i < name.n; i += n) {
+		n = 1;
+		if ((unsigned char)name.p[i] < 0x80) {
+			to->bytes[to->n++] = (uint8_t)ascii_lower(name.p[i]);
+			continue;
+		}
+		gunichar c = g_utf8_get_char_validated(name.p + i, (gssize)(name.n - i));
+		if (c == (gunichar)-1 || c == (gunichar)-2) {
+			to->bytes[to->n++] = (uint8_t)name.p[i];
+			continue;
+		}
+		n = (size_t)g_unichar_to_utf8(c, NULL);
+		to->n += (size_t)g_unichar_to_utf8(g_unichar_tolower(c), (char *)to->bytes + to->n);
+	}
+}
+
+static bool has_ace(struct slice domain)
+{
+	for (size_t i = 0; i + strlen(ACE) <= domain.n; i++)
+		if ((i == 0 || domain.p[i - 1] == '.') &&
+		        g_ascii_strncasecmp(domain.p + i, ACE, strlen(ACE)) == 0)
+			return true;
+	return false;
+}
+
+/* A domain in letters and in Punycode is one. */
+static void fold_domain(struct folded *to, struct slice domain)
+{
+	g_autofree char *letters = NULL;
+
+	if (has_ace(domain) && g_utf8_validate_len(domain.p, domain.n, NULL)) {
+		g_autofree char *text = g_strndup(domain.p, domain.n);
+		letters = g_hostname_to_unicode(text);
+	}
+	bool fits = letters != NULL && strlen(letters) <= NAME_MAX_BYTES;
+	fold(to, fits ? slice_str(letters) : domain);
+}
+
+/* The kind is hashed too, so that one table holds all. */
 static uint64_t hash_of(
         const uint8_t key[TOMBSTONE_KEY_BYTES], unsigned kind, struct slice a, struct slice b)
 {
-	uint8_t bytes[NAME_MAX_BYTES + 2];
+	struct folded folded;
 	uint64_t hash;
-	size_t n = 0;
 
 	if (a.n + b.n > NAME_MAX_BYTES)
 		return 0;
-	bytes[n++] = (uint8_t)kind;
-	for (size_t i = 0; i < a.n; i++)
-		bytes[n++] = (uint8_t)g_ascii_tolower(a.p[i]);
-	if (b.n > 0)
-		bytes[n++] = '@';
-	for (size_t i = 0; i < b.n; i++)
-		bytes[n++] = (uint8_t)g_ascii_tolower(b.p[i]);
-	crypto_shorthash((unsigned char *)&hash, bytes, n, key);
+	folded.n = 0;
+	folded.bytes[folded.n++] = (uint8_t)kind;
+	if (kind == TOMBSTONE_DOMAIN)
+		fold_domain(&folded, a);
+	else
+		fold(&folded, a);
+	if (b.n > 0) {
+		folded.bytes[folded.n++] = '@';
+		if (kind == TOMBSTONE_RECIPIENT)
+			fold_domain(&folded, b);
+		else
+			fold(&folded, b);
+	}
+	crypto_shorthash((unsigned char *)&hash, folded.bytes, folded.n, key);
 	/* Kept as a signed number; 0 says that there is none. */
 	hash &= INT64_MAX;
 	return hash != 0 ? hash : 1;
@@ -465,6 +523,19 @@ static bool is_escaped_at(struct slice text, size_t i)
 	return i + 2 < text.n && text.p[i + 1] == '4' && text.p[i + 2] == '0';
 }
 
+/* local @ domain, as people write it who fear machines. */
+static void look_apart(struct finding *f, size_t i)
+{
+	size_t left = i, right = i + 1;
+
+	while (left > 0 && i - left < BLANKS && f->text.p[left - 1] == ' ')
+		left--;
+	while (right < f->text.n && right - i <= BLANKS && f->text.p[right] == ' ')
+		right++;
+	if (left < i || right > i + 1)
+		look_forward(f, left, right, true);
+}
+
 static void look_at_separator(struct finding *f, size_t i)
 {
 	bool escaped = is_escaped_at(f->text, i);
@@ -472,6 +543,7 @@ static void look_at_separator(struct finding *f, size_t i)
 	switch (f->text.p[i]) {
 	case '@':
 		look_forward(f, i, i + 1, true);
+		look_apart(f, i);
 		look_quoted(f, i);
 		break;
 	case '=':
@@ -592,6 +664,53 @@ static void put_clean(struct finding *f, GString *out)
 	g_string_append_len(out, f->text.p + at, (gssize)(f->text.n - at));
 }
 
+static void look_at_text(struct finding *f)
+{
+	for (size_t i = 0; i < f->text.n;) {
+		if (is_word(f->text.p[i]))
+			i = look_at_word(f, i);
+		else
+			look_at_separator(f, i++);
+	}
+}
+
+/* Any word gives bytes as a run of digits; those of a text are few. */
+static bool may_be_text(struct slice bytes)
+{
+	if (slice_chr(bytes, '@') >= 0)
+		return true;
+	for (size_t i = 0; i < bytes.n; i++)
+		if (g_ascii_iscntrl(bytes.p[i]))
+			return false;
+	return g_utf8_validate_len(bytes.p, bytes.n, NULL);
+}
+
+struct coded {
+	struct finding *of;
+	struct finding inner; /* what is found in a form of the text */
+};
+
+/* What codes a name goes; a run of digits as a whole. */
+static bool look_at_form(void *ctx, const struct coded_form *form)
+{
+	struct coded *coded = ctx;
+	GArray *spans = coded->inner.spans;
+
+	if (form->from == NULL && !may_be_text(form->text))
+		return false;
+	g_array_set_size(spans, 0);
+	coded->inner.text = form->text;
+	look_at_text(&coded->inner);
+	for (guint i = 0; i < spans->len; i++) {
+		const struct span *span = &g_array_index(spans, struct span, i);
+		if (form->from != NULL)
+			found(coded->of, form->from[span->from], form->from[span->to]);
+		else
+			found(coded->of, form->begin, form->end);
+	}
+	return false;
+}
+
 bool tombstones_clean(
         const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out)
 {
@@ -599,17 +718,16 @@ bool tombstones_clean(
 
 	if (text.n == 0 || !tombstones_after(stones, time))
 		return false;
+	struct coded coded = {.of = &f, .inner = f};
 	f.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
-	for (size_t i = 0; i < text.n;) {
-		if (is_word(text.p[i]))
-			i = look_at_word(&f, i);
-		else
-			look_at_separator(&f, i++);
-	}
+	coded.inner.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
+	look_at_text(&f);
+	coding_each(text, SHORTEST_CODED, look_at_form, &coded);
 	bool any = f.spans->len > 0;
 	if (any)
 		put_clean(&f, out);
 	g_array_unref(f.spans);
+	g_array_unref(coded.inner.spans);
 	return any;
 }
 

@@ -29,7 +29,8 @@ struct tombstone {
 	int64_t time;        /* ms: what happened before is not to be kept */
 };
 
-/* Of a name as somebody wrote it (upper and lower case are one). -1 with *err: it is none. */
+/* Of a name as somebody wrote it (upper and lower case of any script are one, and so are a domain
+ * in letters and in Punycode). -1 with *err: it is none. */
 struct error;
 int tombstone_make(const uint8_t key[TOMBSTONE_KEY_BYTES], enum tombstone_kind kind,
         struct slice name, int64_t time, struct tombstone *stone_r, struct error *err);
@@ -49,11 +50,12 @@ bool tombstones_after(const struct tombstones *stones, int64_t time);
 bool tombstones_take(const struct tombstones *stones, const struct event *event);
 
 /* Puts TOMBSTONE_MARK in place of each address in the text that was erased after `time`, as it is
- * or in the forms that mail gives it (john=example.com, john%40example.com, SRS, …), and of local
- * parts that stand alone and tell who is meant. `close`: the text is of a mail to somebody erased,
- * where each local part tells. An address is found beside any sign that is no part of one, also in
- * scripts that part no words by blanks, and cut off at the end of a long text. False, and nothing
- * in `out`, when there is none. */
+ * or in the forms that mail gives it (john=example.com, john%40example.com, SRS, …) or that it has
+ * in another coding (event/coding.h; of hexadecimal digits and base64 the whole run goes), and of
+ * local parts that stand alone and tell who is meant. `close`: the text is of a mail to somebody
+ * erased, where each local part tells. An address is found beside any sign that is no part of one,
+ * also in scripts that part no words by blanks, and cut off at the end of a long text. False, and
+ * nothing in `out`, when there is none. */
 bool tombstones_clean(
         const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out);
 
