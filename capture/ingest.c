@@ -498,8 +498,9 @@ static int validate(struct ingest *ingest, const char *id, bool give_up, struct 
 
 	validation_init(&v, ingest, id);
 	int result = load_stones(&v, err);
-	if (result == 0)
-		result = spool_read(ingest->store, id, &v.batch, err);
+	if (result == 0 && (result = spool_read(ingest->store, id, &v.batch, err)) == 0)
+		result =
+		        error_errno(err, EBADMSG, "its bytes were deleted before it was validated");
 	if (result == 1) {
 		v.rules = (struct ingest_rules){.config = &ingest->config,
 		        .received = v.batch.received,

@@ -17,7 +17,8 @@ TESTS += tests/unit/test_capture tests/unit/test_capture_erase tests/unit/test_c
 	tests/unit/test_geo tests/unit/test_ingest
 tests_unit_test_geo_SOURCES = tests/unit/test_geo.c tests/support/unit.h
 tests_unit_test_geo_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
-tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c tests/support/pack.h tests/support/unit.h
+tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c tests/support/pack.h tests/support/tree.h \
+	tests/support/unit.h
 tests_unit_test_ingest_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_capture_erase_SOURCES = tests/unit/test_capture_erase.c $(store_test_support)
 tests_unit_test_capture_erase_LDADD = $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)

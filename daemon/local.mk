@@ -14,6 +14,7 @@ libdaemon_a_SOURCES = \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
 	daemon/sources.c daemon/sources.h \
+	daemon/upkeep.c daemon/upkeep.h \
 	daemon/upload.c daemon/upload.h
 
 sbin_PROGRAMS += postwaked

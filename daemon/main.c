@@ -28,6 +28,7 @@
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/sources.h"
+#include "daemon/upkeep.h"
 #include "daemon/upload.h"
 #include "event/classify.h"
 #include "event/json.h"
@@ -61,6 +62,7 @@ struct daemon {
 	struct ingest_context ingest;
 	struct retention retention;
 	struct health health;
+	struct upkeep upkeep;
 	GThread *ticks;
 	gint stopping;
 	gint hangup;      /* SIGHUP came */
@@ -139,6 +141,10 @@ static void daemon_status(void *ctx, GString *out)
 	g_autofree char *slow = health_slow(&d->health);
 	if (slow != NULL)
 		json_member(out, "store_slow", slice_str(slow));
+	g_autofree char *full = retention_trouble(&d->retention, d->config);
+	if (full != NULL)
+		json_member(out, "store_full", slice_str(full));
+	upkeep_status(&d->upkeep, out);
 	g_autofree char *doubt = retention_doubt(d->store);
 	if (doubt != NULL)
 		json_member(out, "clock_trouble", slice_str(doubt));
@@ -264,7 +270,10 @@ static int daemon_open(struct daemon *d, struct error *err)
 	        d->config, d->store, capture_writer(d->capture), &d->upload_hooks, err);
 	if (d->uploads == NULL)
 		return -1;
-	return daemon_open_query(d, err);
+	if (daemon_open_query(d, err) < 0)
+		return -1;
+	upkeep_begin(&d->upkeep, d->config, d->store);
+	return 0;
 }
 
 static gpointer daemon_watchdog(gpointer data)
@@ -294,6 +303,7 @@ static int daemon_close(struct daemon *d, struct error *err)
 	report_close(&d->report);
 	erase_close(&d->erase);
 	ingest_stop(&d->ingest);
+	upkeep_end(&d->upkeep);
 	int result = capture_close(&d->capture, err);
 	classifier_free(&d->classifier);
 	domains_free(&d->inbound);
@@ -335,6 +345,7 @@ static void daemon_tick(struct daemon *d)
 	        &d->retention, d->config, d->store, d->capture, d->sources, now, clock_boot());
 	daemon_calm(d);
 	health_look(&d->health, d->capture, now);
+	upkeep_look(&d->upkeep, d->capture, now);
 	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);
 }

@@ -91,6 +91,17 @@ static bool retention_shrink(const struct config *config, struct store *store,
 	return false;
 }
 
+char *retention_trouble(struct retention *retention, const struct config *config)
+{
+	return retention->full
+	               ? g_strdup_printf(
+	                         "max_size = %d MB: today alone is larger; the logs wait at "
+	                         "their positions, mail goes on. Raise max_size or remove "
+	                         "data",
+	                         config->max_size)
+	               : NULL;
+}
+
 static void retention_hold(struct retention *retention, const struct config *config,
         struct sources *sources, bool full)
 {
@@ -99,12 +110,9 @@ static void retention_hold(struct retention *retention, const struct config *con
 	retention->full = full;
 	if (sources != NULL)
 		sources_pause(sources, full);
-	if (full)
-		log_error(NULL,
-		        "max_size = %d MB: today alone is larger; the logs wait at their "
-		        "positions, "
-		        "mail goes on. Raise max_size or remove data",
-		        config->max_size);
+	g_autofree char *trouble = retention_trouble(retention, config);
+	if (trouble != NULL)
+		log_error(NULL, "%s", trouble);
 	else
 		log_info(NULL, "max_size: there is room again, the logs are followed on");
 }

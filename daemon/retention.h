@@ -2,13 +2,15 @@
 #ifndef PW_DAEMON_RETENTION_H
 #define PW_DAEMON_RETENTION_H
 
+#include <stdatomic.h>
+
 #include "daemon/config.h"
 #include "daemon/sources.h"
 
 struct retention {
-	int64_t next; /* ms: when to look again */
-	bool full;    /* the sources are held because today alone is too large */
-	bool doubt;   /* it is told that the clock is not believed */
+	int64_t next;      /* ms: when to look again */
+	_Atomic bool full; /* the sources are held because today alone is too large */
+	bool doubt;        /* it is told that the clock is not believed */
 };
 
 /* To be called each second or so; looks each minute. Before the sources are there (NULL) it only
@@ -19,5 +21,8 @@ void retention_run(struct retention *retention, const struct config *config, str
 /* What is to be told of a clock that is ahead, while it is not believed; else NULL. g_free. Any
  * thread. */
 char *retention_doubt(struct store *store);
+
+/* What is to be told while they are held; else NULL. g_free. Any thread. */
+char *retention_trouble(struct retention *retention, const struct config *config);
 
 #endif

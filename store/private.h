@@ -32,7 +32,8 @@ struct store {
 	bool fast_import;
 	unsigned open_days;
 	int reader_cache_kb, writer_cache_kb;
-	int lock; /* descriptor that holds the flock; -1 for readers */
+	int lock;       /* descriptor that holds the flock; -1 for readers */
+	bool lock_lost; /* to another process: store_keep_lock */
 
 	_Atomic uint64_t mark; /* highest arrival number that is committed */
 	_Atomic uint64_t
@@ -77,6 +78,7 @@ struct store {
 	struct pseudonyms *pseudonyms; /* NULL: no key */
 	int64_t pseudonymise_since;    /* ms; 0: addresses are written as they are */
 	uint8_t seal_key[32];          /* of the state of open mails */
+	uint8_t pseudonym_key[32];     /* as its file holds it; writers only */
 	GString *plainless, *sealed;   /* of the committing thread */
 	struct store_clock clock;
 	store_fault *fault;

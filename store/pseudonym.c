@@ -49,16 +49,14 @@ static int read_key(const char *path, uint8_t key[PSEUDONYM_KEY_BYTES], struct e
 	return result;
 }
 
-/* Complete and on the disk before anything is written with it. Through a link, if it is one. */
-static int make_key(
-        struct store *store, const char *path, uint8_t key[PSEUDONYM_KEY_BYTES], struct error *err)
+static int write_key(struct store *store, const char *path, const uint8_t key[PSEUDONYM_KEY_BYTES],
+        struct error *err)
 {
 	char hex[HEX_CHARS + 2];
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return error_errno(err, errno, "cannot create %s", path);
-	randombytes_buf(key, PSEUDONYM_KEY_BYTES);
 	sodium_bin2hex(hex, sizeof(hex), key, PSEUDONYM_KEY_BYTES);
 	hex[HEX_CHARS] = '\n';
 	int result = fchmod(fd, 0600) < 0 || file_write(fd, slice_make(hex, HEX_CHARS + 1)) < 0 ||
@@ -67,7 +65,37 @@ static int make_key(
 	                     : file_give_to_owner(store, fd, err);
 	close(fd);
 	sodium_memzero(hex, sizeof(hex));
-	return result < 0 ? -1 : file_sync(store->dir, O_DIRECTORY, err);
+	return result;
+}
+
+/* Complete and on the disk before anything is written with it. Through a link, if it is one. */
+static int make_key(
+        struct store *store, const char *path, uint8_t key[PSEUDONYM_KEY_BYTES], struct error *err)
+{
+	randombytes_buf(key, PSEUDONYM_KEY_BYTES);
+	return write_key(store, path, key, err) < 0 ? -1 : file_sync(store->dir, O_DIRECTORY, err);
+}
+
+int store_keep_key(struct store *store, struct error *err)
+{
+	g_autofree char *path = key_path(store);
+	g_autofree char *making = g_strconcat(path, ".new", NULL);
+	struct stat st;
+
+	if (store->pseudonymise_since == 0 || access(path, F_OK) == 0 || errno != ENOENT)
+		return 0;
+	/* Where it leads is a place of somebody's choice, which may be gone for a while only. */
+	if (lstat(path, &st) == 0)
+		return error_set(err,
+		        "the link %s, to the key of the pseudonyms, leads nowhere: put the key "
+		        "back, without which postwaked does not start again; or remove the link, "
+		        "then the key is written there",
+		        path);
+	if (write_key(store, making, store->pseudonym_key, err) == 0 && rename(making, path) == 0)
+		return file_sync(store->dir, O_DIRECTORY, err) < 0 ? -1 : 1;
+	error_errno(err, errno, "cannot put back %s", path);
+	unlink(making);
+	return -1;
 }
 
 static int lost(const char *path, struct error *err)
@@ -139,6 +167,8 @@ int pseudonym_open(struct store *store, enum store_pseudonymise wish, struct err
 		crypto_generichash(store->seal_key, sizeof(store->seal_key),
 		        (const unsigned char *)"state", 5, key, sizeof(key));
 	}
+	if (found == 1 && store->mode == STORE_WRITE)
+		memcpy(store->pseudonym_key, key, sizeof(key));
 	sodium_memzero(key, sizeof(key));
 	store->pseudonymise_since = since;
 	return store->mode == STORE_WRITE ? use(store, wish, since, err) : 0;
@@ -148,6 +178,7 @@ void pseudonym_close(struct store *store)
 {
 	pseudonyms_free(&store->pseudonyms);
 	sodium_memzero(store->seal_key, sizeof(store->seal_key));
+	sodium_memzero(store->pseudonym_key, sizeof(store->pseudonym_key));
 }
 
 int64_t store_pseudonymised(struct store *store)

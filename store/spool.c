@@ -96,6 +96,19 @@ static void take_stock(struct spool *spool)
 	}
 }
 
+/* Somebody may delete it under a running daemon: what was in it is gone, and what comes finds room.
+ */
+static int make_dir(struct spool *spool, struct error *err)
+{
+	if (mkdir(spool->dir, 0750) < 0)
+		return errno == EEXIST ? 0
+		                       : error_errno(err, errno, "cannot create %s", spool->dir);
+	pthread_mutex_lock(&spool->lock);
+	spool->used = 0;
+	pthread_mutex_unlock(&spool->lock);
+	return file_sync(spool->store->dir, O_DIRECTORY, err);
+}
+
 struct spool *spool_open(struct store *store, uint64_t most, struct error *err)
 {
 	struct spool *spool = g_new0(struct spool, 1);
@@ -105,12 +118,10 @@ struct spool *spool_open(struct store *store, uint64_t most, struct error *err)
 	spool->dir = g_build_filename(store->dir, SPOOL_DIRECTORY, NULL);
 	pthread_mutex_init(&spool->lock, NULL);
 	store->spool_freed = 0;
-	if (mkdir(spool->dir, 0750) < 0 && errno != EEXIST) {
-		error_errno(err, errno, "cannot create %s", spool->dir);
+	if (make_dir(spool, err) < 0)
 		spool_free(&spool);
-	} else {
+	else
 		take_stock(spool);
-	}
 	return spool;
 }
 
@@ -197,7 +208,7 @@ int spool_put(struct spool *spool, const char *who, const struct search_scope *s
 	ingest_scope_write(head, who, scope);
 	g_string_append_c(head, '\n');
 	uint64_t size = head->len + bytes.n;
-	if (reserve(spool, size, err) < 0)
+	if (make_dir(spool, err) < 0 || reserve(spool, size, err) < 0)
 		return -1;
 	int result = write_file(making, slice_make(head->str, head->len), bytes, err);
 	if (result == 0 && rename(making, path) < 0)
@@ -357,11 +368,11 @@ struct spool_failures *spool_failures_begin(struct spool *spool, const char *id,
 	failures->spool = spool;
 	failures->path = path_of(spool->dir, id, FAILURES);
 	failures->making = g_strconcat(failures->path, MAKING, NULL);
-	failures->gz = gzopen(failures->making, "wbe");
-	if (failures->gz == NULL) {
-		error_errno(err, errno, "cannot create %s", failures->making);
+	int result = make_dir(spool, err);
+	if (result == 0 && (failures->gz = gzopen(failures->making, "wbe")) == NULL)
+		result = error_errno(err, errno, "cannot create %s", failures->making);
+	if (result < 0)
 		spool_failures_end(&failures, false, NULL);
-	}
 	return failures;
 }
 

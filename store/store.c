@@ -85,23 +85,67 @@ GArray *store_list_days(struct store *store, struct error *err)
 	return days;
 }
 
-static int take_lock(struct store *store, struct error *err)
+static char *lock_path(const struct store *store)
 {
-	g_autofree char *path = g_build_filename(store->dir, "lock", NULL);
+	return g_build_filename(store->dir, "lock", NULL);
+}
 
-	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
-		return sql_trouble(err, errno, "cannot create the store directory %s", store->dir);
-	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (store->lock < 0)
+/* Gives the descriptor of the file also where the lock is somebody else's. */
+static int open_lock(struct store *store, int *fd, struct error *err)
+{
+	g_autofree char *path = lock_path(store);
+
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (*fd < 0)
 		return sql_trouble(err, errno, "cannot open %s", path);
-	if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
-		return file_give_to_owner(store, store->lock, err);
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+		return file_give_to_owner(store, *fd, err);
 	if (errno != EWOULDBLOCK)
 		return sql_trouble(err, errno, "cannot lock %s", path);
 	error_set(err, "another process writes the store %s", store->dir);
 	if (err != NULL)
 		err->number = EWOULDBLOCK;
 	return -1;
+}
+
+static int take_lock(struct store *store, struct error *err)
+{
+	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
+		return sql_trouble(err, errno, "cannot create the store directory %s", store->dir);
+	return open_lock(store, &store->lock, err);
+}
+
+static bool lock_is_there(const struct store *store)
+{
+	g_autofree char *path = lock_path(store);
+	struct stat ours, there;
+
+	return fstat(store->lock, &ours) == 0 && stat(path, &there) == 0 &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+int store_keep_lock(struct store *store, struct error *err)
+{
+	struct error cause = {0};
+	int fd = -1;
+
+	if (!store->lock_lost && lock_is_there(store))
+		return 0;
+	if (!store->lock_lost && open_lock(store, &fd, &cause) == 0) {
+		close(store->lock);
+		store->lock = fd;
+		return 1;
+	}
+	if (fd >= 0)
+		close(fd);
+	/* What it writes is unknown to this process, also when it has ended. */
+	store->lock_lost |= cause.number == EWOULDBLOCK;
+	if (!store->lock_lost)
+		return error_errno(err, cause.number, "%s", cause.text);
+	return error_set(err,
+	        "the file lock of the store %s was deleted, and another process writes it since: "
+	        "stop one of them, then restart the other",
+	        store->dir);
 }
 
 /* Events that a commit wrote before it was cut off: the ledger has not counted their lines. */

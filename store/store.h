@@ -45,6 +45,13 @@ int store_open(struct store **store_r, const char *dir, enum store_mode mode,
         const struct store_options *options, struct error *err);
 void store_close(struct store **store);
 
+/* Put back what somebody deleted under this writer, and no other process could: the lock, without
+ * which another one would begin to write, and the key of the pseudonyms (where they are in use).
+ * 1 when it was gone and is there again, 0 when it was there, -1 with *err. Any thread, one at a
+ * time. */
+int store_keep_lock(struct store *store, struct error *err);
+int store_keep_key(struct store *store, struct error *err);
+
 /* Since when (ms) only keyed hashes of addresses are written; 0: addresses are. */
 int64_t store_pseudonymised(struct store *store);
 

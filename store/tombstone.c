@@ -27,6 +27,7 @@ struct span {
 	size_t from, to;
 };
 
+#define ROUNDS 8   /* of cleaning what was cleaned */
 #define ACE "xn--" /* begins a label in Punycode (RFC 5890, 2.3.1) */
 #define BLANKS 2   /* at most, on each side of an '@' */
 
@@ -711,13 +712,11 @@ static bool look_at_form(void *ctx, const struct coded_form *form)
 	return false;
 }
 
-bool tombstones_clean(
+static bool clean_once(
         const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out)
 {
 	struct finding f = {.stones = stones, .time = time, .close = close, .text = text};
 
-	if (text.n == 0 || !tombstones_after(stones, time))
-		return false;
 	struct coded coded = {.of = &f, .inner = f};
 	f.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
 	coded.inner.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
@@ -729,6 +728,27 @@ bool tombstones_clean(
 	g_array_unref(f.spans);
 	g_array_unref(coded.inner.spans);
 	return any;
+}
+
+bool tombstones_clean(
+        const struct tombstones *stones, int64_t time, bool close, struct slice text, GString *out)
+{
+	gsize at = out->len;
+
+	if (text.n == 0 || !tombstones_after(stones, time) ||
+	        !clean_once(stones, time, close, text, out))
+		return false;
+	/* The mark in a name's place parts other words and codings than the name did. */
+	for (int i = 0; i < ROUNDS; i++) {
+		gsize n = out->len - at;
+		g_autofree char *left = g_memdup2(out->str + at, n);
+		g_string_truncate(out, at);
+		if (clean_once(stones, time, close, slice_make(left, n), out))
+			continue;
+		g_string_append_len(out, left, (gssize)n);
+		break;
+	}
+	return true;
 }
 
 /* ---- events ---- */

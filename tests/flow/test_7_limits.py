@@ -59,11 +59,13 @@ def holds_sources(environment):
     before = lines_of(daemon)
     time.sleep(1.5)
     expect('nothing is read', before, lines_of(daemon))
+    expect_in('the status', 'TROUBLE    max_size = 1 MB: today alone is larger', daemon.postwake('status').stdout)
     daemon.stop()
     daemon.settings['postwake']['max_size'] = None
     daemon.write_config()
     daemon.start()
     wait_read(daemon, text.count('\n'))
+    expect('no trouble is left', None, daemon.status().get('store_full'))
     daemon.stop()
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -361,6 +362,62 @@ def control_deleted(environment):
     mail.send()
     lab.wait_until('all is found after a restart', lambda: mail.found() == mail.mta.wanted(), 15)
     expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events('events=injection,delivery')))
+
+
+@flow('lock and key are deleted under the daemon: they are put back and told once, and no second writer gets in')
+def kept_files(environment):
+    daemon = environment.daemon('kept', sections={'postwake': {'pseudonymise': 'yes'}}).start()
+    paths = [os.path.join(daemon.store, name) for name in ('lock', 'pseudonym.key')]
+    key = lab.read(paths[1])
+    for path in paths:
+        os.unlink(path)
+    lab.wait_until('both are told', lambda: daemon.log_text().count('was deleted, and is there again') == 2, 15)
+    expect('the key is the same', key, lab.read(paths[1]))
+    second = environment.daemon('second', sections={'postwake': {'store': daemon.store}}).start(ready=False)
+    expect('no second writer', 1, second.process.wait(15))
+    second.process = None
+    status = daemon.postwake('status').stdout
+    for what in ('the file lock', 'the key of the pseudonyms'):
+        expect_in('the status', what, status)
+    expect('no trouble is left', None, daemon.status().get('missing'))
+    expect('told once', 2, daemon.log_text().count('was deleted, and is there again'))
+    daemon.kill()
+    daemon.start()
+
+
+@flow('another process takes the store whose lock was deleted: that is told until a restart')
+def second_writer(environment):
+    mail = Mail(environment, 'writers')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    with open(os.path.join(mail.daemon.store, 'other'), 'wb') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        os.rename(other.name, os.path.join(mail.daemon.store, 'lock'))
+        check_named(mail, 'another process writes it', 'restart the other')
+    time.sleep(1.5)
+    expect('it stays', 1, len(mail.daemon.status()['missing']))
+    mail.daemon.stop()
+    mail.daemon.start()
+    expect('no trouble is left', None, mail.daemon.status().get('missing'))
+    mail.send()
+    mail.complete()
+
+
+@flow('the sockets are deleted under the daemon: that is told, and a restart makes them again')
+def sockets_deleted(environment):
+    mail = Mail(environment, 'unlinked')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    os.unlink(os.path.join(mail.base, 'milter.sock'))
+    check_named(mail, 'the milter sees no mail', 'restart postwaked')
+    os.unlink(mail.daemon.socket)
+    lab.wait_until('it is in the log', lambda: told(mail, 'no command reaches postwaked'), 10)
+    mail.daemon.stop()
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
 
 
 @flow('a day file of 0 bytes is no obstacle')

@@ -14,6 +14,7 @@
 #include "store/private.h"
 #include "store/spool.h"
 #include "tests/support/pack.h"
+#include "tests/support/tree.h"
 #include "tests/support/unit.h"
 
 #define POST "/api/v1/ingest/events"
@@ -56,23 +57,6 @@ static void prepare(void)
 	        .max_age = CLOCK_DAY, .keep_days = 10, .most = 64 * (uint64_t)MEGABYTE};
 	b.access = access_all;
 	b.access.who = "uid 0";
-}
-
-static void remove_tree(const char *dir)
-{
-	GDir *list = g_dir_open(dir, 0, NULL);
-	const char *name;
-
-	while (list != NULL && (name = g_dir_read_name(list)) != NULL) {
-		g_autofree char *path = g_build_filename(dir, name, NULL);
-		if (g_file_test(path, G_FILE_TEST_IS_DIR))
-			remove_tree(path);
-		else
-			g_unlink(path);
-	}
-	if (list != NULL)
-		g_dir_close(list);
-	g_rmdir(dir);
 }
 
 static void setup(void)
@@ -834,6 +818,21 @@ START_TEST(expired_batches_leave_nothing)
 }
 END_TEST
 
+START_TEST(a_directory_that_was_deleted_is_made_again)
+{
+	g_autofree char *spool = g_build_filename(b.dir, SPOOL_DIRECTORY, NULL);
+
+	remove_tree(spool);
+	assert_sent("{}\n{}\n", "validation 0 2 0");
+	/* What waited there is gone, and its sender can know. */
+	spool_hold(b.store);
+	g_autofree char *id = send_text("{}\n");
+	remove_tree(spool);
+	spool_release(b.store);
+	assert_verdict(id, "system 0 0 0");
+}
+END_TEST
+
 /* ---- cut off ---- */
 
 struct cut {
@@ -978,6 +977,7 @@ int main(void)
 	        validated_batches_make_room_and_waiting_ones_do_not,
 	        without_room_the_sender_is_told_to_come_back,
 	        while_the_store_may_not_grow_nothing_is_taken, expired_batches_leave_nothing,
+	        a_directory_that_was_deleted_is_made_again,
 	        what_keeps_failing_ends_as_system_with_its_events_counted_once,
 	        half_a_file_is_no_batch};
 	Suite *suite = suite_create("ingest");

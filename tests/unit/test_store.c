@@ -121,6 +121,34 @@ START_TEST(a_second_process_cannot_write)
 }
 END_TEST
 
+START_TEST(a_lock_that_was_deleted_is_taken_again_before_another_process_has_it)
+{
+	struct store *store = open_store(dir, STORE_WRITE), *other;
+	g_autofree char *lock = g_build_filename(dir, "lock", NULL);
+	struct error err = {0};
+
+	ck_assert_int_eq(store_keep_lock(store, &err), 0);
+	ck_assert_int_eq(g_unlink(lock), 0);
+	ck_assert_int_eq(store_keep_lock(store, &err), 1);
+	ck_assert_int_eq(store_keep_lock(store, &err), 0);
+	ck_assert_int_eq(store_open(&other, dir, STORE_WRITE, NULL, &err), -1);
+	error_clear(&err);
+	/* Another one was quicker. */
+	ck_assert_int_eq(g_unlink(lock), 0);
+	other = open_store(dir, STORE_WRITE);
+	ck_assert_int_eq(store_keep_lock(store, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "another process writes it"));
+	store_close(&other);
+	/* What it has written nobody knows here. */
+	error_clear(&err);
+	ck_assert_int_eq(store_keep_lock(store, &err), -1);
+	store_close(&store);
+	store = open_store(dir, STORE_WRITE);
+	ck_assert_int_eq(store_keep_lock(store, &err), 0);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(a_reader_needs_a_store)
 {
 	struct store *store = NULL;
@@ -771,6 +799,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const list[] = {an_event_comes_back_as_it_was, a_second_process_cannot_write,
+	        a_lock_that_was_deleted_is_taken_again_before_another_process_has_it,
 	        a_reader_needs_a_store, a_newer_store_is_refused_and_told_by_name,
 	        a_day_of_an_older_form_is_refused_and_says_what_to_do,
 	        a_message_is_found_by_stamps_of_a_clock_that_was_set_back,

@@ -213,6 +213,42 @@ START_TEST(a_lost_key_is_told_and_an_empty_file_gets_a_new_one)
 }
 END_TEST
 
+START_TEST(a_key_that_is_deleted_under_its_writer_is_put_back)
+{
+	g_autofree char *path = g_build_filename(dir, PSEUDONYM_KEY_NAME, NULL);
+	g_autofree char *away = g_build_filename(dir, "away", NULL);
+	g_autofree char *before = NULL, *after = NULL;
+	struct store *store = open_as(STORE_PSEUDONYMISE);
+	struct error err = {0};
+	struct stat st;
+
+	ck_assert(g_file_get_contents(path, &before, NULL, NULL));
+	ck_assert_int_eq(store_keep_key(store, &err), 0);
+	ck_assert_int_eq(g_unlink(path), 0);
+	ck_assert_int_eq(store_keep_key(store, &err), 1);
+	ck_assert(g_file_get_contents(path, &after, NULL, NULL));
+	ck_assert_str_eq(after, before);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	/* Where it was a link nobody knows whether its place is away for good. */
+	ck_assert_int_eq(g_rename(path, away), 0);
+	ck_assert_int_eq(symlink(away, path), 0);
+	ck_assert_int_eq(store_keep_key(store, &err), 0);
+	ck_assert_int_eq(g_unlink(away), 0);
+	ck_assert_int_eq(store_keep_key(store, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "leads nowhere"));
+	ck_assert(!g_file_test(away, G_FILE_TEST_EXISTS));
+	store_close(&store);
+	/* Where it is not in use it may go. */
+	error_clear(&err);
+	ck_assert_int_eq(g_unlink(path), 0);
+	store = open_as(STORE_PLAIN);
+	ck_assert_int_eq(store_keep_key(store, &err), 0);
+	ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
+	store_close(&store);
+}
+END_TEST
+
 static int take_state(void *ctx, struct slice key, struct slice value, struct error *err)
 {
 	(void)err;
@@ -331,6 +367,7 @@ int main(void)
 	const TTest *const tests[] = {no_address_is_in_the_files_and_searches_find_it,
 	        days_from_before_stay_plain_and_are_found_too,
 	        a_lost_key_is_told_and_an_empty_file_gets_a_new_one,
+	        a_key_that_is_deleted_under_its_writer_is_put_back,
 	        open_mails_lines_and_gaps_hold_no_address, an_address_is_erased_in_either_form,
 	        a_pseudonym_is_erased_as_an_address_is, NULL};
 
