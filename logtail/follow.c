@@ -12,12 +12,12 @@
 #include "logtail/generation.h"
 #include "logtail/position.h"
 #include "logtail/rotation.h"
+#include "logtail/second.h"
 #include "logtail/split.h"
 
 #define GRACE (1 * G_USEC_PER_SEC)
 #define GRACE_PARTS 5 /* times longer where the last line has no newline yet */
 #define POLL_MS 1000  /* where inotify does not work */
-#define STEP_BACK 5   /* seconds: a stamp so far before the latest means a clock that was set */
 #define SCAN_ATTEMPTS 5
 #define TICK (10 * 1000) /* microseconds */
 
@@ -255,14 +255,11 @@ void follow_stamp(struct follow *follow, gint64 time)
 		return;
 	follow->stamped = TRUE;
 	follow->stamp = time;
-	if (follow->marked && second <= follow->second && second >= follow->second - STEP_BACK)
+	enum second_turn turn = follow->marked ? second_turn(follow->second, second) : SECOND_ALONE;
+	if (turn == SECOND_SAME)
 		return;
 	struct mark here = {.offset = follow->line_offset};
-	/* Lines of neighbouring seconds come mixed: each process writes its own stamps. And of a
-	 * mail in which the clock is set back the first line stands before that. */
-	gboolean next = follow->marked &&
-	                (second == follow->second + 1 || second < follow->second - STEP_BACK);
-	follow->marks[1] = next ? follow->marks[0] : here;
+	follow->marks[1] = turn == SECOND_JOINS ? follow->marks[0] : here;
 	follow->marks[0] = here;
 	follow->second = second;
 	follow->marked = TRUE;

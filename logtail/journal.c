@@ -54,12 +54,12 @@ guint64 journal_untrusted(const struct journal *journal)
 #include <systemd/sd-journal.h>
 
 #include "logtail/loss.h"
+#include "logtail/second.h"
 
 #define POSITION_VERSION "v=1"
 #define USERS "postfix mail smmta smmsp"
 #define RECENT 64         /* cursors remembered at the seam of two journal files */
 #define FIELD_LIMIT 65536 /* as a line of a file */
-#define STEP_BACK 5       /* seconds, as in follow.c */
 
 /* SD_MESSAGE_JOURNAL_DROPPED: "Suppressed 17 messages from postfix.service" (journald-server.c). */
 #define DROPPED "a596d6fe7bfa4994828e72309e95d61e"
@@ -413,13 +413,10 @@ static void journal_given(struct journal *journal, const char *cursor, gint64 ti
 {
 	gint64 second = time / 1000;
 
-	if (second > journal->second || second < journal->second - STEP_BACK ||
-	        journal->marks[0] == NULL) {
-		/* As follow_stamp. */
-		gboolean next =
-		        journal->marks[0] != NULL &&
-		        (second == journal->second + 1 || second < journal->second - STEP_BACK);
-		char *mark = g_strdup(next ? journal->marks[0] : cursor);
+	enum second_turn turn =
+	        journal->marks[0] != NULL ? second_turn(journal->second, second) : SECOND_ALONE;
+	if (turn != SECOND_SAME) {
+		char *mark = g_strdup(turn == SECOND_JOINS ? journal->marks[0] : cursor);
 		g_free(journal->marks[1]);
 		journal->marks[1] = mark;
 		g_free(journal->marks[0]);
