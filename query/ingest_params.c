@@ -1,9 +1,8 @@
 #include "query/ingest_params.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "event/ingest_docs.h"
+#include "query/window.h"
 
 #define PER_PAGE 1000
 #define PER_PAGE_MAX 10000
@@ -143,36 +142,16 @@ static void read_delimiter(struct reading *r)
 		faults_add(r->faults, SLICE("delimiter"), text, "delimiter must not be empty");
 }
 
-/* sscanf would take a sign or a blank for a digit. */
-static bool has_form(const char *text, const char *form, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (form[i] == '0' ? !g_ascii_isdigit(text[i]) : text[i] != form[i])
-			return false;
-	return true;
-}
-
-/* YYYY-MM-DDTHH:MM with or without :SS and Z; always UTC. *ms stays where it is none. */
+/* With or without :SS and Z; always UTC, since 1970. *ms stays where it is none. */
 static bool parse_time(struct slice text, int64_t *ms)
 {
-	static const char form[] = "0000-00-00T00:00:00";
-	g_autofree char *copy = slice_dup(text);
-	int year, month, day, hour, minute, second = 0;
-	int y, m, d;
+	int64_t time, unit;
 
-	if (g_str_has_suffix(copy, "Z"))
-		copy[text.n - 1] = '\0';
-	size_t n = strlen(copy);
-	if ((n != strlen("0000-00-00T00:00") && n != strlen(form)) || !has_form(copy, form, n))
+	if (slice_ends(text, SLICE("Z")))
+		text = slice_head(text, text.n - 1);
+	if (!window_parse_local(text, &time, &unit) || time < 0)
 		return false;
-	sscanf(copy, "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second);
-	if (year < 1970 || month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59)
-		return false;
-	int64_t days = clock_days(year, month, day);
-	clock_civil(days, &y, &m, &d);
-	if (d != day || m != month)
-		return false;
-	*ms = days * CLOCK_DAY + hour * CLOCK_HOUR + minute * CLOCK_MINUTE + second * CLOCK_SECOND;
+	*ms = time;
 	return true;
 }
 

@@ -35,8 +35,7 @@ static int window_number(struct slice text, size_t at, size_t n)
 	return value;
 }
 
-/* YYYY-MM-DDTHH:MM or with :SS, which API v1 has not. */
-static bool window_parse_local(struct slice text, int64_t *local_r, int64_t *unit_r)
+bool window_parse_local(struct slice text, int64_t *local_r, int64_t *unit_r)
 {
 	bool seconds = window_fits(text, "0000-00-00T00:00:00");
 

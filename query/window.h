@@ -22,6 +22,10 @@ struct window_request {
 	bool events;    /* of the Events API: seconds, a Z may follow, `to` itself is not in it */
 };
 
+/* YYYY-MM-DDTHH:MM, or with :SS, which API v1 has not, in ms as if it were UTC; *unit_r: ms of the
+ * minute or second that it names. False, and both stay, where it is none. */
+bool window_parse_local(struct slice text, int64_t *local_r, int64_t *unit_r);
+
 /* Works the window out; adds what is wrong to `faults`. The minute (or second) that `to` names
  * belongs to the window; one that the clocks skip has no length. A default is first written as the
  * text that links carry and then read like any other, so that following a link means the same
