@@ -27,7 +27,7 @@ static bool has_descriptors(void)
 	return !out;
 }
 
-static void health_gap(struct capture *capture, int64_t from, int64_t to, const char *text)
+void health_gap(struct capture *capture, int64_t from, int64_t to, const char *text)
 {
 	const struct store_gap gap = {.source = SLICE("postwaked"),
 	        .from = from,

@@ -20,6 +20,9 @@ struct health {
 /* Looks, and tells what changed; about every second. `now`: wall clock, ms. */
 void health_look(struct health *health, struct capture *capture, int64_t now);
 
+/* A gap of the daemon itself, of unknown bytes: what it says stands in the status. Times in ms. */
+void health_gap(struct capture *capture, int64_t from, int64_t to, const char *text);
+
 /* What is to be told of a slow disk, while it is; else NULL. g_free. Any thread. */
 char *health_slow(struct health *health);
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "daemon/health.h"
 #include "event/json.h"
 
 /* ---- what is looked at: 1 when it was put back, 0 when all is well, -1 with *err ---- */
@@ -79,18 +80,6 @@ void upkeep_end(struct upkeep *upkeep)
 		g_clear_pointer(&upkeep->trouble[i], g_free);
 }
 
-static void tell_back(struct capture *capture, int64_t now, const char *text)
-{
-	const struct store_gap gap = {.source = SLICE("postwaked"),
-	        .from = now,
-	        .to = now,
-	        .bytes = -1,
-	        .text = slice_str(text)};
-
-	log_warning("store", "%s", text);
-	capture_tell_gap(capture, &gap);
-}
-
 static void set_trouble(struct upkeep *upkeep, int what, const char *text)
 {
 	g_mutex_lock(&upkeep->lock);
@@ -108,8 +97,10 @@ void upkeep_look(struct upkeep *upkeep, struct capture *capture, int64_t now)
 	for (int i = 0; i < UPKEPT; i++) {
 		struct error err = {0};
 		int result = table[i].look(upkeep, &err);
-		if (result == 1)
-			tell_back(capture, now, table[i].back);
+		if (result == 1) {
+			log_warning("store", "%s", table[i].back);
+			health_gap(capture, now, now, table[i].back);
+		}
 		set_trouble(upkeep, i, result < 0 ? err.text : NULL);
 	}
 }

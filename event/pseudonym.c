@@ -41,6 +41,11 @@ void pseudonyms_free(struct pseudonyms **pseudonyms)
 	g_clear_pointer(pseudonyms, g_free);
 }
 
+const uint8_t *pseudonyms_key(const struct pseudonyms *pseudonyms)
+{
+	return pseudonyms->key;
+}
+
 /* ---- one address ---- */
 
 /* RFC 4648, 6, in lower case and without padding. */

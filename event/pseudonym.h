@@ -15,6 +15,9 @@ struct pseudonyms;
 struct pseudonyms *pseudonyms_new(const uint8_t key[PSEUDONYM_KEY_BYTES]);
 void pseudonyms_free(struct pseudonyms **pseudonyms);
 
+/* PSEUDONYM_KEY_BYTES. */
+const uint8_t *pseudonyms_key(const struct pseudonyms *pseudonyms);
+
 /* Appends what stands for an address (upper and lower case are one; quotes that a local part does
  * not need do not count), or for a name without domain. One that is a pseudonym already, or empty,
  * stays as it is. */

@@ -78,7 +78,6 @@ struct store {
 	struct pseudonyms *pseudonyms; /* NULL: no key */
 	int64_t pseudonymise_since;    /* ms; 0: addresses are written as they are */
 	uint8_t seal_key[32];          /* of the state of open mails */
-	uint8_t pseudonym_key[32];     /* as its file holds it; writers only */
 	GString *plainless, *sealed;   /* of the committing thread */
 	struct store_clock clock;
 	store_fault *fault;

@@ -91,7 +91,8 @@ int store_keep_key(struct store *store, struct error *err)
 		        "back, without which postwaked does not start again; or remove the link, "
 		        "then the key is written there",
 		        path);
-	if (write_key(store, making, store->pseudonym_key, err) == 0 && rename(making, path) == 0)
+	if (write_key(store, making, pseudonyms_key(store->pseudonyms), err) == 0 &&
+	        rename(making, path) == 0)
 		return file_sync(store->dir, O_DIRECTORY, err) < 0 ? -1 : 1;
 	error_errno(err, errno, "cannot put back %s", path);
 	unlink(making);
@@ -167,8 +168,6 @@ int pseudonym_open(struct store *store, enum store_pseudonymise wish, struct err
 		crypto_generichash(store->seal_key, sizeof(store->seal_key),
 		        (const unsigned char *)"state", 5, key, sizeof(key));
 	}
-	if (found == 1 && store->mode == STORE_WRITE)
-		memcpy(store->pseudonym_key, key, sizeof(key));
 	sodium_memzero(key, sizeof(key));
 	store->pseudonymise_since = since;
 	return store->mode == STORE_WRITE ? use(store, wish, since, err) : 0;
@@ -178,7 +177,6 @@ void pseudonym_close(struct store *store)
 {
 	pseudonyms_free(&store->pseudonyms);
 	sodium_memzero(store->seal_key, sizeof(store->seal_key));
-	sodium_memzero(store->pseudonym_key, sizeof(store->pseudonym_key));
 }
 
 int64_t store_pseudonymised(struct store *store)
