@@ -15,6 +15,7 @@ import time
 import lab
 from flow import Skip, expect, expect_in, flow
 from logs import check_ledger
+from test_9_check import day_files
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'fault'))
 import scriptmta  # noqa: E402
@@ -68,6 +69,11 @@ class Mail:
 
 def told(mail, part):
     return sum(part in line for line in mail.daemon.log_text().splitlines())
+
+
+def today(mail):
+    """The day file that is written."""
+    return os.path.join(mail.daemon.store, day_files(mail.daemon.store)[-1])
 
 
 def check_named(mail, part, mend=''):
@@ -254,7 +260,7 @@ def beside_rows(path):
 def bad_sector(mail, pick):
     """A page of today's file, which is not in the daemon's memory when it begins anew."""
     mail.daemon.stop()
-    path = next(os.path.join(mail.daemon.store, n) for n in os.listdir(mail.daemon.store) if n[:2] == '20' and n.endswith('.db'))
+    path = today(mail)
     mail.disk(f'bad {os.stat(path).st_ino} {pick(path) * 8192}')
     mail.daemon.start()
     return path
@@ -468,7 +474,7 @@ def day_overwritten(environment):
     mail.complete()
     mail.daemon.stop()
     mail.daemon.start()  # no page is in its memory
-    path = next(os.path.join(mail.daemon.store, n) for n in os.listdir(mail.daemon.store) if n[:2] == '20' and n.endswith('.db'))
+    path = today(mail)
     overwrite(path)
     mail.send(100, quickly=False)
     check_named(mail, 'damaged-1', 'check --repair')
@@ -666,8 +672,7 @@ def stuck_reader(environment):
     mail.daemon.start()
     mail.send()
     mail.complete()
-    day = next(n for n in os.listdir(mail.daemon.store) if n.startswith('20') and n.endswith('.db'))
-    with contextlib.closing(sqlite3.connect(os.path.join(mail.daemon.store, day), isolation_level=None)) as db:
+    with contextlib.closing(sqlite3.connect(today(mail), isolation_level=None)) as db:
         db.execute('BEGIN')
         db.execute('SELECT count(*) FROM event').fetchall()
         mail.send(300, quickly=False)

@@ -13,6 +13,7 @@
 #include "milter/packet.h"
 #include "milter/peer.h"
 #include "mime/headers.h"
+#include "tests/fuzz/milter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,24 +21,6 @@ static int observed(void *ctx, const struct observation *seen, bool wait)
 {
 	(void)ctx;
 	return wait && seen->queue_id.n % 2 != 0 ? -1 : 0;
-}
-
-static int64_t now(void *ctx)
-{
-	(void)ctx;
-	return 1;
-}
-
-static bool report_address(void *ctx, const char *address)
-{
-	(void)ctx;
-	return *address == 'b';
-}
-
-static void report(void *ctx, GString *mail)
-{
-	(void)ctx;
-	g_string_free(mail, TRUE);
 }
 
 static const struct milter_hooks hooks = {.observed = observed,

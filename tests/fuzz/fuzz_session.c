@@ -8,6 +8,7 @@
 
 #include "milter/session.h"
 #include "mime/headers.h"
+#include "tests/fuzz/milter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,24 +22,6 @@ static int observed(void *ctx, const struct observation *seen, bool wait)
 	if (seen->envelope != NULL && seen->envelope->recipients > MILTER_RECIPIENTS_MAX)
 		abort();
 	return wait ? -1 : 0;
-}
-
-static int64_t now(void *ctx)
-{
-	(void)ctx;
-	return 1;
-}
-
-static bool report_address(void *ctx, const char *address)
-{
-	(void)ctx;
-	return *address == 'b';
-}
-
-static void report(void *ctx, GString *mail)
-{
-	(void)ctx;
-	g_string_free(mail, TRUE);
 }
 
 /* The next text, the caller's; NULL for an empty one, as the MTA may tell nothing. */

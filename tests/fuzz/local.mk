@@ -19,13 +19,14 @@ fuzz_targets = \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_tombstone \
 	tests/fuzz/fuzz_trace_state
-EXTRA_DIST += $(fuzz_targets:=.c) tests/fuzz/box.h tests/fuzz/run tests/fuzz/seeds.py
+fuzz_headers = tests/fuzz/box.h tests/fuzz/milter.h
+EXTRA_DIST += $(fuzz_targets:=.c) $(fuzz_headers) tests/fuzz/run tests/fuzz/seeds.py
 CLEANFILES += $(fuzz_targets)
 FUZZ_LINK = -fsanitize=fuzzer
 
 .PHONY: fuzz-targets
 fuzz-targets: $(fuzz_targets)
-$(fuzz_targets): %: $(srcdir)/%.c $(srcdir)/tests/fuzz/box.h libdaemon.a $(PW_LIBS)
+$(fuzz_targets): %: $(srcdir)/%.c $(addprefix $(srcdir)/,$(fuzz_headers)) libdaemon.a $(PW_LIBS)
 	$(AM_V_CCLD)$(MKDIR_P) tests/fuzz && \
 	$(CC) $(DEFS) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) $(FUZZ_LINK) -o $@ $(srcdir)/$@.c \
 		libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)

@@ -1,24 +1,10 @@
 #include "logtail/follow.h"
-#include "tests/support/log_box.h"
-#include "tests/support/unit.h"
+#include "tests/support/log_box_unit.h"
 
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct log_box box;
-
-#define ASSERT_LINES(WANT) \
-	do { \
-		g_autofree char *got_ = log_box_lines(&box); \
-		ck_assert_str_eq(got_, WANT); \
-	} while (0)
-
-static void run(void)
-{
-	log_box_run(&box, 1000);
-}
 
 /* Ten lines, of which `read` were committed before the daemon was killed. */
 static void ten_lines_killed_after(unsigned read)
@@ -40,18 +26,11 @@ static void ten_lines_killed_after(unsigned read)
 
 #define TEN "10 line|11 line|12 line|13 line|14 line|15 line|16 line|17 line|18 line|19 line"
 
-static void restart_and_run(void)
-{
-	log_box_start(&box, TRUE);
-	run();
-}
-
 START_TEST(a_line_waits_for_its_newline)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 whole\n2 pa");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	ASSERT_LINES("1 whole");
 	log_box_append(&box, NULL, "rt\n");
 	run();
@@ -105,7 +84,7 @@ START_TEST(a_file_that_came_and_was_rotated_while_nobody_looked_is_read)
 	g_usleep(10000);
 	log_box_append(&box, "mail.log.1", "2 first\n");
 	log_box_append(&box, NULL, "3 second\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("2 first|3 second");
 	log_box_close(&box);
 }
@@ -115,7 +94,7 @@ START_TEST(a_position_is_gone_on_from_after_each_line)
 {
 	for (unsigned read = 1; read < 10; read++) {
 		ten_lines_killed_after(read);
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES(TEN);
 		ck_assert_uint_eq(box.gaps->len, 0);
 		log_box_close(&box);
@@ -127,12 +106,11 @@ START_TEST(lines_before_a_step_back_of_the_clock_are_given_again)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "17 a\n18 b\n19 c\n2 d\n2 e\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_commit(&box);
 	log_box_kill(&box);
 	log_box_append(&box, NULL, "2 f\n");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.again->len, 3);
 	ck_assert_str_eq(box.again->pdata[0], "19 c");
 	ASSERT_LINES("17 a|18 b|19 c|2 d|2 e|2 f");
@@ -144,12 +122,11 @@ START_TEST(lines_of_the_last_seconds_are_given_again)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n2 b\n3 c\n3 d\n2 late\n3 e\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_commit(&box);
 	log_box_kill(&box);
 	log_box_append(&box, NULL, "3 f\n");
-	restart_and_run();
+	start_and_run();
 	/* From the first line of second 2: neighbouring seconds come mixed. */
 	ck_assert_uint_eq(box.again->len, 5);
 	ck_assert_str_eq(box.again->pdata[0], "2 b");
@@ -157,7 +134,7 @@ START_TEST(lines_of_the_last_seconds_are_given_again)
 	/* And with a new line of the same second the beginning of that second is not forgotten. */
 	log_box_commit(&box);
 	log_box_kill(&box);
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.again->len, 6);
 	log_box_close(&box);
 }
@@ -167,8 +144,7 @@ START_TEST(a_rename_is_followed_while_running)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_rename(&box, NULL, "mail.log.1");
 	run();
 	/* The writer has the renamed file open until it is told to reopen. */
@@ -216,7 +192,7 @@ START_TEST(a_rename_while_down_is_found_at_each_point)
 		ten_lines_killed_after(read);
 		log_box_rename(&box, NULL, "mail.log.1");
 		log_box_append(&box, NULL, "20 new\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES(TEN "|20 new");
 		ck_assert_uint_eq(box.gaps->len, 0);
 		log_box_close(&box);
@@ -234,7 +210,7 @@ START_TEST(dated_names_are_found)
 		ten_lines_killed_after(5);
 		log_box_rename(&box, NULL, names[i]);
 		log_box_append(&box, NULL, "20 new\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES(TEN "|20 new");
 		log_box_close(&box);
 	}
@@ -250,7 +226,7 @@ START_TEST(files_that_only_look_like_rotated_ones_are_left_alone)
 		ten_lines_killed_after(5);
 		log_box_rename(&box, NULL, names[i]);
 		log_box_append(&box, NULL, "20 new\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES("10 line|11 line|12 line|13 line|14 line|20 new");
 		ck_assert_uint_eq(box.gaps->len, 1);
 		log_box_close(&box);
@@ -292,7 +268,7 @@ START_TEST(a_compressed_file_is_found_at_each_point)
 		log_box_rename(&box, NULL, "mail.log.1");
 		log_box_pack(&box, "mail.log.1", programs[read % 4]);
 		log_box_append(&box, NULL, "20 new\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES(TEN "|20 new");
 		ck_assert_uint_eq(box.gaps->len, 0);
 		log_box_close(&box);
@@ -327,7 +303,7 @@ START_TEST(a_copytruncate_is_found_at_each_point)
 		ten_lines_killed_after(read);
 		log_box_copytruncate(&box, "mail.log.1");
 		log_box_append(&box, NULL, "20 new\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES(TEN "|20 new");
 		/* What was written between copy and truncation cannot be known. */
 		ck_assert_uint_eq(box.gaps->len, 1);
@@ -343,8 +319,7 @@ START_TEST(a_copytruncate_while_running_gives_the_unread_rest_of_the_copy)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n2 b");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_append(&box, NULL, "\n3 c\n");
 	log_box_copytruncate(&box, "mail.log.1");
 	run();
@@ -360,8 +335,7 @@ START_TEST(a_copytruncated_file_that_has_grown_larger_again_is_noticed)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_append(&box, NULL, "2 b\n");
 	log_box_copytruncate(&box, "mail.log.1");
 	log_box_append(&box, NULL, "3 much longer than all that was in it before\n");
@@ -377,8 +351,7 @@ START_TEST(lines_read_before_the_copy_was_made_shorter_are_not_given_twice)
 	log_box_append(&box, NULL, "1 a\n2 b\n");
 	log_box_append(&box, "mail.log.1", "1 a\n2 b\n");
 	log_box_append(&box, NULL, "3 written after the copy\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_truncate(&box, 0);
 	log_box_append(&box, NULL, "4 d\n");
 	run();
@@ -393,7 +366,7 @@ START_TEST(a_truncation_is_a_gap)
 		ten_lines_killed_after(read);
 		log_box_truncate(&box, 0);
 		log_box_append(&box, NULL, "20 new\n");
-		restart_and_run();
+		start_and_run();
 		ck_assert_str_eq(box.given->pdata[box.given->len - 1], "20 new");
 		ck_assert_uint_eq(box.given->len, 1);
 		ck_assert_uint_eq(box.gaps->len, 1);
@@ -409,8 +382,7 @@ START_TEST(a_truncation_while_running_is_a_gap_that_is_told_with_the_next_line)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n2 half");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_truncate(&box, 0);
 	run();
 	ck_assert_uint_eq(box.gaps->len, 0);
@@ -428,16 +400,16 @@ START_TEST(a_gap_is_told_again_when_the_daemon_is_killed_before_the_line_behind_
 {
 	ten_lines_killed_after(5);
 	log_box_truncate(&box, 0);
-	restart_and_run();
+	start_and_run();
 	log_box_commit(&box);
 	log_box_kill(&box);
 	ck_assert_uint_eq(box.gaps->len, 0);
 	log_box_append(&box, NULL, "20 new\n");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.gaps->len, 1);
 	log_box_commit(&box);
 	log_box_kill(&box);
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.gaps->len, 1);
 	log_box_close(&box);
 }
@@ -447,8 +419,7 @@ START_TEST(delete_and_create_while_running_loses_nothing)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_append(&box, NULL, "2 b\n");
 	log_box_remove(&box, NULL);
 	run();
@@ -468,7 +439,7 @@ START_TEST(delete_and_create_while_down_is_a_gap_even_with_the_inode_used_again)
 		log_box_append(
 		        &box, NULL, "20 new and of the same length as the old\n21 and more\n");
 		log_box_append(&box, NULL, "22 so that no size gives it away, only the content\n");
-		restart_and_run();
+		start_and_run();
 		ck_assert_uint_eq(box.given->len, 3);
 		ck_assert_uint_eq(box.gaps->len, 1);
 		log_box_close(&box);
@@ -489,7 +460,7 @@ START_TEST(two_rotations_while_down_are_read_in_order)
 			log_box_pack(&box, "mail.log.2", "gzip");
 		if (read % 3 == 0)
 			log_box_pack(&box, "mail.log.1", "xz");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES(TEN "|20 second|30 third");
 		ck_assert_uint_eq(box.gaps->len, 0);
 		log_box_close(&box);
@@ -501,8 +472,7 @@ START_TEST(two_rotations_between_two_looks_are_read_in_order)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_append(&box, NULL, "2 b\n");
 	log_box_rename(&box, NULL, "mail.log-20260101");
 	log_box_append(&box, NULL, "3 c\n");
@@ -527,7 +497,7 @@ START_TEST(two_copytruncates_while_down_are_read_in_order)
 		log_box_pack(&box, "mail.log.2", "gzip");
 		log_box_copytruncate(&box, "mail.log.1");
 		log_box_append(&box, NULL, "30 third\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES(TEN "|20 second|30 third");
 		log_box_close(&box);
 	}
@@ -540,15 +510,14 @@ START_TEST(when_the_file_is_gone_the_newer_rotated_ones_are_read_and_the_older_n
 	log_box_append(&box, "mail.log.3", "1 read long ago\n");
 	g_usleep(10000);
 	log_box_append(&box, NULL, "2 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_commit(&box);
 	log_box_kill(&box);
 	g_usleep(10000);
 	log_box_remove(&box, NULL);
 	log_box_append(&box, "mail.log.1", "4 c\n");
 	log_box_append(&box, NULL, "5 d\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("2 a|4 c|5 d");
 	ck_assert_uint_eq(box.gaps->len, 1);
 	log_box_close(&box);
@@ -559,8 +528,7 @@ START_TEST(a_second_that_spans_two_files_is_given_again_from_the_first)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n5 b\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_rename(&box, NULL, "mail.log.1");
 	log_box_append(&box, NULL, "5 c\n5 d\n");
 	run();
@@ -568,7 +536,7 @@ START_TEST(a_second_that_spans_two_files_is_given_again_from_the_first)
 	log_box_kill(&box);
 	log_box_pack(&box, "mail.log.1", "gzip");
 	log_box_append(&box, NULL, "5 e\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("1 a|5 b|5 c|5 d|5 e");
 	ck_assert_uint_eq(box.again->len, 3);
 	ck_assert_str_eq(box.again->pdata[0], "5 b");
@@ -580,8 +548,7 @@ START_TEST(an_unfinished_last_line_is_given_when_its_file_is_left)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n2 cut o");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_rename(&box, NULL, "mail.log.1");
 	log_box_append(&box, NULL, "3 c\n");
 	run();
@@ -598,8 +565,7 @@ START_TEST(nul_bytes_are_taken_out_and_a_hole_is_a_gap)
 	log_box_write(&box, NULL, "1 a\0b\n2 cut by the cra", 22);
 	log_box_write(&box, NULL, hole, sizeof(hole));
 	log_box_append(&box, NULL, "3 after the crash\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	ASSERT_LINES("1 ab|2 cut by the cra|3 after the crash");
 	ck_assert_uint_eq(box.gaps->len, 1);
 	ck_assert_int_eq(box.gap_bytes, 4000);
@@ -613,13 +579,12 @@ START_TEST(a_hole_at_the_position_is_told_with_the_line_behind_it)
 
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_commit(&box);
 	log_box_write(&box, NULL, hole, sizeof(hole));
 	for (int i = 0; i < 3; i++) {
 		log_box_kill(&box);
-		restart_and_run();
+		start_and_run();
 		log_box_commit(&box);
 		ck_assert_uint_eq(box.gaps->len, 0);
 	}
@@ -630,7 +595,7 @@ START_TEST(a_hole_at_the_position_is_told_with_the_line_behind_it)
 	ck_assert_int_eq(box.gap_to, 2000);
 	log_box_commit(&box);
 	log_box_kill(&box);
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.gaps->len, 1);
 	log_box_close(&box);
 }
@@ -640,8 +605,7 @@ START_TEST(a_writer_that_goes_on_at_its_old_offset_after_a_truncation_is_read)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	log_box_copytruncate(&box, "mail.log.1");
 	log_box_truncate(&box, 5000000);
 	log_box_append(&box, NULL, "2 b\n");
@@ -660,8 +624,7 @@ START_TEST(a_line_over_64_kib_is_cut_and_its_rest_skipped)
 	while (text->len < 700000)
 		g_string_append_c(text, 'x');
 	log_box_append(&box, NULL, text->str);
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	ck_assert_uint_eq(box.given->len, 0);
 	log_box_append(&box, NULL, "end\n2 b\n");
 	run();
@@ -671,7 +634,7 @@ START_TEST(a_line_over_64_kib_is_cut_and_its_rest_skipped)
 	log_box_commit(&box);
 	log_box_kill(&box);
 	log_box_append(&box, NULL, "3 c\n");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.given->len, 1);
 	ck_assert_uint_eq(box.gaps->len, 0);
 	g_string_free(text, TRUE);
@@ -683,8 +646,7 @@ START_TEST(bytes_that_are_not_utf_8_pass_unchanged)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 \xff\xc3(\r\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	ASSERT_LINES("1 \xff\xc3(\r");
 	log_box_close(&box);
 }
@@ -733,7 +695,7 @@ START_TEST(a_log_behind_a_symbolic_link_is_followed_with_its_rotation)
 	log_box_kill(&box);
 	log_box_rename(&box, "real", "real.1");
 	log_box_append(&box, "real", "3 c\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("1 a|2 b|3 c");
 	log_box_rename(&box, "real", "real.0");
 	log_box_append(&box, "real", "4 d\n");
@@ -776,7 +738,7 @@ START_TEST(a_damaged_archive_gives_what_is_readable_and_a_gap)
 	g_autofree char *packed = g_build_filename(box.folder, "mail.log.1.gz", NULL);
 	ck_assert_int_eq(truncate(packed, 40000), 0);
 	log_box_append(&box, NULL, "30 after\n");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_gt(box.given->len, 1000);
 	ck_assert_str_eq(box.given->pdata[box.given->len - 1], "30 after");
 	ck_assert_uint_eq(box.gaps->len, 1);
@@ -799,7 +761,7 @@ START_TEST(an_archive_with_a_wrong_crc_gives_nothing_and_a_gap)
 	bytes[n - 8] ^= 1;
 	ck_assert(g_file_set_contents(packed, bytes, (gssize)n, NULL));
 	log_box_append(&box, NULL, "30 after\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES(TEN "|30 after");
 	ck_assert_uint_eq(box.gaps->len, 1);
 	ck_assert_ptr_nonnull(strstr(box.gaps->pdata[0], "incorrect data check"));
@@ -813,7 +775,7 @@ START_TEST(a_file_being_compressed_is_read_from_the_plain_one)
 	log_box_rename(&box, NULL, "mail.log.1");
 	log_box_append(&box, "mail.log.1.gz", "\x1f\x8b half");
 	log_box_append(&box, NULL, "20 new\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES(TEN "|20 new");
 	ck_assert_uint_eq(box.gaps->len, 0);
 	log_box_close(&box);
@@ -824,8 +786,7 @@ START_TEST(the_descriptor_wakes_for_writes_renames_and_new_files)
 {
 	log_box_open(&box);
 	log_box_append(&box, NULL, "1 a\n");
-	log_box_start(&box, TRUE);
-	run();
+	start_and_run();
 	struct pollfd polled = {.fd = follow_fd(box.follow), .events = POLLIN};
 	ck_assert_int_eq(poll(&polled, 1, 50), 0);
 	log_box_append(&box, NULL, "2 b\n");

@@ -1,39 +1,16 @@
 /* Positions committed before a line was read: where does a log go on that was known only as empty?
  */
 #include "logtail/follow.h"
-#include "tests/support/log_box.h"
-#include "tests/support/unit.h"
+#include "tests/support/log_box_unit.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static struct log_box box;
-
-#define ASSERT_LINES(WANT) \
-	do { \
-		g_autofree char *got_ = log_box_lines(&box); \
-		ck_assert_str_eq(got_, WANT); \
-	} while (0)
-
-static void run(void)
-{
-	log_box_run(&box, 1000);
-}
-
-static void restart_and_run(void)
-{
-	log_box_start(&box, TRUE);
-	run();
-}
-
 /* Starts on the empty log, commits the first position, and is killed. */
 static void known_as_empty(void)
 {
-	log_box_start(&box, TRUE);
-	run();
-	log_box_commit(&box);
-	log_box_kill(&box);
-	g_usleep(10000);
+	start_and_run();
+	commit_and_kill();
 }
 
 /* One, which begins with these bytes. */
@@ -74,7 +51,7 @@ START_TEST(a_log_known_only_as_empty_is_found_wherever_it_was_rotated_to)
 		log_box_append(&box, NULL, "5 d\n");
 		if (rows[i].pack != NULL)
 			log_box_pack(&box, rows[i].first, rows[i].pack);
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES("2 a|3 b|4 c|5 d");
 		ck_assert_uint_eq(box.again->len, 0);
 		/* Whether something was deleted before what was compressed nobody can know. */
@@ -113,7 +90,7 @@ START_TEST(a_log_known_only_as_empty_that_was_deleted_is_a_gap_although_younger_
 		if (rows[i].pack != NULL)
 			log_box_pack(&box, "mail.log-20260102", rows[i].pack);
 		log_box_append(&box, NULL, "4 c\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES("3 b|4 c");
 		if (rows[i].gap != NULL)
 			assert_gap(rows[i].gap);
@@ -138,7 +115,7 @@ START_TEST(a_log_known_only_as_empty_is_found_although_its_time_is_older)
 	log_box_append(&box, NULL, "3 b\n");
 	rotated = g_build_filename(box.folder, "mail.log.1", NULL);
 	ck_assert_int_eq(utimensat(AT_FDCWD, rotated, old, 0), 0);
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("2 a|3 b");
 	log_box_close(&box);
 }
@@ -152,7 +129,7 @@ START_TEST(a_log_known_only_as_empty_that_was_copied_and_truncated_is_read_from_
 	log_box_append(&box, NULL, "2 a\n3 b\n");
 	log_box_copytruncate(&box, "mail.log.1");
 	log_box_append(&box, NULL, "4 c\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("2 a|3 b|4 c");
 	log_box_close(&box);
 }
@@ -166,7 +143,7 @@ START_TEST(a_log_known_only_as_empty_that_is_nowhere_is_a_gap)
 	log_box_append(&box, NULL, "2 a\n");
 	log_box_remove(&box, NULL);
 	log_box_append(&box, NULL, "3 b\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("3 b");
 	ck_assert_uint_eq(box.gaps->len, 1);
 	log_box_close(&box);
@@ -180,7 +157,7 @@ START_TEST(a_log_that_is_empty_still_after_a_restart_is_no_gap)
 	known_as_empty();
 	known_as_empty();
 	log_box_append(&box, NULL, "2 a\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("2 a");
 	ck_assert_uint_eq(box.gaps->len, 0);
 	log_box_close(&box);
@@ -212,7 +189,7 @@ START_TEST(what_was_rotated_before_the_first_start_is_not_read_however_late_it_w
 		log_box_commit(&box);
 		log_box_kill(&box);
 		log_box_append(&box, NULL, "5 b\n");
-		restart_and_run();
+		start_and_run();
 		ASSERT_LINES("3 very late|4 a|5 b");
 		ck_assert_uint_eq(box.gaps->len, 0);
 		log_box_close(&box);
@@ -233,7 +210,7 @@ START_TEST(a_log_that_was_there_but_not_read_before_the_kill_is_found_after_a_ro
 	log_box_kill(&box);
 	log_box_rename(&box, NULL, "mail.log.1");
 	log_box_append(&box, NULL, "4 c\n");
-	restart_and_run();
+	start_and_run();
 	ASSERT_LINES("2 a|3 b|4 c");
 	ck_assert_uint_eq(box.gaps->len, 0);
 	log_box_close(&box);

@@ -1,38 +1,11 @@
 /* What logrotate's options make of a log beside renaming it: copies, empty files, shredded ones. */
-#include "tests/support/log_box.h"
-#include "tests/support/unit.h"
+#include "tests/support/log_box_unit.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct log_box box;
-
-#define ASSERT_LINES(WANT) \
-	do { \
-		g_autofree char *got_ = log_box_lines(&box); \
-		ck_assert_str_eq(got_, WANT); \
-	} while (0)
-
-static void run(void)
-{
-	log_box_run(&box, 1000);
-}
-
-static void start_and_run(void)
-{
-	log_box_start(&box, TRUE);
-	run();
-}
-
-static void commit_and_kill(void)
-{
-	log_box_commit(&box);
-	log_box_kill(&box);
-	g_usleep(10000);
-}
 
 /* Copies up to `size` bytes, but not those that are there already. */
 static void copy(const char *from, const char *to, gsize size)

@@ -1,16 +1,7 @@
 /* What vanished of a log while nobody followed it, and the gap that tells so. */
-#include "tests/support/log_box.h"
-#include "tests/support/unit.h"
+#include "tests/support/log_box_unit.h"
 
 #include <string.h>
-
-static struct log_box box;
-
-static void restart_and_run(void)
-{
-	log_box_start(&box, TRUE);
-	log_box_run(&box, 1000);
-}
 
 /* 200 lines of 13 bytes, all read and committed, and the daemon killed. */
 static void many_lines_killed(void)
@@ -20,7 +11,7 @@ static void many_lines_killed(void)
 		g_autofree char *line = g_strdup_printf("%03d and more\n", 100 + i);
 		log_box_append(&box, NULL, line);
 	}
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.given->len, 200);
 	log_box_commit(&box);
 	log_box_kill(&box);
@@ -36,7 +27,7 @@ START_TEST(a_log_that_lost_its_end_is_read_again_also_when_it_was_rotated_since)
 			log_box_rename(&box, NULL, "mail.log.1");
 			log_box_append(&box, NULL, "401 newer\n");
 		}
-		restart_and_run();
+		start_and_run();
 		ck_assert_uint_eq(box.given->len, 151 + (guint)rotated);
 		ck_assert_str_eq(box.given->pdata[150], "400 new");
 		ck_assert_uint_eq(box.gaps->len, 1);
@@ -52,7 +43,7 @@ START_TEST(a_gap_before_a_line_that_is_read_again_ends_now)
 
 	many_lines_killed();
 	log_box_truncate(&box, 150 * 13);
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.gaps->len, 1);
 	ck_assert_int_eq(box.gap_from, 299000);
 	ck_assert_int_ge(box.gap_to, now);
@@ -67,7 +58,7 @@ START_TEST(each_copytruncate_while_down_is_a_gap)
 	log_box_append(&box, NULL, "400 new\n");
 	log_box_copytruncate(&box, "mail.log.1");
 	log_box_append(&box, NULL, "401 newer\n");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.given->len, 2);
 	ck_assert_uint_eq(box.gaps->len, 2);
 	ck_assert_int_eq(box.gap_from, 400000);
@@ -83,7 +74,7 @@ START_TEST(a_copytruncate_is_a_gap_also_when_the_log_was_renamed_since)
 	log_box_append(&box, NULL, "400 new\n");
 	log_box_rename(&box, NULL, "mail.log.1");
 	log_box_append(&box, NULL, "401 newer\n");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.given->len, 2);
 	ck_assert_uint_eq(box.gaps->len, 1);
 	ck_assert_int_eq(box.gap_from, 299000);
@@ -97,12 +88,12 @@ START_TEST(a_copytruncate_is_a_gap_also_when_the_daemon_is_killed_within_the_cop
 	many_lines_killed();
 	log_box_append(&box, NULL, "300 unread\n");
 	log_box_copytruncate(&box, "mail.log.1");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.given->len, 1);
 	log_box_commit(&box);
 	log_box_kill(&box);
 	log_box_append(&box, NULL, "400 new\n");
-	restart_and_run();
+	start_and_run();
 	ck_assert_uint_eq(box.given->len, 1);
 	ck_assert_uint_eq(box.gaps->len, 1);
 	ck_assert_int_eq(box.gap_from, 300000);
