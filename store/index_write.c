@@ -4,9 +4,10 @@
 #include "store/segment.h"
 #include "store/tail.h"
 
-#define SMALLS 64       /* rows of the tail that are made one */
-#define MOST_TERMS 1000 /* of a document; what has more is damaged */
-#define DIGIT 14        /* bits that the sort looks at */
+#define SMALLS 64         /* rows of the tail that are made one, or */
+#define SMALL_BYTES 65536 /* as many as have so much together, that no commit has long to copy */
+#define MOST_TERMS 1000   /* of a document; what has more is damaged */
+#define DIGIT 14          /* bits that the sort looks at */
 
 /* One term of one document, for sorting. */
 struct pair {
@@ -211,7 +212,8 @@ static int join_small(struct index_tail *tail, struct sql *sql, struct error *er
 	sqlite3_stmt *stmt = sql->stmt[DAY_TAIL_CUT];
 
 	sqlite3_bind_int64(stmt, 1, tail->small_id);
-	if (sql_run(sql, stmt, err) < 0 || put_tail(sql, tail->small, 0, err) < 0)
+	if (tail->smalls > 1 &&
+	        (sql_run(sql, stmt, err) < 0 || put_tail(sql, tail->small, 0, err) < 0))
 		return -1;
 	g_byte_array_set_size(tail->small, 0);
 	tail->smalls = 0;
@@ -235,7 +237,8 @@ static int store_new(struct index_tail *tail, struct sql *sql, struct error *err
 		return -1;
 	if (tail->smalls++ == 0)
 		tail->small_id = sqlite3_last_insert_rowid(sql->db);
-	return tail->smalls >= SMALLS ? join_small(tail, sql, err) : 0;
+	bool many = tail->smalls >= SMALLS || tail->small->len >= SMALL_BYTES;
+	return many ? join_small(tail, sql, err) : 0;
 }
 
 int index_flush(struct index_tail *tail, struct sql *sql, struct error *err)

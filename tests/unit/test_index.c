@@ -381,6 +381,40 @@ START_TEST(lists_of_many_chunks_and_pieces_stay_whole)
 }
 END_TEST
 
+static int64_t number_of(struct world *world, const char *text)
+{
+	int64_t number;
+
+	ck_assert_int_eq(sql_number(&world->writer->sql, text, -1, &number, NULL), 0);
+	return number;
+}
+
+START_TEST(rows_of_the_tail_are_made_one_before_that_takes_long)
+{
+	struct world *world = world_new(11);
+
+	/* Small ones by their number, */
+	for (int i = 0; i < 200; i++)
+		add_some(world, 1);
+	ck_assert_int_lt(number_of(world, "SELECT count(*) FROM tail"), 3 + 64);
+	/* larger ones by their bytes, */
+	for (int i = 0; i < 20; i++)
+		add_some(world, 150);
+	ck_assert_int_lt(number_of(world, "SELECT count(*) FROM tail"), 20);
+	ck_assert_int_gt(number_of(world, "SELECT max(length(body)) FROM tail"), 65536);
+	ck_assert_int_lt(number_of(world, "SELECT max(length(body)) FROM tail"), 65536 + 16384);
+	/* and what is large by itself stays as it is. */
+	add_some(world, 1750);
+	int64_t largest = number_of(world, "SELECT max(length(body)) FROM tail");
+	add_some(world, 1750);
+	ck_assert_int_eq(
+	        number_of(world, "SELECT count(*) FROM tail WHERE length(body) > 65536"), 3);
+	ck_assert_int_eq(number_of(world, "SELECT max(length(body)) FROM tail"), largest);
+	ask_many(world, 100);
+	world_free(world);
+}
+END_TEST
+
 START_TEST(segments_of_a_size_are_merged_when_there_are_many)
 {
 	struct world *world = world_new(9);
@@ -485,6 +519,7 @@ END_TEST
 
 UNIT_MAIN("index", it_answers_as_fts5_does_whatever_happens_to_its_parts,
         lists_of_many_chunks_and_pieces_stay_whole,
+        rows_of_the_tail_are_made_one_before_that_takes_long,
         segments_of_a_size_are_merged_when_there_are_many,
         a_merge_that_is_cut_off_anywhere_loses_nothing_and_leaves_nothing,
         damaged_pieces_are_an_error_at_most)
