@@ -9,6 +9,8 @@
 #include <maxminddb.h>
 #include <string.h>
 
+#define CANNOT_OPEN "cannot open the GeoIP database %s: %s"
+
 struct geo {
 	MMDB_s database;
 };
@@ -20,10 +22,10 @@ struct geo *geo_open(const char *path, struct error *err)
 
 	if (status == MMDB_SUCCESS)
 		return geo;
-	int (*tell)(struct error *, const char *, ...) =
-	        status == MMDB_IO_ERROR || status == MMDB_OUT_OF_MEMORY_ERROR ? error_set
-	                                                                      : error_config;
-	tell(err, "cannot open the GeoIP database %s: %s", path, MMDB_strerror(status));
+	if (status == MMDB_IO_ERROR || status == MMDB_OUT_OF_MEMORY_ERROR)
+		error_set(err, CANNOT_OPEN, path, MMDB_strerror(status));
+	else
+		error_config(err, CANNOT_OPEN, path, MMDB_strerror(status));
 	g_free(geo);
 	return NULL;
 }

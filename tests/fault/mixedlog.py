@@ -121,7 +121,8 @@ def line_of(when, form, host, tag, pid, text):
 
 
 def make(seed, count):
-    """(time, line) of each line: epoch seconds, and bytes without the newline."""
+    """(time, line) of each line: epoch seconds, and bytes without the newline. Its days are those before today, since a
+    stamp may have no year: the same seed makes the same log on each day, moved by as many."""
     chance = random.Random(seed)
     midnight = time.time() // 86400 * 86400 - 86400 * chance.randrange(1, 5)
     lines, form, step = [], chance.choice(FORMS), 0
