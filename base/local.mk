@@ -3,6 +3,7 @@ libbase_a_SOURCES = \
 	base/clock.c base/clock.h \
 	base/error.c base/error.h \
 	base/digest.h \
+	base/glob.c base/glob.h \
 	base/gunzip.c base/gunzip.h \
 	base/log.c base/log.h \
 	base/slice.c base/slice.h \

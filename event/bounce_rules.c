@@ -1,5 +1,6 @@
 #include "event/bounce_rules.h"
 
+#include "base/glob.h"
 #include "event/rulefile.h"
 
 /* Conditions on codes and places: lists of globs, any of which must fit. */
@@ -108,9 +109,8 @@ static int read_about(struct reading *r, struct slice word)
 		        g_ptr_array_new_with_free_func((GDestroyNotify)g_pattern_spec_free);
 		while (values.n > 0) {
 			struct slice value = slice_cut(&values, ',');
-			g_autofree char *glob = slice_dup(value);
 			r->rule->absent[i] |= slice_eq(value, SLICE("none"));
-			g_ptr_array_add(r->rule->glob[i], g_pattern_spec_new(glob));
+			g_ptr_array_add(r->rule->glob[i], glob_new(value));
 		}
 		r->rules->ask_where |= i == ABOUT_PHASE || i == ABOUT_MX;
 		return 0;
@@ -271,12 +271,10 @@ int bounce_rules_add(
 
 /* ---- matching ---- */
 
-static bool glob_fits(const GPtrArray *globs, struct slice value)
+static bool one_fits(const GPtrArray *globs, struct slice value)
 {
-	g_autofree char *text = slice_dup(value);
-
-	for (guint i = 0; text != NULL && i < globs->len; i++)
-		if (g_pattern_spec_match_string(globs->pdata[i], text))
+	for (guint i = 0; value.p != NULL && i < globs->len; i++)
+		if (glob_fits(globs->pdata[i], value))
 			return true;
 	return false;
 }
@@ -302,7 +300,7 @@ static bool fits(const struct rule *rule, const struct bounce_reply *reply)
 
 	for (unsigned i = 0; i < ABOUTS; i++)
 		if (rule->glob[i] != NULL && !(values[i].n == 0 && rule->absent[i]) &&
-		        !glob_fits(rule->glob[i], values[i]))
+		        !one_fits(rule->glob[i], values[i]))
 			return false;
 	return words_fit(rule, reply->words);
 }

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "base/glob.h"
 #include "base/log.h"
 #include "base/visible.h"
 #include "base/clock.h"
@@ -151,7 +152,35 @@ START_TEST(a_log_message_that_quotes_foreign_text_is_one_harmless_line)
 }
 END_TEST
 
-UNIT_MAIN("base", what_a_terminal_obeys_is_masked_byte_by_byte,
+START_TEST(a_glob_fits_the_whole_of_a_text_and_either_may_be_any_bytes)
+{
+	static const struct {
+		struct slice glob, text;
+		bool fits;
+	} rows[] = {
+	        {SLICE("5.?.*"), SLICE("5.1.10"), true},
+	        {SLICE("5.?.*"), SLICE("x5.1.1"), false},
+	        {SLICE("m*-?.far.example"), SLICE("mx-1.far.example"), true},
+	        {SLICE("m*-?.far.example"), SLICE("mx-1.far.example\xc3\xc3"), false},
+	        {SLICE("?.m*mtp\xc3\xc3\xc3"), SLICE("x.mtp"), false},
+	        {SLICE("?.m*mtp\xc3\xc3\xc3"), SLICE("\xff.mmtp\xc3\xc3\xc3"), true},
+	        {SLICE("a?"), SLICE("a\0"), true},
+	        {SLICE(""), SLICE(""), true},
+	        {SLICE("*"), SLICE_NONE, true},
+	        {SLICE("?"), SLICE(""), false},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autoptr(GPatternSpec) glob = glob_new(rows[i].glob);
+		ck_assert_msg(glob_fits(glob, rows[i].text) == rows[i].fits, "row %zu", i);
+		g_autofree char *padding = g_strnfill(200, 'x');
+		ck_assert(!glob_fits(glob, slice_str(padding)) || rows[i].glob.n == 1);
+	}
+}
+END_TEST
+
+UNIT_MAIN("base", a_glob_fits_the_whole_of_a_text_and_either_may_be_any_bytes,
+        what_a_terminal_obeys_is_masked_byte_by_byte,
         a_log_message_that_quotes_foreign_text_is_one_harmless_line, the_first_error_wins,
         a_file_that_is_not_there_is_a_fault_of_the_configuration_and_a_disk_that_fails_is_none,
         a_slice_is_cut_at_a_byte_once, numbers_are_digits_and_nothing_else,

@@ -234,6 +234,23 @@ START_TEST(rules_of_the_user_go_before_ours)
 }
 END_TEST
 
+START_TEST(globs_and_what_they_are_compared_with_may_be_any_bytes)
+{
+	/* GLib looks at the end of such a glob first. */
+	const char *rules = "odd 10 dsn=?.gs*Mtp\xc3\xc3\xc3 /x/\nours 25 mx=m*-?.far.example /x/\n";
+	struct error err = {0};
+	struct classifier *classifier = with_rules(rules, NULL, &err);
+
+	ck_assert_msg(classifier != NULL, "%s", err.text);
+	check_rule(classifier, (struct failure){.text = SLICE("x"), .mx = SLICE("m-1.far.example")},
+	        "ours");
+	check_rule(classifier,
+	        (struct failure){.text = SLICE("x"), .mx = SLICE("m\xc3\xc3.far.example\xc3\xc3")},
+	        "undetermined");
+	classifier_free(&classifier);
+}
+END_TEST
+
 START_TEST(mistakes_in_a_rule_file_are_told_with_file_and_line)
 {
 	static const struct {
@@ -543,6 +560,7 @@ UNIT_MAIN("classify",
 	an_expired_message_has_the_class_of_its_last_temporary_reply,
 	a_verdict_names_rule_file_and_line,
 	rules_of_the_user_go_before_ours,
+	globs_and_what_they_are_compared_with_may_be_any_bytes,
 	mistakes_in_a_rule_file_are_told_with_file_and_line,
 	mistakes_in_reason_rules_are_told_with_file_and_line,
 	a_file_that_is_missing_is_an_error,
