@@ -54,10 +54,8 @@ static int check_tail(struct sql *sql, struct check_sum *sum, struct error *err)
 			}
 			check_sum_add(sum, row, all);
 		}
-		if (body.n > 0) {
-			result = sql_damaged(err, "the tail of the index is damaged");
+		if ((result = tail_ends(sql, body, err)) < 0)
 			break;
-		}
 	}
 	sqlite3_reset(stmt);
 	return result;

@@ -199,6 +199,8 @@ static int find_in_tail(struct index_hits *hits, struct error *err)
 			if (row >= hits->low && row <= hits->high &&
 			        tail_matches(hits->query, terms))
 				g_array_append_val(hits->tail, row);
+		if ((result = tail_ends(hits->sql, body, err)) < 0)
+			break;
 	}
 	sqlite3_reset(stmt);
 	g_array_sort(hits->tail, by_row);

@@ -61,6 +61,8 @@ static int load(struct index_tail *tail, struct sql *sql, struct error *err)
 		int64_t row;
 		while (tail_cut(&body, &row, &terms))
 			take_doc(tail, row, terms);
+		if ((result = tail_ends(sql, body, err)) < 0)
+			break;
 	}
 	sqlite3_reset(stmt);
 	tail->stored = tail->docs->len;

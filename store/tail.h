@@ -11,6 +11,7 @@
 #include <glib.h>
 
 #include "base/slice.h"
+#include "store/sql.h"
 
 #define TAIL_HEAD 8
 #define TAIL_TERM 7
@@ -35,19 +36,27 @@ static inline uint64_t tail_term(const char *p)
 	return tail_number(p, TAIL_TERM);
 }
 
-/* Cuts a document off: its row and its terms; false at the end, or where nothing good comes. */
+/* Cuts a document off: its row and its terms; false at the end, where nothing is left of the body,
+ * or where nothing good comes. */
 static inline bool tail_cut(struct slice *body, int64_t *row, struct slice *terms)
 {
 	if (body->n < TAIL_HEAD)
 		return false;
 	size_t n = tail_number(body->p + 6, 2) * TAIL_TERM;
-	*row = (int64_t)tail_number(body->p, 6);
-	*body = slice_from(*body, TAIL_HEAD);
-	if (n > body->n)
+	if (n > body->n - TAIL_HEAD)
 		return false;
-	*terms = slice_head(*body, n);
-	*body = slice_from(*body, n);
+	*row = (int64_t)tail_number(body->p, 6);
+	*terms = slice_head(slice_from(*body, TAIL_HEAD), n);
+	*body = slice_from(*body, TAIL_HEAD + n);
 	return true;
+}
+
+/* After the last document: 0, or -1 where something is left. */
+static inline int tail_ends(struct sql *sql, struct slice body, struct error *err)
+{
+	if (body.n == 0)
+		return 0;
+	return sql_damaged(err, "store file %s: the tail of the index is damaged", sql->path);
 }
 
 #endif

@@ -517,9 +517,48 @@ START_TEST(damaged_pieces_are_an_error_at_most)
 }
 END_TEST
 
+static void expect_damaged_tail(struct world *world, const char *change)
+{
+	struct sql *sql = &world->writer->sql;
+	struct index_query *query = index_query_new();
+	struct error err = {0};
+	struct index_tail tail;
+
+	ck_assert_int_eq(sql_begin(sql, NULL), 0);
+	ck_assert_int_eq(sql_exec(sql, change, NULL), 0);
+	ck_assert_ptr_null(index_find(sql, query, 0, DAY_ROWS, &err));
+	ck_assert_int_eq(err.number, SQL_DAMAGED);
+	index_tail_init(&tail);
+	error_clear(&err);
+	ck_assert_int_lt(index_tail_load(&tail, sql, &err), 0);
+	ck_assert_int_eq(err.number, SQL_DAMAGED);
+	index_tail_free(&tail);
+	sql_rollback(sql);
+	index_query_free(&query);
+}
+
+START_TEST(a_damaged_tail_is_an_error_and_no_shorter_one)
+{
+	struct world *world = world_new(12);
+
+	for (int i = 0; i < 3; i++)
+		add_some(world, 20);
+	expect_damaged_tail(world, "UPDATE tail SET body = substr(body, 1, length(body) - 1)");
+	expect_damaged_tail(world, "UPDATE tail SET body = substr(body, 1, 7) WHERE id = 2");
+	expect_damaged_tail(world,
+	        "UPDATE tail SET body = CAST(substr(body, 1, 6) || x'ffff' || substr(body, 9) AS "
+	        "BLOB) WHERE id = 1");
+	/* The number of terms at the very end. */
+	expect_damaged_tail(
+	        world, "UPDATE tail SET body = CAST(body || x'0500000000000100' AS BLOB)");
+	ask_many(world, 20);
+	world_free(world);
+}
+END_TEST
+
 UNIT_MAIN("index", it_answers_as_fts5_does_whatever_happens_to_its_parts,
         lists_of_many_chunks_and_pieces_stay_whole,
         rows_of_the_tail_are_made_one_before_that_takes_long,
         segments_of_a_size_are_merged_when_there_are_many,
         a_merge_that_is_cut_off_anywhere_loses_nothing_and_leaves_nothing,
-        damaged_pieces_are_an_error_at_most)
+        a_damaged_tail_is_an_error_and_no_shorter_one, damaged_pieces_are_an_error_at_most)
