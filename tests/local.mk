@@ -57,12 +57,18 @@ bench-full: all $(bench_needs)
 # behind the seeds that passed (torture.passed). A seed that fails is run again by tests/fault/torture.py --first SEED
 # --seeds 1. Run as root, so that a file system can be mounted that uses inodes again.
 TORTURE_SEEDS = 2000
-.PHONY: torture
-torture: postwake postwaked
+.PHONY: torture torture-logs torture-power torture-fuzz
+torture: torture-logs torture-power torture-fuzz longrun check-tsan check-valgrind
+torture-logs: postwake postwaked
 	python3 -B $(srcdir)/tests/fault/torture.py --build . --self-test --seeds $(TORTURE_SEEDS) --resume torture.passed
 	python3 -B $(srcdir)/tests/fault/torture.py --build . --seeds 20 --first 100000 --lines 200000 --resume torture.passed
 	python3 -B $(srcdir)/tests/fault/logrotate.py --build . --seeds 1400
 	python3 -B $(srcdir)/tests/fault/milter_torture.py --build . --self-test --seeds 200
+torture-power:
+	$(MAKE) tests/unit/test_store_power
+	POWER_SEEDS=10000 CK_TIMEOUT_MULTIPLIER=100 tests/unit/test_store_power
+torture-fuzz:
+	$(srcdir)/tests/fuzz/run --seconds 660
 
 # Half an hour of mail through a real Postfix, and nothing may grow (as root; tests/README.md).
 .PHONY: longrun check-tsan check-valgrind
