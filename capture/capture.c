@@ -158,11 +158,48 @@ void capture_stream_free(struct capture_stream **stream)
 	g_clear_pointer(stream, g_free);
 }
 
+struct restoring {
+	struct trace *trace;
+	GPtrArray *damaged; /* GBytes: keys of what cannot be read */
+};
+
+/* One that is damaged must not stop the capture of all others. */
 static int capture_restore(void *ctx, struct slice key, struct slice value, struct error *err)
 {
-	struct capture *capture = ctx;
+	struct restoring *restoring = ctx;
 
-	return trace_restore(capture->live->trace, key, value, err);
+	(void)err;
+	if (trace_restore(restoring->trace, key, value, NULL) < 0)
+		g_ptr_array_add(restoring->damaged, g_bytes_new(key.p, key.n));
+	return 0;
+}
+
+static void capture_tell_damaged(struct capture *capture, const GPtrArray *damaged)
+{
+	g_autofree char *text = g_strdup_printf(
+	        "what was saved of %u open mail(s) is damaged and left out: later lines do not "
+	        "know "
+	        "what was told of them before. `postwake import` of their logs brings that back",
+	        damaged->len);
+
+	if (damaged->len > 0)
+		store_tell_loss(capture->store, text);
+}
+
+/* In the commit that tells of it: it is told once. */
+static void capture_drop_damaged(struct capture *capture, const GPtrArray *damaged)
+{
+	if (damaged->len == 0)
+		return;
+	struct store_batch *batch = store_writer_begin(capture->writer);
+	for (guint i = 0; i < damaged->len; i++) {
+		gsize n;
+		const char *key = g_bytes_get_data(damaged->pdata[i], &n);
+		store_batch_state(batch, slice_make(key != NULL ? key : "", n), SLICE_NONE);
+	}
+	store_batch_count(batch, "state_damaged", damaged->len);
+	store_batch_pending(batch);
+	store_writer_end(capture->writer, true);
 }
 
 static void capture_newest(void *ctx, const struct event *event)
@@ -184,7 +221,10 @@ static void capture_look(struct capture *capture)
 int capture_open(struct capture **capture_r, struct store *store,
         const struct capture_config *config, struct error *err)
 {
+	g_autoptr(GPtrArray) damaged =
+	        g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
 	struct capture *capture = g_new0(struct capture, 1);
+	struct restoring restoring = {.damaged = damaged};
 	const struct store_writer_config writer = {.keep_days = config->keep_days,
 	        .max_events = config->bulk ? BULK_EVENTS : 0,
 	        .give_up = config->bulk,
@@ -195,12 +235,17 @@ int capture_open(struct capture **capture_r, struct store *store,
 	capture->config = *config;
 	capture->store = store;
 	capture->live = capture_stream_new(capture, err);
-	if (capture->live == NULL || store_each_state(store, capture_restore, capture, err) < 0)
+	if (capture->live == NULL)
 		goto fail;
+	restoring.trace = capture->live->trace;
+	if (store_each_state(store, capture_restore, &restoring, err) < 0)
+		goto fail;
+	capture_tell_damaged(capture, damaged);
 	capture->writer = store_writer_new(store, &writer, err);
 	if (capture->writer == NULL)
 		goto fail;
 	capture_look(capture);
+	capture_drop_damaged(capture, damaged);
 	*capture_r = capture;
 	return 0;
 fail:

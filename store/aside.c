@@ -176,6 +176,16 @@ void aside_deleted_control(struct store *store)
 	tell(store, news);
 }
 
+void store_tell_loss(struct store *store, const char *text)
+{
+	struct aside_news *news = g_new0(struct aside_news, 1);
+
+	news->text = g_strdup(text);
+	news->from = news->to = clock_now();
+	news->bytes = -1;
+	tell(store, news);
+}
+
 void aside_log_held(struct store *store, const char *path, int64_t ms)
 {
 	g_autofree char *wal = g_strconcat(path, "-wal", NULL);

@@ -52,6 +52,10 @@ void store_close(struct store **store);
 int store_keep_lock(struct store *store, struct error *err);
 int store_keep_key(struct store *store, struct error *err);
 
+/* Tells of a loss within the store in the same way as of a file that was set aside: by the notice,
+ * and as a capture gap of the next commit. Committing thread, or before there is one. */
+void store_tell_loss(struct store *store, const char *text);
+
 /* Since when (ms) only keyed hashes of addresses are written; 0: addresses are. */
 int64_t store_pseudonymised(struct store *store);
 

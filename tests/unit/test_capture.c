@@ -63,8 +63,9 @@ static void bench_remove(struct bench *bench)
 	g_free(bench->dir);
 }
 
-/* Feeds lines[from..to) as a source of this name and waits for the commit. */
-static void bench_feed(struct bench *bench, const char *name, size_t from, size_t to, bool again)
+/* Feeds texts[from..to) as a source of this name and waits for the commit. */
+static void bench_feed_texts(struct bench *bench, const char *name, const char *const *texts,
+        size_t from, size_t to, bool again)
 {
 	const struct line_reader_config reader = {
 	        .zone = "UTC", .not_after = clock_days(2026, 11, 22) * CLOCK_DAY};
@@ -75,10 +76,15 @@ static void bench_feed(struct bench *bench, const char *name, size_t from, size_
 	ck_assert_msg(source != NULL, "%s", err.text);
 	capture_begin(source);
 	for (size_t i = from; i < to; i++)
-		capture_line(source, slice_str(lines[i]), (int64_t)i, again);
+		capture_line(source, slice_str(texts[i]), (int64_t)i, again);
 	uint64_t ticket = capture_end(source, SLICE("here"));
 	ck_assert_int_eq(capture_wait(bench->capture, ticket, 10000), 1);
 	capture_source_free(&source);
+}
+
+static void bench_feed(struct bench *bench, const char *name, size_t from, size_t to, bool again)
+{
+	bench_feed_texts(bench, name, lines, from, to, again);
 }
 
 static struct store_source bench_ledger(struct bench *bench, const char *name)
@@ -326,6 +332,75 @@ static int count_entry(void *ctx, struct slice key, struct slice value, struct e
 	return 0;
 }
 
+/* A bit that flipped in what is saved of the mail. */
+static int damage_entry(void *ctx, struct slice key, struct slice value, struct error *err)
+{
+	g_autofree char *copy = g_memdup2(value.p, value.n);
+
+	(void)err;
+	if (memmem(key.p, key.n, "4A1B2C3D4E", 10) == NULL)
+		return 0;
+	copy[0] ^= 0x40;
+	store_batch_state(ctx, key, slice_make(copy, value.n));
+	return 0;
+}
+
+static void damage_state(struct bench *bench)
+{
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+
+	ck_assert_int_eq(store_open(&bench->store, bench->dir, STORE_WRITE, NULL, NULL), 0);
+	ck_assert_int_eq(store_each_state(bench->store, damage_entry, batch, NULL), 0);
+	ck_assert_int_eq(store_commit(bench->store, batch, 0, &result, NULL), 0);
+	store_batch_free(&batch);
+	store_close(&bench->store);
+}
+
+static unsigned count_saved(struct bench *bench)
+{
+	unsigned entries = 0;
+
+	ck_assert_int_eq(store_each_state(bench->store, count_entry, &entries, NULL), 0);
+	return entries;
+}
+
+START_TEST(a_saved_mail_that_is_damaged_is_left_out_alone_and_told_once)
+{
+	static const char *const other[] = {
+	        "Nov 20 10:00:00 mx postfix/smtpd[10]: 5A1B2C3D4E: client=c.example[192.0.2.1]",
+	        "Nov 20 10:00:01 mx postfix/smtpd[10]: 6A1B2C3D4E: client=c.example[192.0.2.1]"};
+	struct bench bench = {0};
+	unsigned counts[EVENT_TYPES];
+
+	bench_open(&bench);
+	bench_feed(&bench, "a.log", 0, 2, false);
+	bench_feed_texts(&bench, "a.log", other, 0, G_N_ELEMENTS(other), false);
+	bench_close(&bench);
+	damage_state(&bench);
+	for (int i = 0; i < 2; i++) {
+		bench_open(&bench);
+		bench_feed(&bench, "a.log", 6, 7, false); /* behind the commit that drops it */
+		g_autoptr(GString) gaps = g_string_new(NULL);
+		g_autoptr(GHashTable) counters = store_counters(bench.store, NULL);
+		const gint64 *count = g_hash_table_lookup(counters, "state_damaged");
+		ck_assert_int_eq(store_each_gap(bench.store, 10, keep_gap, gaps, NULL), 0);
+		ck_assert_ptr_nonnull(strstr(gaps->str, "saved of 1 open mail(s) is damaged"));
+		ck_assert_ptr_null(strchr(strchr(gaps->str, ';') + 1, ';'));
+		ck_assert_ptr_nonnull(count);
+		ck_assert_int_eq(*count, 1);
+		ck_assert_uint_eq(count_saved(&bench), 2);
+		bench_close(&bench);
+	}
+	bench_open(&bench);
+	bench_feed(&bench, "a.log", 2, 5, false);
+	bench_count(&bench, counts);
+	ck_assert_uint_eq(counts[EVENT_DELIVERY], 1);
+	bench_close(&bench);
+	bench_remove(&bench);
+}
+END_TEST
+
 /* No line of a log comes meanwhile: the state of the mail is all that there is to commit. */
 START_TEST(a_mail_is_on_the_disk_before_the_milter_is_told_so)
 {
@@ -375,5 +450,6 @@ UNIT_MAIN("capture", every_line_is_counted_once_and_its_events_are_stored,
         an_open_message_goes_on_after_a_restart_at_any_line,
         what_the_milter_hands_over_joins_the_log,
         what_was_handed_over_before_a_line_joins_it_although_the_lock_is_older,
+        a_saved_mail_that_is_damaged_is_left_out_alone_and_told_once,
         a_mail_is_on_the_disk_before_the_milter_is_told_so,
         a_full_hand_over_drops_and_counts_and_never_blocks_mail)
