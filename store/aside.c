@@ -142,7 +142,8 @@ int aside_control(struct store *store, const struct error *cause, struct error *
 	news->text = g_strdup_printf(
 	        "%s; kept as %s, a new one goes on: logs whose place is lost are read again from "
 	        "the beginning, which adds nothing twice; the line counts start anew, keys of the "
-	        "query API and what waited for an upload are lost",
+	        "query API and what waited for an upload are lost, and what `postwake erase` took "
+	        "away comes back from logs that still hold it",
 	        cause->text, name);
 	news->bytes = bytes;
 	tell(store, news);

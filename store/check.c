@@ -446,17 +446,22 @@ static void check_control(struct checking *c, int64_t *mark, int64_t *dropped)
 	g_autofree char *path = g_build_filename(c->store->dir, CONTROL_NAME, NULL);
 	struct error err = {0};
 	struct sql sql;
-	int64_t wrong = 0;
+	int64_t version, wrong = 0;
 	int result = sql_open_reader(&sql, path, CONTROL_VERSION, &err);
 
 	*mark = *dropped = -1;
-	if (result == 0)
+	if (result == 0 && access(path, F_OK) == 0 && !file_is_empty(path))
+		check_tell(c, path, CHECK_SALVAGE, "it has no version");
+	else if (result == 0)
 		check_tell(c, path, CHECK_TOLD, "is not there: postwaked makes a new one");
 	else if (result < 0)
 		check_tell(c, path, CHECK_SALVAGE, "%s", err.text);
 	if (result <= 0)
 		return;
+	/* One of an earlier version gets the rest when a writer opens it. */
 	if (check_file(c, &sql) == 0 &&
+	        sql_number(&sql, "PRAGMA user_version", 0, &version, &err) == 0 &&
+	        (version < CONTROL_VERSION || control_sound(&sql, &err) == 0) &&
 	        sql_number(&sql, "SELECT value FROM meta WHERE name = 'mark'", -1, mark, &err) ==
 	                0 &&
 	        sql_number(&sql, "SELECT value FROM meta WHERE name = 'dropped'", -1, dropped,

@@ -45,6 +45,7 @@ enum control_statement {
 };
 
 #define KEEP G_STRINGIFY(CONTROL_KEEP)
+#define KEY_BYTES G_STRINGIFY(TOMBSTONE_KEY_BYTES)
 
 static const char *const statements[WRITE_STATEMENTS] = {
         [PUT_POSITION] = "INSERT OR REPLACE INTO position (source, value) VALUES (?1, ?2)",
@@ -90,6 +91,33 @@ static const char *const statements[WRITE_STATEMENTS] = {
                                      "(SELECT max(id) FROM outbox_failure) - ?1",
 };
 
+int control_sound(struct sql *sql, struct error *err)
+{
+	int64_t keys = 0;
+
+	if (sql_has_schema(sql, schema, err) < 0 ||
+	        sql_number(sql,
+	                "SELECT min(typeof(key) = 'blob' AND length(key) = " KEY_BYTES ") "
+	                "FROM erasure_key",
+	                0, &keys, err) < 0)
+		return -1;
+	return keys == 1 ? 0
+	                 : sql_damaged(err,
+	                           "store file %s is damaged: its key of erasures is gone or cut "
+	                           "off",
+	                           sql->path);
+}
+
+static int check_version(struct sql *sql, struct error *err)
+{
+	int result = sql_version(sql, CONTROL_VERSION, NULL, err);
+
+	/* An empty one that was left by a crash is not there any more. */
+	return result == 0
+	               ? sql_damaged(err, "store file %s is damaged: it has no version", sql->path)
+	               : result;
+}
+
 static int open_writer(struct sql *writer, struct store *store, const char *path, struct error *err)
 {
 	if (access(path, F_OK) < 0 && errno == ENOENT &&
@@ -99,9 +127,9 @@ static int open_writer(struct sql *writer, struct store *store, const char *path
 		return -1;
 	/* All of it is read at the start, so that nothing of it fails under the daemon. */
 	if (day_writer_pragmas(writer, store->fast_import, CACHE_KB, err) == 0 &&
-	        sql_version(writer, CONTROL_VERSION, NULL, err) >= 0 &&
-	        sql_check_pages(writer, err) == 0 &&
+	        check_version(writer, err) == 1 && sql_check_pages(writer, err) == 0 &&
 	        sql_upgrade(writer, upgrades, CONTROL_VERSION, err) == 0 &&
+	        control_sound(writer, err) == 0 &&
 	        sql_prepare(writer, statements, WRITE_STATEMENTS, err) == 0)
 		return 0;
 	sql_close(writer);

@@ -27,6 +27,10 @@ struct control {
 int control_open(struct control *control, struct store *store, struct error *err);
 void control_close(struct control *control);
 
+/* Whether a file of this version has all tables and columns, and the key of erasures: 0, or -1 with
+ * number SQL_DAMAGED. */
+int control_sound(struct sql *sql, struct error *err);
+
 /* The mark up to which the ledger has counted; -1 = the file is new. */
 int control_mark(struct control *control, int64_t *mark_r, struct error *err);
 /* Writes it, outside of a commit. */

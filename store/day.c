@@ -146,9 +146,8 @@ static int read_key(struct day *day, struct day_reader *reader, struct error *er
 	sqlite3_stmt *stmt = NULL;
 	int result;
 
-	if (sqlite3_prepare_v2(sql->db, "SELECT value FROM meta WHERE name = 'key'", -1, &stmt,
-	            NULL) != SQLITE_OK)
-		return sql_error(sql, err);
+	if (sql_prepare_one(sql, "SELECT value FROM meta WHERE name = 'key'", &stmt, err) < 0)
+		return -1;
 	result = sql_step(sql, stmt, err);
 	if (result == 1 && sqlite3_column_bytes(stmt, 0) == sizeof(day->key))
 		memcpy(day->key, sqlite3_column_blob(stmt, 0), sizeof(day->key));

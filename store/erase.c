@@ -114,15 +114,15 @@ static int read_key(struct store *store, struct error *err)
 	struct sql *sql = &store->control.writer;
 	sqlite3_stmt *stmt = NULL;
 
-	if (sqlite3_prepare_v2(sql->db, "SELECT key FROM erasure_key", -1, &stmt, NULL) !=
-	        SQLITE_OK)
-		return sql_error(sql, err);
+	if (sql_prepare_one(sql, "SELECT key FROM erasure_key", &stmt, err) < 0)
+		return -1;
 	int result = sql_step(sql, stmt, err);
 	struct slice key = result == 1 ? sql_column(stmt, 0) : SLICE_NONE;
 	if (key.n == TOMBSTONE_KEY_BYTES)
 		memcpy(store->erase.key, key.p, key.n);
 	else if (result >= 0)
-		result = error_errno(err, EIO, "store file %s has no key of erasures", sql->path);
+		result = sql_damaged(
+		        err, "store file %s is damaged: its key of erasures is gone", sql->path);
 	sqlite3_finalize(stmt);
 	return result < 0 ? -1 : 0;
 }

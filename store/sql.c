@@ -171,6 +171,22 @@ void sql_close(struct sql *sql)
 	*sql = (struct sql){0};
 }
 
+/* The texts are right, so it is the schema that is not ours. */
+static int not_prepared(struct sql *sql, struct error *err)
+{
+	return sqlite3_errcode(sql->db) == SQLITE_ERROR
+	               ? sql_damaged(err, "store file %s is damaged: %s", sql->path,
+	                         sqlite3_errmsg(sql->db))
+	               : sql_error(sql, err);
+}
+
+int sql_prepare_one(struct sql *sql, const char *text, sqlite3_stmt **stmt, struct error *err)
+{
+	return sqlite3_prepare_v2(sql->db, text, -1, stmt, NULL) == SQLITE_OK
+	               ? 0
+	               : not_prepared(sql, err);
+}
+
 int sql_prepare(struct sql *sql, const char *const *texts, unsigned n, struct error *err)
 {
 	sql->stmt = g_new0(sqlite3_stmt *, n);
@@ -178,11 +194,7 @@ int sql_prepare(struct sql *sql, const char *const *texts, unsigned n, struct er
 	for (unsigned i = 0; i < n; i++)
 		if (sqlite3_prepare_v3(sql->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 		            &sql->stmt[i], NULL) != SQLITE_OK)
-			/* The texts are right, so it is the schema that is not ours. */
-			return sqlite3_errcode(sql->db) == SQLITE_ERROR
-			               ? sql_damaged(err, "store file %s is damaged: %s", sql->path,
-			                         sqlite3_errmsg(sql->db))
-			               : sql_error(sql, err);
+			return not_prepared(sql, err);
 	return 0;
 }
 
@@ -218,8 +230,8 @@ int sql_number(struct sql *sql, const char *text, int64_t none, int64_t *value_r
 	sqlite3_stmt *stmt = NULL;
 
 	*value_r = none;
-	if (sqlite3_prepare_v2(sql->db, text, -1, &stmt, NULL) != SQLITE_OK)
-		return sql_error(sql, err);
+	if (sql_prepare_one(sql, text, &stmt, err) < 0)
+		return -1;
 	int result = sql_step(sql, stmt, err);
 	if (result == 1 && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
 		*value_r = sqlite3_column_int64(stmt, 0);
@@ -313,6 +325,9 @@ int sql_version(struct sql *sql, int known, const char *schema, struct error *er
 	if (version == 0 && (make_schema(sql, schema, err) < 0 ||
 	                            sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0))
 		return -1;
+	if (version < 0)
+		return sql_damaged(err, "store file %s is damaged: it has version %d", sql->path,
+		        (int)version);
 	if (version > known) {
 		error_errno(err, ENOTSUP,
 		        "store file %s has version %d and this postwake knows versions up to %d: "
@@ -346,6 +361,54 @@ int sql_upgrade(struct sql *sql, const char *const *upgrades, int known, struct 
 	for (; version < known; version++)
 		if (upgrade_from(sql, version, upgrades[version], err) < 0)
 			return -1;
+	return 0;
+}
+
+/* Each column with what it is, as one text. */
+static int columns_of(struct sql *sql, GHashTable *columns, struct error *err)
+{
+	static const char text[] =
+	        "SELECT t.name || '.' || c.name, c.type || c.\"notnull\" || ' ' || c.pk "
+	        "FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'";
+	sqlite3_stmt *stmt;
+	int result;
+
+	if (sql_prepare_one(sql, text, &stmt, err) < 0)
+		return -1;
+	while ((result = sql_step(sql, stmt, err)) == 1)
+		g_hash_table_insert(
+		        columns, slice_dup(sql_column(stmt, 0)), slice_dup(sql_column(stmt, 1)));
+	sqlite3_finalize(stmt);
+	return result;
+}
+
+/* Of a file that is made of the schema in memory. */
+static int columns_of_schema(const char *schema, GHashTable *columns, struct error *err)
+{
+	struct sql model;
+
+	if (sql_open(&model, ":memory:", SQLITE_OPEN_READWRITE, err) < 0)
+		return -1;
+	int result = sql_exec(&model, schema, err) < 0 ? -1 : columns_of(&model, columns, err);
+	sql_close(&model);
+	return result;
+}
+
+int sql_has_schema(struct sql *sql, const char *schema, struct error *err)
+{
+	g_autoptr(GHashTable) want = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	g_autoptr(GHashTable) is = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	GHashTableIter iter;
+	gpointer name, what;
+
+	if (columns_of_schema(schema, want, err) < 0 || columns_of(sql, is, err) < 0)
+		return -1;
+	g_hash_table_iter_init(&iter, want);
+	while (g_hash_table_iter_next(&iter, &name, &what))
+		if (g_strcmp0(g_hash_table_lookup(is, name), what) != 0)
+			return sql_damaged(err,
+			        "store file %s is damaged: its column %s is gone or changed",
+			        sql->path, (const char *)name);
 	return 0;
 }
 

@@ -36,6 +36,10 @@ void sql_close(struct sql *sql);
 /* Prepares the statements of a table of texts, so that a mistake in one fails at once. */
 int sql_prepare(struct sql *sql, const char *const *texts, unsigned n, struct error *err);
 
+/* Prepares one. The text must be right: where SQLite does not take it the file's schema is damaged.
+ */
+int sql_prepare_one(struct sql *sql, const char *text, sqlite3_stmt **stmt_r, struct error *err);
+
 /* Runs statements without parameters and results. */
 int sql_exec(struct sql *sql, const char *text, struct error *err);
 
@@ -83,6 +87,10 @@ int sql_version(struct sql *sql, int known, const char *schema, struct error *er
 /* Brings a file to version `known`: upgrades[v] is the script that makes version v to v + 1 and
  * says so in user_version. Each runs whole or not at all. */
 int sql_upgrade(struct sql *sql, const char *const *upgrades, int known, struct error *err);
+
+/* Whether each table and column of a schema is in the file as the schema has it: 0, or -1 with
+ * number SQL_DAMAGED. */
+int sql_has_schema(struct sql *sql, const char *schema, struct error *err);
 
 /* Opens a file for reading only and checks its version: 1 ready, 0 not there or empty (nothing is
  * left open), -1 failed, in words for somebody who may not read. */

@@ -769,6 +769,61 @@ START_TEST(a_damaged_control_file_is_set_aside_and_no_event_is_lost)
 }
 END_TEST
 
+/* What no check of pages sees. */
+static const struct {
+	const char *damage, *part;
+} control_rot[] = {
+        {"DELETE FROM erasure_key", "key of erasures"},
+        {"UPDATE erasure_key SET key = x'00'", "key of erasures"},
+        {"DROP TABLE erasure_key", "column erasure_key.key"},
+        {"DROP TABLE api_key", "column api_key."},
+        {"DROP TABLE ingest", "column ingest."},
+        {"DROP TABLE erasure", "column erasure."},
+        {"ALTER TABLE api_key RENAME COLUMN salt TO samt", "column api_key.salt"},
+        {"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET "
+         "sql = replace(sql, 'hash BLOB', 'hash BLOC') WHERE name = 'api_key'",
+                "column api_key.hash"},
+        {"PRAGMA user_version = 0", "no version"},
+        {"PRAGMA user_version = -2147483646", "has version -2147483646"},
+};
+
+START_TEST(a_control_file_that_lost_a_part_is_set_aside_and_no_event_is_lost)
+{
+	struct store *store;
+
+	make_store();
+	run("control.sqlite", control_rot[_i].damage);
+	expect_found("control.sqlite", control_rot[_i].part);
+	g_string_truncate(told, 0);
+	store = open_noticing();
+	ck_assert_ptr_nonnull(strstr(told->str, "control.sqlite.damaged-1"));
+	ck_assert_ptr_nonnull(strstr(told->str, control_rot[_i].part));
+	fill(store, DAY2, 0, 400);
+	expect_gap(store);
+	store_close(&store);
+	expect_good();
+	expect_events(EVENTS + 400);
+}
+END_TEST
+
+START_TEST(a_day_that_lost_a_table_is_set_aside_by_the_next_commit)
+{
+	static const char *const drops[] = {"DROP TABLE meta", "DROP TABLE rollup"};
+	struct store *store;
+
+	make_store();
+	run(DAY1_NAME, drops[_i]);
+	store = open_noticing();
+	fill(store, DAY1, EVENTS, 100);
+	ck_assert_ptr_nonnull(strstr(told->str, DAY1_NAME ".damaged-1"));
+	ck_assert_uint_eq(count_all(store), 300);
+	expect_gap(store);
+	store_close(&store);
+	repair();
+	expect_good();
+}
+END_TEST
+
 START_TEST(a_control_file_damaged_while_it_is_written_is_set_aside)
 {
 	struct store *store = open_noticing();
@@ -895,6 +950,10 @@ int main(void)
 	tcase_add_loop_test(cases, a_control_file_damaged_while_it_is_written_is_set_aside, 0, 4);
 	tcase_add_loop_test(cases, a_search_that_needs_a_damaged_day_fails_and_names_it, 0, 3);
 	tcase_add_loop_test(cases, a_damaged_control_file_is_set_aside_and_no_event_is_lost, 0, 3);
+	tcase_add_loop_test(cases,
+	        a_control_file_that_lost_a_part_is_set_aside_and_no_event_is_lost, 0,
+	        (int)G_N_ELEMENTS(control_rot));
+	tcase_add_loop_test(cases, a_day_that_lost_a_table_is_set_aside_by_the_next_commit, 0, 2);
 	tcase_add_test(cases, errors_of_the_disk_are_no_damage);
 	tcase_add_test(cases, who_reads_a_file_without_an_end_is_told_once);
 	tcase_add_test(cases, what_was_set_aside_goes_with_its_day);
