@@ -237,7 +237,8 @@ END_TEST
 START_TEST(globs_and_what_they_are_compared_with_may_be_any_bytes)
 {
 	/* GLib looks at the end of such a glob first. */
-	const char *rules = "odd 10 dsn=?.gs*Mtp\xc3\xc3\xc3 /x/\nours 25 mx=m*-?.far.example /x/\n";
+	const char *rules =
+	        "odd 10 dsn=?.gs*Mtp\xc3\xc3\xc3 /x/\nours 25 mx=m*-?.far.example /x/\n";
 	struct error err = {0};
 	struct classifier *classifier = with_rules(rules, NULL, &err);
 
