@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#define TOGETHER 100 /* ms between readings that count as one; a busy machine makes some */
+
 void clock_cond_init(pthread_cond_t *cond)
 {
 	pthread_condattr_t attributes;
@@ -39,6 +41,17 @@ int64_t clock_now(void)
 int64_t clock_boot(void)
 {
 	return clock_read(CLOCK_BOOTTIME);
+}
+
+void clock_both(int64_t *now_r, int64_t *boot_r)
+{
+	int64_t after;
+
+	do {
+		*boot_r = clock_boot();
+		*now_r = clock_now();
+		after = clock_boot();
+	} while (after - *boot_r > TOGETHER);
 }
 
 int64_t clock_days(int year, int month, int day)

@@ -29,6 +29,10 @@ int64_t clock_now(void);
  */
 int64_t clock_boot(void);
 
+/* Both at one moment, so that their difference means something: reads again where the thread was
+ * held between them. */
+void clock_both(int64_t *now_r, int64_t *boot_r);
+
 /* Makes a condition whose waits end by the clock that is never set (CLOCK_MONOTONIC, that of
  * g_get_monotonic_time). POSIX's, for thread sanitizers do not understand GLib's. */
 void clock_cond_init(pthread_cond_t *cond);

@@ -63,9 +63,9 @@ static void look_at_descriptors(struct health *health, struct capture *capture, 
 	health->out_since = 0;
 }
 
-static void look_at_clock(struct health *health, struct capture *capture, int64_t now)
+static void look_at_clock(struct health *health, struct capture *capture, int64_t now, int64_t boot)
 {
-	int64_t apart = now - clock_boot(), step = apart - health->apart;
+	int64_t apart = now - boot, step = apart - health->apart;
 	bool known = health->apart != 0;
 
 	health->apart = apart;
@@ -136,9 +136,12 @@ static void look_at_disk(struct health *health, struct capture *capture, int64_t
 	}
 }
 
-void health_look(struct health *health, struct capture *capture, int64_t now)
+void health_look(struct health *health, struct capture *capture)
 {
+	int64_t now, boot;
+
+	clock_both(&now, &boot);
 	look_at_disk(health, capture, now);
 	look_at_descriptors(health, capture, now);
-	look_at_clock(health, capture, now);
+	look_at_clock(health, capture, now, boot);
 }

@@ -17,8 +17,9 @@ struct health {
 	_Atomic unsigned slowest; /* us that a commit takes or took since then; any thread */
 };
 
-/* Looks, and tells what changed; about every second. `now`: wall clock, ms. */
-void health_look(struct health *health, struct capture *capture, int64_t now);
+/* Looks, and tells what changed; about every second. It reads the clocks itself: what its caller
+ * did before may have waited for the disk. */
+void health_look(struct health *health, struct capture *capture);
 
 /* A gap of the daemon itself, of unknown bytes: what it says stands in the status. Times in ms. */
 void health_gap(struct capture *capture, int64_t from, int64_t to, const char *text);

@@ -22,8 +22,12 @@ postwaked_SOURCES = daemon/main.c
 postwaked_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_config tests/unit/test_inbound tests/unit/test_retention
-TESTS += tests/unit/test_config tests/unit/test_inbound tests/unit/test_retention
+check_PROGRAMS += tests/unit/test_config tests/unit/test_health tests/unit/test_inbound \
+	tests/unit/test_retention
+TESTS += tests/unit/test_config tests/unit/test_health tests/unit/test_inbound \
+	tests/unit/test_retention
+tests_unit_test_health_SOURCES = tests/unit/test_health.c $(store_test_support)
+tests_unit_test_health_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_retention_SOURCES = tests/unit/test_retention.c $(store_test_support)
 tests_unit_test_retention_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/support/unit.h

@@ -246,6 +246,8 @@ static int daemon_settle(const struct config *config, struct error *err)
 
 static int daemon_open(struct daemon *d, struct error *err)
 {
+	int64_t now, boot;
+
 	if (daemon_settle(d->config, err) < 0)
 		return -1;
 	d->classifier = classifier_new(d->config->bounce_rules, d->config->reason_rules, err);
@@ -255,8 +257,8 @@ static int daemon_open(struct daemon *d, struct error *err)
 		return -1;
 	if (erase_open(&d->erase, d->capture, d->store, err) < 0)
 		return -1;
-	retention_run(
-	        &d->retention, d->config, d->store, d->capture, NULL, clock_now(), clock_boot());
+	clock_both(&now, &boot);
+	retention_run(&d->retention, d->config, d->store, d->capture, NULL, now, boot);
 	d->sources = sources_start(d->config, d->store, d->capture, d->retention.full, err);
 	if (d->sources == NULL)
 		return -1;
@@ -328,7 +330,7 @@ static void daemon_renew(struct daemon *d)
 
 static void daemon_tick(struct daemon *d)
 {
-	int64_t now = clock_now();
+	int64_t now = clock_now(), boot;
 	uint64_t dropped = handover_dropped(d->handover);
 
 	if (sources_at_end(d->sources))
@@ -341,10 +343,10 @@ static void daemon_tick(struct daemon *d)
 		        (unsigned long long)(dropped - d->dropped));
 		d->dropped = dropped;
 	}
-	retention_run(
-	        &d->retention, d->config, d->store, d->capture, d->sources, now, clock_boot());
+	clock_both(&now, &boot); /* what is above may have waited for the disk */
+	retention_run(&d->retention, d->config, d->store, d->capture, d->sources, now, boot);
 	daemon_calm(d);
-	health_look(&d->health, d->capture, now);
+	health_look(&d->health, d->capture);
 	upkeep_look(&d->upkeep, d->capture, now);
 	daemon_renew(d);
 	ingest_hold(d->ingest.ingest, d->retention.full);

@@ -14,7 +14,7 @@ struct retention {
 };
 
 /* To be called each second or so; looks each minute. Before the sources are there (NULL) it only
- * tells by `full` whether they must wait. `boot`: clock_boot. */
+ * tells by `full` whether they must wait. `now`, `boot`: clock_both. */
 void retention_run(struct retention *retention, const struct config *config, struct store *store,
         struct capture *capture, struct sources *sources, int64_t now, int64_t boot);
 

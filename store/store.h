@@ -96,7 +96,7 @@ int64_t store_find_born(struct store *store, struct slice node, struct slice ins
  * nobody looks. Any thread. */
 int64_t store_now(struct store *store);
 
-/* Looks: `now` is the wall clock, `boot` that which nobody sets (clock_boot). About each minute, in
+/* Looks: `now` is the wall clock, `boot` that which nobody sets (clock_both). About each minute, in
  * the committing thread. Gives what is believed, which the control file remembers. -1 where it
  * cannot tell what was before. */
 int store_look_at_clock(
