@@ -27,11 +27,11 @@ int clock_gettime(clockid_t clock, struct timespec *time)
 {
 	int result = (int)syscall(SYS_clock_gettime, clock, time);
 
-	time->tv_sec += slept + (clock == CLOCK_REALTIME ? set_by : 0);
 	if (clock == CLOCK_REALTIME) {
 		slept += hold;
 		hold = 0;
 	}
+	time->tv_sec += slept + (clock == CLOCK_REALTIME ? set_by : 0);
 	return result;
 }
 
