@@ -10,9 +10,10 @@ static void check_found(void *ctx, const struct store_finding *finding)
 {
 	g_autofree char *what = print_safe(finding->what);
 	g_autofree char *mend = print_safe(finding->mend);
+	g_autofree char *file = print_safe(finding->file);
 
 	(void)ctx;
-	printf("%s: %s; %s\n", finding->file, what, mend);
+	printf("%s: %s; %s\n", file, what, mend);
 }
 
 static void check_told(void *ctx, const char *text)

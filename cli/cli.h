@@ -24,7 +24,8 @@ const struct config *cli_config(struct cli *cli, struct error *err);
 /* The query socket: -s or the configured one. NULL with *err. */
 const char *cli_socket(struct cli *cli, struct error *err);
 
-/* The directory of the store: -S or the configured one. NULL with *err. */
+/* The directory of a store that is there: of -S or the configured one, for what works on its files
+ * and asks no daemon: -s alone is refused. NULL with *err. */
 const char *cli_store(struct cli *cli, struct error *err);
 
 /* Reads relay_domains (daemon/inbound.h); what is no list is told on standard error. */

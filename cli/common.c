@@ -6,6 +6,7 @@
 
 #include "cli/print.h"
 #include "daemon/inbound.h"
+#include "store/control.h"
 
 int cli_fail(const char *format, ...)
 {
@@ -66,10 +67,37 @@ int cli_inbound(const char *text, struct domains **domains_r, struct error *err)
 	return result;
 }
 
+/* Also one that lost its control file, or whose days were set aside. */
+static bool store_is_there(GDir *names)
+{
+	const char *name;
+
+	while ((name = g_dir_read_name(names)) != NULL)
+		if (g_str_has_prefix(name, CONTROL_NAME) ||
+		        g_pattern_match_simple("*-*-*.db*", name))
+			return true;
+	return false;
+}
+
 const char *cli_store(struct cli *cli, struct error *err)
 {
-	if (cli->store != NULL)
-		return cli->store;
-	const struct config *config = cli_config(cli, err);
-	return config != NULL ? config->store : NULL;
+	const struct config *config = NULL;
+	const char *dir = cli->store;
+
+	if (dir == NULL && cli->socket != NULL)
+		error_set(err, "-s names a daemon, and this works on the files of a store: name it "
+		               "with -S, or leave out -s for the one of the configuration");
+	else if (dir == NULL && (config = cli_config(cli, err)) != NULL)
+		dir = config->store;
+	if (dir == NULL)
+		return NULL;
+	g_autoptr(GError) cause = NULL;
+	g_autoptr(GDir) names = g_dir_open(dir, 0, &cause);
+	if (names == NULL)
+		error_set(err, "there is no store in %s: %s", dir, cause->message);
+	else if (!store_is_there(names))
+		error_set(err, "there is no store in %s", dir);
+	else
+		return dir;
+	return NULL;
 }

@@ -49,6 +49,14 @@ static bool proof_of_mail(const struct proof *proof, struct slice line)
 	return false;
 }
 
+/* What is to be told of a log. */
+static void proof_tell(const char *path, const char *what)
+{
+	g_autofree char *name = print_safe(path), *safe = print_safe(what);
+
+	printf("%s: %s\n", name, safe);
+}
+
 static void proof_line(struct proof *proof, struct line_reader *reader, const char *path,
         struct slice line, gint64 offset)
 {
@@ -57,8 +65,8 @@ static void proof_line(struct proof *proof, struct line_reader *reader, const ch
 	char *text = slice_dup(line);
 	if (!g_hash_table_add(proof->printed, text))
 		return;
-	g_autofree char *safe = print_safe(text);
-	printf("%s, byte %" G_GINT64_FORMAT ": %s\n", path, offset, safe);
+	g_autofree char *safe = print_safe(text), *name = print_safe(path);
+	printf("%s, byte %" G_GINT64_FORMAT ": %s\n", name, offset, safe);
 	if (proof->found->len > 0)
 		printf("    proves: %s\n", proof->found->str);
 }
@@ -82,7 +90,7 @@ static int proof_file(struct proof *proof, const struct line_reader_config *name
 	line_reader_free(&reader);
 	input_close(&input);
 	if (err.set)
-		printf("%s: %s\n", path, err.text);
+		proof_tell(path, err.text);
 	return more;
 }
 
@@ -98,7 +106,7 @@ static void proof_log(struct proof *proof, const struct line_reader_config *name
 			g_ptr_array_add(paths, g_strdup(found.gl_pathv[i]));
 	globfree(&found);
 	if (paths->len == 0)
-		printf("%s: no longer there\n", path);
+		proof_tell(path, "no longer there");
 	history_sort(paths);
 	for (guint i = 0; i < paths->len; i++)
 		proof_file(proof, names, paths->pdata[i]);
@@ -146,7 +154,7 @@ static void proof_sources(struct proof *proof, const json_t *status)
 		if (g_path_is_absolute(path))
 			proof_log(proof, &names, path);
 		else
-			printf("%s: not a file; its lines are not looked up\n", path);
+			proof_tell(path, "not a file; its lines are not looked up");
 	}
 	for (guint e = 0; e < proof->events->len; e++) {
 		const char *id = client_text(proof->events->pdata[e], "event_id");

@@ -27,7 +27,9 @@ int cli_prune(struct cli *cli, int argc, char **argv)
 		return cli_fail("%s", err.text);
 	if (keep_days < 0)
 		keep_days = config->keep_days;
-	const char *dir = cli->store != NULL ? cli->store : config->store;
+	const char *dir = cli_store(cli, &err);
+	if (dir == NULL)
+		return cli_fail("%s", err.text);
 	if (store_open(&store, dir, STORE_WRITE, NULL, &err) < 0)
 		return err.number == EWOULDBLOCK
 		               ? cli_fail(

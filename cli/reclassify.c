@@ -53,7 +53,9 @@ int cli_reclassify(struct cli *cli, int argc, char **argv)
 	const struct config *config = cli_config(cli, &err);
 	if (config == NULL)
 		return cli_fail("%s", err.text);
-	const char *dir = cli->store != NULL ? cli->store : config->store;
+	const char *dir = cli_store(cli, &err);
+	if (dir == NULL)
+		return cli_fail("%s", err.text);
 	if (renew_store(config, dir, &done, &err) < 0) {
 		if (err.number == EWOULDBLOCK)
 			return cli_fail("%s: postwaked holds this store; stop it first", dir);

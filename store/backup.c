@@ -59,10 +59,18 @@ static int copy_database(const char *from, const char *to, struct error *err)
 	return result;
 }
 
-/* With the owner of the store where root makes it. One that is there is taken. */
-static int make_directory(struct backup *b, const char *path)
+/* What others may do with the original they may do with the copy. `own`: the owner writes it. */
+static mode_t mode_of(const char *from, mode_t own)
 {
-	if (mkdir(path, 0750) < 0)
+	struct stat st;
+
+	return stat(from, &st) < 0 ? own : (st.st_mode & 0777) | own;
+}
+
+/* With the owner of the store where root makes it. One that is there is taken. */
+static int make_directory(struct backup *b, const char *from, const char *path)
+{
+	if (mkdir(path, mode_of(from, 0700)) < 0)
 		return errno == EEXIST ? 0 : error_errno(b->err, errno, "cannot create %s", path);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -73,9 +81,9 @@ static int make_directory(struct backup *b, const char *path)
 }
 
 /* Makes the file of the copy, with the owner of the store where root copies it. */
-static int make(struct backup *b, const char *path)
+static int make(struct backup *b, const char *from, const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode_of(from, 0600));
 
 	if (fd < 0)
 		return error_errno(b->err, errno, "cannot create %s", path);
@@ -93,7 +101,7 @@ static int copy(struct backup *b, const char *name, const char *copy_name)
 
 	if (access(from, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	if (make(b, to) < 0)
+	if (make(b, from, to) < 0)
 		return -1;
 	if (copy_database(from, to, &cause) < 0) {
 		unlink(to);
@@ -117,7 +125,7 @@ static int copy_batch(struct backup *b, const char *from, const char *to)
 
 	if (access(to, F_OK) == 0)
 		return 0;
-	if (make(b, to) < 0)
+	if (make(b, from, to) < 0)
 		return -1;
 	if (file_copy(from, to, false, &cause) == 0 && file_sync(to, 0, &cause) == 0)
 		return 0;
@@ -138,7 +146,7 @@ static int copy_directory(struct backup *b, const char *name)
 
 	if (dir == NULL)
 		return 0;
-	if (make_directory(b, to) < 0)
+	if (make_directory(b, from, to) < 0)
 		return -1;
 	while ((file = g_dir_read_name(dir)) != NULL) {
 		g_autofree char *in = g_build_filename(from, file, NULL);
@@ -173,7 +181,7 @@ static char *record_line(const char *to, int64_t now)
 
 static int append(struct backup *b, const char *path, const char *line)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	/* Nothing can be erased from what nobody can write. */
 	if (fd < 0 && errno == EROFS)
@@ -255,7 +263,7 @@ static int make_top(struct backup *b)
 {
 	g_autoptr(GDir) dir = NULL;
 
-	if (make_directory(b, b->to) < 0)
+	if (make_directory(b, b->store->dir, b->to) < 0)
 		return -1;
 	dir = g_dir_open(b->to, 0, NULL);
 	if (dir == NULL)

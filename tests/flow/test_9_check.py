@@ -106,6 +106,44 @@ def damaged_control(environment):
     expect_good(environment, daemon.store)
 
 
+@flow('check, backup, prune and reclassify: no other store than the one that was meant, and none is made')
+def meant(environment):
+    base = environment.directory('meant')
+    store, copy, path = (os.path.join(base, n) for n in ('store', 'copy', 'postwake.conf'))
+    put(path, f'[postwake]\nstore = {store}\n')
+    os.mkdir(copy)
+    for words in (['check'], ['check', '--repair'], ['backup', copy], ['prune'], ['reclassify']):
+        for there in (False, True):
+            if there:
+                os.mkdir(store)
+            done = lab.run_postwake(environment.build, '-c', path, *words)
+            expect(f'{words}: without a store ({done.stdout})', 2, done.returncode)
+            expect_in('why', f'no store in {store}', done.stderr)
+            done = lab.run_postwake(environment.build, '-c', path, '-s', os.path.join(base, 'socket'), *words)
+            expect(f'{words}: with a daemon ({done.stdout})', 2, done.returncode)
+            expect_in('why', '-S', done.stderr)
+            if there:
+                os.rmdir(store)  # nothing was made in it
+        expect('nothing was made', ([], ['copy', 'postwake.conf']), (os.listdir(copy), sorted(os.listdir(base))))
+
+
+@flow('a log whose name is hostile is shown disarmed by show --proof')
+def hostile_name(environment):
+    base = environment.directory('hostile-name')
+    path, text = os.path.join(base, 'mail\x1b[31m\u202e.log'), log(recently())
+    put(path, text)
+    daemon = environment.daemon('hostile-name', {'file': path}).start()
+    wait_read(daemon, text.count('\n'))
+    queue_id = daemon.events('events=delivery')[0]['queue_id']
+    for _ in range(2):
+        done = daemon.postwake('show', '--proof', queue_id)
+        expect(f'show ({done.stderr})', 0, done.returncode)
+        expect_in('the proof', '.log', done.stdout.split('Proof:')[1])
+        expect('characters that a terminal obeys', [], [c for c in '\x1b\u202e' if c in done.stdout])
+        if os.path.exists(path):
+            os.unlink(path)
+
+
 @flow('a backup under load is a store; a daemon on it reads the log on and adds only what came later')
 def backup(environment):
     base = environment.directory('backup')

@@ -1,6 +1,7 @@
 /* Copies of a store that is written meanwhile. */
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/backup.h"
@@ -176,6 +177,38 @@ START_TEST(batches_that_wait_are_copied)
 }
 END_TEST
 
+static void expect_mode(const char *in, const char *name, mode_t mode)
+{
+	g_autofree char *path = g_build_filename(in, name, NULL);
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_msg((st.st_mode & 0777) == mode, "%s: %o", path, st.st_mode & 0777);
+}
+
+START_TEST(a_copy_is_readable_for_those_who_may_read_the_store)
+{
+	g_autofree char *copy = g_build_filename(to, "copy", NULL);
+	g_autofree char *day = g_build_filename(dir, "2024-03-01.db", NULL);
+	g_autofree char *control = g_build_filename(dir, "control.sqlite", NULL);
+	struct store *store = open_store(dir, STORE_WRITE);
+	mode_t mask = umask(022);
+	struct store_backup done;
+
+	add(store, 0);
+	store_close(&store);
+	ck_assert_int_eq(chmod(dir, 0700) | chmod(day, 0600) | chmod(control, 0640), 0);
+	ck_assert_int_eq(store_backup(dir, copy, DAY1, &done, NULL), 0);
+	umask(mask);
+	expect_mode(copy, "", 0700);
+	expect_mode(copy, "2024-03-01.db", 0600);
+	expect_mode(copy, "control.sqlite", 0640);
+	expect_mode(copy, "backups", 0600);
+	expect_mode(dir, "backups", 0600);
+	scratch_remove(&copy);
+}
+END_TEST
+
 START_TEST(what_is_no_store_cannot_be_copied)
 {
 	struct store_backup done;
@@ -209,6 +242,7 @@ int main(void)
 {
 	const TTest *const tests[] = {copies_made_under_load_are_stores,
 	        a_directory_that_holds_something_is_left_alone, batches_that_wait_are_copied,
+	        a_copy_is_readable_for_those_who_may_read_the_store,
 	        what_is_no_store_cannot_be_copied, what_cannot_be_copied_whole_is_no_store, NULL};
 
 	return run_store_tests("store backup", setup, teardown, tests);
