@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/glob.h"
 #include "cli/print.h"
 #include "daemon/inbound.h"
 #include "store/control.h"
@@ -70,11 +71,11 @@ int cli_inbound(const char *text, struct domains **domains_r, struct error *err)
 /* Also one that lost its control file, or whose days were set aside. */
 static bool store_is_there(GDir *names)
 {
+	g_autoptr(GPatternSpec) day = glob_new(SLICE("*-*-*.db*"));
 	const char *name;
 
 	while ((name = g_dir_read_name(names)) != NULL)
-		if (g_str_has_prefix(name, CONTROL_NAME) ||
-		        g_pattern_match_simple("*-*-*.db*", name))
+		if (g_str_has_prefix(name, CONTROL_NAME) || glob_fits(day, slice_str(name)))
 			return true;
 	return false;
 }
