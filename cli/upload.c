@@ -317,9 +317,9 @@ static int upload_to_file(
 	struct cut_rules rules = {0};
 	struct store *store = NULL;
 
-	if (upload_find_rules(cli, options, name, &rules, err) == 0 &&
-	        store_open(&store, cli->store != NULL ? cli->store : cli->config->store, STORE_READ,
-	                NULL, err) == 0)
+	int found = upload_find_rules(cli, options, name, &rules, err);
+	const char *dir = found == 0 ? cli_store(cli, err) : NULL;
+	if (dir != NULL && store_open(&store, dir, STORE_READ, NULL, err) == 0)
 		file.fd = upload_open_file(options->to, err);
 	if (!err->set)
 		upload_all(store, &rules, options->to, &file, err);

@@ -363,6 +363,9 @@ def to_file(environment):
     expect('the same events', sorted(e['event_id'] for e in sink.fields()),
            sorted(json.loads(line)['msys']['message_event']['event_id'] for line in lines))
     expect('who may read it', 0o600, stat.S_IMODE(os.stat(path).st_mode))
+    for words in (['-s', case.daemon.socket], ['-S', case.base]):
+        done = lab.run_postwake(environment.build, '-c', case.daemon.config, *words, 'upload', '--to', '-')
+        expect(f'{words[0]} names no store', (2, ''), (done.returncode, done.stdout))
     sink.stop()
 
 
