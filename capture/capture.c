@@ -178,8 +178,8 @@ static void capture_tell_damaged(struct capture *capture, const GPtrArray *damag
 {
 	g_autofree char *text = g_strdup_printf(
 	        "what was saved of %u open mail(s) is damaged and left out: later lines do not "
-	        "know "
-	        "what was told of them before. `postwake import` of their logs brings that back",
+	        "know what was told of them before. `postwake import` of their logs brings that "
+	        "back",
 	        damaged->len);
 
 	if (damaged->len > 0)

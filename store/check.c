@@ -440,6 +440,20 @@ static void check_spans(struct checking *c)
 	}
 }
 
+static bool open_control(struct checking *c, const char *path, struct sql *sql)
+{
+	struct error err = {0};
+	int result = sql_open_reader(sql, path, CONTROL_VERSION, &err);
+
+	if (result == 0 && access(path, F_OK) == 0 && !file_is_empty(path))
+		check_tell(c, path, CHECK_SALVAGE, "it has no version");
+	else if (result == 0)
+		check_tell(c, path, CHECK_TOLD, "is not there: postwaked makes a new one");
+	else if (result < 0)
+		check_tell(c, path, CHECK_SALVAGE, "%s", err.text);
+	return result > 0;
+}
+
 /* The control file is read before the days: its mark lags, then, or is the same. */
 static void check_control(struct checking *c, int64_t *mark, int64_t *dropped)
 {
@@ -447,16 +461,9 @@ static void check_control(struct checking *c, int64_t *mark, int64_t *dropped)
 	struct error err = {0};
 	struct sql sql;
 	int64_t version, wrong = 0;
-	int result = sql_open_reader(&sql, path, CONTROL_VERSION, &err);
 
 	*mark = *dropped = -1;
-	if (result == 0 && access(path, F_OK) == 0 && !file_is_empty(path))
-		check_tell(c, path, CHECK_SALVAGE, "it has no version");
-	else if (result == 0)
-		check_tell(c, path, CHECK_TOLD, "is not there: postwaked makes a new one");
-	else if (result < 0)
-		check_tell(c, path, CHECK_SALVAGE, "%s", err.text);
-	if (result <= 0)
+	if (!open_control(c, path, &sql))
 		return;
 	/* One of an earlier version gets the rest when a writer opens it. */
 	if (check_file(c, &sql) == 0 &&
