@@ -47,8 +47,8 @@ struct message *hop_like(struct trace *trace, struct message *message)
 	return old;
 }
 
-/* Both tell one story from now on. What the milter saw of the reinjection serves where it saw
- * nothing of the mail itself. */
+/* Both tell one story from now on. What milter and log told of the reinjection serves where they
+ * told nothing of the mail itself: a log may begin amid it. */
 void hop_join(struct trace *trace, struct message *message, struct message *old)
 {
 	struct story *story = old->story;
@@ -62,6 +62,7 @@ void hop_join(struct trace *trace, struct message *message, struct message *old)
 		story->letter = g_steal_pointer(&message->story->letter);
 		story->letter_of_hop = true;
 	}
+	story_fill(story, message->story);
 	if (!story->shared) {
 		story->shared = true;
 		story->tellers = g_ptr_array_new();

@@ -299,16 +299,7 @@ static void story_merge(struct story *story, struct story *other)
 	story->injected_blank |= other->injected_blank;
 	for (unsigned i = 0; i < roster_size(&other->injected); i++)
 		roster_add_name(&story->injected, roster_at(&other->injected, i)->name);
-	if (!story->has_from && other->has_from) {
-		story_set(story, &story->from, other->from);
-		story->has_from = true;
-	}
-	if (story->header_message_id.p == NULL)
-		story_set(story, &story->header_message_id, other->header_message_id);
-	if (story->parent[0] == '\0')
-		memcpy(story->parent, other->parent, sizeof(story->parent));
-	if (story->size < 0)
-		story->size = other->size;
+	story_fill(story, other);
 }
 
 /* ---- messages ---- */

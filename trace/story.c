@@ -38,6 +38,20 @@ void story_set(struct story *story, struct slice *member, struct slice value)
 	        g_string_chunk_insert_len(story->text, value.p, (gssize)value.n), value.n);
 }
 
+void story_fill(struct story *story, const struct story *other)
+{
+	if (!story->has_from && other->has_from) {
+		story_set(story, &story->from, other->from);
+		story->has_from = true;
+	}
+	if (story->header_message_id.n == 0)
+		story_set(story, &story->header_message_id, other->header_message_id);
+	if (story->parent[0] == '\0' && strcmp(other->parent, story->message_id) != 0)
+		memcpy(story->parent, other->parent, sizeof(story->parent));
+	if (story->size < 0)
+		story->size = other->size;
+}
+
 void story_name(
         struct story *story, const struct stream *stream, struct slice queue_id, int64_t birth)
 {

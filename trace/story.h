@@ -35,6 +35,8 @@ struct story *story_new(void);
 struct story *story_ref(struct story *story);
 void story_unref(struct trace *trace, struct story *story);
 void story_set(struct story *story, struct slice *member, struct slice value);
+/* Of sender, Message-ID, size and parent, takes over from `other` what `story` does not know. */
+void story_fill(struct story *story, const struct story *other);
 /* Sets the birth and the message_id that follows from it. */
 void story_name(
         struct story *story, const struct stream *stream, struct slice queue_id, int64_t birth);

@@ -417,6 +417,23 @@ START_TEST(three_hops_are_one_mail)
 }
 END_TEST
 
+/* The beginning of the mail itself is not in the log; what follows the hop is told of the mail
+ * whether it stands before the line that joins them or behind it. */
+START_TEST(a_reinjection_tells_what_the_log_has_lost_of_the_mail_before)
+{
+	struct outcome *o = script_run(
+	        NULL, SCRIPT("11 B1 client ip=127.0.0.1", BACK_MID, BACK_ACTIVE, HOP("b@y.example"),
+	                      "11 A1 removed", "12 B1 deferred to=b@y.example code=450"));
+
+	check_events(o, WANT("injection b@y.example", "delay b@y.example"));
+	check_same(o, 1, 0, "message_id");
+	check_field(o, 1, "header_message_id", "m1@x.example");
+	check_field(o, 1, "msg_from", "s@x.example");
+	check_field(o, 1, "msg_size", "400");
+	outcome_free(o);
+}
+END_TEST
+
 START_TEST(trouble_with_the_filter_is_told)
 {
 	struct outcome *o = script_run(NULL,
@@ -513,6 +530,7 @@ UNIT_MAIN("trace_join", log_and_milter_make_one_injection_each_whichever_comes_f
         a_mail_that_was_delivered_here_and_sent_on_is_another_mail,
         an_alias_that_is_forwarded_is_no_filtered_mail,
         copies_under_one_message_id_header_are_not_taken_for_reinjections, three_hops_are_one_mail,
+        a_reinjection_tells_what_the_log_has_lost_of_the_mail_before,
         trouble_with_the_filter_is_told,
         a_relay_that_is_not_internal_is_a_delivery_though_it_queues_the_mail,
         a_milter_at_both_listeners_injects_once,
