@@ -52,16 +52,15 @@ static void capture_event(void *ctx, const struct event *event)
 }
 
 static int64_t capture_find_birth(void *ctx, struct slice node, struct slice instance,
-        struct slice queue_id, int64_t time, bool begins)
+        struct slice queue_id, int64_t time, bool begins, char id_r[IDENTITY_MESSAGE_ID_LEN + 1])
 {
 	struct capture_stream *stream = ctx;
 
 	/* Asked at the first line of each message: what is news needs no look-up. */
-	if (begins)
-		return time < stream->capture->newest ? store_find_born(stream->capture->store,
-		                                                node, instance, queue_id, time)
-		                                      : 0;
-	return store_find_birth(stream->capture->store, node, instance, queue_id, time);
+	if (begins && time >= stream->capture->newest)
+		return 0;
+	return (begins ? store_find_born : store_find_birth)(
+	        stream->capture->store, node, instance, queue_id, time, id_r);
 }
 
 static bool capture_load(void *ctx, struct slice key, struct slice *value_r)

@@ -11,10 +11,12 @@
 #define AFTER_END (5 * CLOCK_MINUTE) /* last lines about a message that is done */
 
 struct life {
+	const char *message_id;
 	int64_t birth, last;
 	int64_t first;          /* first that happened to it but its birth; INT64_MAX = none */
 	GHashTable *recipients; /* whose last event is known */
 	bool open, seen;        /* `seen`: its birth is no computed one */
+	bool queued;            /* it was more than refused */
 };
 
 struct looking {
@@ -41,6 +43,7 @@ static struct life *life_of(struct looking *looking, const struct event *event)
 		life->birth = event->injected;
 		life->first = INT64_MAX;
 		life->recipients = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+		life->message_id = id;
 		g_hash_table_insert(looking->lives, g_steal_pointer(&id), life);
 	}
 	return life;
@@ -74,6 +77,7 @@ static void look(void *ctx, const struct event *event)
 	enum event_type type = event_outbound(event->type);
 	bool done = type != EVENT_INJECTION && type != EVENT_DELAY;
 	life->last = MAX(life->last, event->time);
+	life->queued |= type != EVENT_POLICY_REJECTION;
 	/* Retries are known of messages whose beginning was read. */
 	life->seen |= event_has(event, FIELD_NUM_RETRIES);
 	if (type != EVENT_INJECTION)
@@ -94,25 +98,28 @@ static bool contains(const struct life *life, int64_t time)
 	return begin / CLOCK_SECOND <= time / CLOCK_SECOND && time <= end;
 }
 
-static int64_t best(const struct looking *looking)
+/* The newest one. What was refused before the message was found to continue another mail stands
+ * under an id of its own. */
+static const struct life *best(const struct looking *looking)
 {
 	GHashTableIter iter;
-	const struct life *life;
-	int64_t birth = 0;
+	const struct life *life, *found = NULL;
 
 	g_hash_table_iter_init(&iter, looking->lives);
 	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&life))
-		if (contains(life, looking->time))
-			birth = MAX(birth, life->birth);
-	return birth;
+		if (contains(life, looking->time) &&
+		        (found == NULL || life->queued > found->queued ||
+		                (life->queued == found->queued && life->birth > found->birth)))
+			found = life;
+	return found;
 }
 
 /* The birth next to the time that is looked for, within the error of one that was computed. */
-static int64_t nearest(const struct looking *looking)
+static const struct life *nearest(const struct looking *looking)
 {
 	GHashTableIter iter;
-	const struct life *life;
-	int64_t birth = 0, least = INT64_MAX;
+	const struct life *life, *found = NULL;
+	int64_t least = INT64_MAX;
 
 	g_hash_table_iter_init(&iter, looking->lives);
 	while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&life)) {
@@ -121,9 +128,25 @@ static int64_t nearest(const struct looking *looking)
 		int64_t apart = ABS(life->birth - looking->time);
 		if (apart < least && apart <= error) {
 			least = apart;
-			birth = life->birth;
+			found = life;
 		}
 	}
+	return found;
+}
+
+/* The birth of what was found; what was looked at is freed. */
+static int64_t done(
+        struct looking *looking, const struct life *found, char id_r[IDENTITY_MESSAGE_ID_LEN + 1])
+{
+	int64_t birth = found != NULL ? found->birth : 0;
+
+	if (id_r != NULL)
+		g_strlcpy(id_r,
+		        found != NULL && strlen(found->message_id) == IDENTITY_MESSAGE_ID_LEN
+		                ? found->message_id
+		                : "",
+		        IDENTITY_MESSAGE_ID_LEN + 1);
+	g_hash_table_unref(looking->lives);
 	return birth;
 }
 
@@ -148,37 +171,35 @@ static void look_at_day(struct store *store, struct looking *looking, int64_t nu
 }
 
 int64_t store_find_birth(struct store *store, struct slice node, struct slice instance,
-        struct slice queue_id, int64_t time)
+        struct slice queue_id, int64_t time, char id_r[IDENTITY_MESSAGE_ID_LEN + 1])
 {
 	struct looking looking = {node, instance, queue_id, time, NULL};
-	int64_t today = clock_day_of(time), birth = 0;
+	const struct life *life = NULL;
+	int64_t today = clock_day_of(time);
 
 	looking.lives = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_life);
 	/* Back to the day of its birth, where all that it did before `time` is known. */
 	for (int64_t day = today; day >= today - QUEUE_DAYS; day--) {
 		look_at_day(store, &looking, day);
-		birth = best(&looking);
-		if (birth >= day * CLOCK_DAY)
+		life = best(&looking);
+		if (life != NULL && life->birth >= day * CLOCK_DAY)
 			break;
 	}
 	/* A log that is read again: what it did later may be all that is known. */
-	for (int64_t day = today + 1; birth == 0 && day <= today + QUEUE_DAYS; day++) {
+	for (int64_t day = today + 1; life == NULL && day <= today + QUEUE_DAYS; day++) {
 		look_at_day(store, &looking, day);
-		birth = best(&looking);
+		life = best(&looking);
 	}
-	g_hash_table_unref(looking.lives);
-	return birth;
+	return done(&looking, life, id_r);
 }
 
 int64_t store_find_born(struct store *store, struct slice node, struct slice instance,
-        struct slice queue_id, int64_t time)
+        struct slice queue_id, int64_t time, char id_r[IDENTITY_MESSAGE_ID_LEN + 1])
 {
 	struct looking looking = {node, instance, queue_id, time, NULL};
 
 	looking.lives = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_life);
 	look_between(store, &looking, time - identity_birth_error(QUEUE_DAYS * CLOCK_DAY),
 	        time + CLOCK_DAY);
-	int64_t birth = nearest(&looking);
-	g_hash_table_unref(looking.lives);
-	return birth;
+	return done(&looking, nearest(&looking), id_r);
 }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
+#include "event/identity.h"
 
 struct store;
 
@@ -81,14 +82,16 @@ int store_each_state(struct store *store,
         struct error *err);
 int store_state(struct store *store, struct slice key, GString *value_r, struct error *err);
 
-/* Birth (ms) of the stored message with this queue id whose life contains `time`; 0 = none. */
+/* Birth (ms) of the stored message with this queue id whose life contains `time`; 0 = none. Its
+ * message_id in `id_r`, which may be NULL: another mail's where the message continues that, ""
+ * where there is none of that length. */
 int64_t store_find_birth(struct store *store, struct slice node, struct slice instance,
-        struct slice queue_id, int64_t time);
+        struct slice queue_id, int64_t time, char id_r[IDENTITY_MESSAGE_ID_LEN + 1]);
 
 /* The same of the stored message that was born at `time`, or next to it as far as a birth that was
  * computed from a delay= may be wrong (identity_birth_error). */
 int64_t store_find_born(struct store *store, struct slice node, struct slice instance,
-        struct slice queue_id, int64_t time);
+        struct slice queue_id, int64_t time, char id_r[IDENTITY_MESSAGE_ID_LEN + 1]);
 
 /* The time as far as it is believed: the wall clock, unless it leaps by more than a day; then the
  * time that was believed before and what has passed since, until the clock has been so for 24

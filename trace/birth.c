@@ -89,38 +89,93 @@ int64_t queue_id_birth(struct slice queue_id, int64_t near)
 	                                                                                 : 0;
 }
 
-static int64_t find(struct trace *trace, const struct message *message, int64_t time, bool begins)
+/* What the store knows of a message. */
+struct known {
+	int64_t birth; /* ms; 0 = nothing */
+	char id[IDENTITY_MESSAGE_ID_LEN + 1];
+};
+
+static struct known find(
+        struct trace *trace, const struct message *message, int64_t time, bool begins)
 {
 	const struct stream *stream = message->key.stream;
+	struct known known = {0};
 
-	if (trace->hooks.find_birth == NULL)
-		return 0;
-	return trace->hooks.find_birth(trace->hooks.ctx, stream->node, stream->instance,
-	        message->key.queue_id, time, begins);
+	if (trace->hooks.find_birth != NULL)
+		known.birth = trace->hooks.find_birth(trace->hooks.ctx, stream->node,
+		        stream->instance, message->key.queue_id, time, begins, known.id);
+	return known;
+}
+
+/* Whether it was stored as part of a mail that it continues. */
+static bool continues(const struct message *message, const struct known *known)
+{
+	const struct stream *stream = message->key.stream;
+	char own[IDENTITY_MESSAGE_ID_LEN + 1];
+
+	identity_message_id(
+	        stream->node, stream->instance, message->key.queue_id, known->birth, own);
+	return known->id[0] != '\0' && strcmp(known->id, own) != 0;
+}
+
+/* What continues a mail, and does not show so in the lines that are read, injects nobody. */
+static void name_as_known(struct message *message, const struct known *known)
+{
+	story_name(message->story, message->key.stream, message->key.queue_id, known->birth);
+	if (!continues(message, known))
+		return;
+	memcpy(message->story->message_id, known->id, sizeof(known->id));
+	message->joined = message->hop = true;
+}
+
+/* The client's line may stand before what is read again after a restart. */
+static bool lacks_client(const struct message *message, const struct observation *seen)
+{
+	int64_t opened = message->key.stream->opened;
+
+	return seen->kind == OBSERVATION_MESSAGE_ID && opened >= 0 &&
+	       seen->line.time <= opened + TRACE_REREAD;
 }
 
 /* A life that begins with this line. Where the log was read in pieces, the newer one first, it was
  * stored with the birth that its first delivery told. */
-static int64_t birth_of_first(
+static struct known known_of_first(
         struct trace *trace, struct message *message, const struct observation *seen)
 {
-	int64_t time = seen->line.time, opened = message->key.stream->opened, birth = 0;
-	bool reread = opened >= 0 && time <= opened + TRACE_REREAD;
+	int64_t time = seen->line.time;
+	struct known known = {0};
 
-	message->born = true;
-	if (seen->kind == OBSERVATION_MESSAGE_ID && reread) {
-		/* The client's line may stand before what is read again. What the store knows of
-		 * longer before was another life of the queue id. */
-		birth = find(trace, message, time, false);
-		if (birth < time - TRACE_REREAD)
-			birth = 0;
+	if (lacks_client(message, seen)) {
+		/* What the store knows of longer before was another life of the queue id. */
+		known = find(trace, message, time, false);
+		if (known.birth < time - TRACE_REREAD && !continues(message, &known))
+			known.birth = 0;
 		/* Reading again begins with the first line of a second: a client's line of this
 		 * second would have been read. */
-		message->born = birth <= 0 || second_of(birth) == second_of(time);
+		message->born = known.birth <= 0 || second_of(known.birth) == second_of(time);
 	}
-	if (birth <= 0)
-		birth = find(trace, message, time, true);
-	return birth > 0 ? birth : time;
+	if (known.birth <= 0)
+		known = find(trace, message, time, true);
+	if (message->born)
+		known.id[0] = '\0'; /* its lines tell what it continues */
+	if (known.birth <= 0)
+		known.birth = time;
+	return known;
+}
+
+/* The same of a queue id that tells the birth, which is never used again. */
+static struct known known_of_id(
+        struct trace *trace, struct message *message, const struct observation *seen, int64_t birth)
+{
+	const struct known told = {.birth = birth};
+
+	if (message->born && !lacks_client(message, seen))
+		return told;
+	struct known known = find(trace, message, seen->line.time, false);
+	if (known.birth <= 0 || !continues(message, &known))
+		return told;
+	message->born = false;
+	return known;
 }
 
 void birth_begin(struct trace *trace, struct message *message, const struct observation *seen)
@@ -128,14 +183,17 @@ void birth_begin(struct trace *trace, struct message *message, const struct obse
 	int64_t birth = queue_id_birth(message->key.queue_id, seen->line.time);
 	bool first = seen->kind == OBSERVATION_CLIENT || seen->kind == OBSERVATION_PICKUP ||
 	             seen->kind == OBSERVATION_MESSAGE_ID;
+	struct known known = {0};
 
 	message->born |= first;
 	if (message->story->birth != 0)
 		return;
-	if (birth == 0 && first)
-		birth = birth_of_first(trace, message, seen);
 	if (birth != 0)
-		story_name(message->story, message->key.stream, message->key.queue_id, birth);
+		known = known_of_id(trace, message, seen, birth);
+	else if (first)
+		known = known_of_first(trace, message, seen);
+	if (known.birth != 0)
+		name_as_known(message, &known);
 	else if (seen->kind != OBSERVATION_ACTIVE)
 		birth_settle(trace, message, seen->line.time, seen->delay_ms);
 }
@@ -152,14 +210,16 @@ void birth_settle(struct trace *trace, struct message *message, int64_t time, in
 	if (!message->own || message->story->birth != 0)
 		return;
 	int64_t told = delay >= 0 ? time - delay : message->first;
-	int64_t birth = find(trace, message, time, false);
+	struct known known = find(trace, message, time, false);
 
-	if (delay >= 0 && !is_near(birth, told, delay)) {
-		int64_t born = find(trace, message, told, true);
-		birth = born > 0 ? born : birth;
+	if (delay >= 0 && !is_near(known.birth, told, delay)) {
+		struct known born = find(trace, message, told, true);
+		if (born.birth > 0)
+			known = born;
 	}
-	story_name(message->story, message->key.stream, message->key.queue_id,
-	        birth > 0 ? birth : told);
+	if (known.birth <= 0)
+		known = (struct known){.birth = told};
+	name_as_known(message, &known);
 	message_changed(trace, message);
 }
 

@@ -91,15 +91,21 @@ static struct message *find_on_node(
 	return message != NULL && (message->own || message->story->birth != 0) ? message : NULL;
 }
 
-/* Birth of a message of which we saw no line, where something sure tells it. */
-static int64_t birth_elsewhere(
-        struct trace *trace, struct stream *stream, struct slice queue_id, int64_t time)
+/* Birth (ms) and message_id of a message of which we saw no line, where something sure tells them;
+ * 0 where nothing does. */
+static int64_t mail_elsewhere(struct trace *trace, struct stream *stream, struct slice queue_id,
+        int64_t time, char id[IDENTITY_MESSAGE_ID_LEN + 1])
 {
-	int64_t birth = queue_id_birth(queue_id, time);
+	int64_t birth = 0;
 
-	if (birth == 0 && trace->hooks.find_birth != NULL)
-		birth = trace->hooks.find_birth(
-		        trace->hooks.ctx, stream->node, stream->instance, queue_id, time, false);
+	id[0] = '\0';
+	if (trace->hooks.find_birth != NULL)
+		birth = trace->hooks.find_birth(trace->hooks.ctx, stream->node, stream->instance,
+		        queue_id, time, false, id);
+	if (birth == 0)
+		birth = queue_id_birth(queue_id, time);
+	if (birth != 0 && id[0] == '\0')
+		identity_message_id(stream->node, stream->instance, queue_id, birth, id);
 	return birth;
 }
 
@@ -114,11 +120,7 @@ bool message_id_of(struct trace *trace, struct stream *stream, struct slice queu
 		memcpy(id, message->story->message_id, IDENTITY_MESSAGE_ID_LEN + 1);
 		return true;
 	}
-	int64_t birth = birth_elsewhere(trace, stream, queue_id, time);
-	if (birth == 0)
-		return false;
-	identity_message_id(stream->node, stream->instance, queue_id, birth, id);
-	return true;
+	return mail_elsewhere(trace, stream, queue_id, time, id) != 0;
 }
 
 /* The message that a reinjection continues was forgotten; its message_id is still known. */
@@ -126,11 +128,13 @@ static void rejoin_forgotten(
         struct trace *trace, struct message *message, struct slice queue_id, bool hop)
 {
 	struct stream *stream = message->key.stream;
-	int64_t birth = birth_elsewhere(trace, stream, queue_id, message->touched);
+	char id[IDENTITY_MESSAGE_ID_LEN + 1];
+	int64_t birth = mail_elsewhere(trace, stream, queue_id, message->touched, id);
 
 	if (birth == 0 || trace->config.attempts)
 		return;
-	story_name(message->story, stream, queue_id, birth);
+	message->story->birth = birth;
+	memcpy(message->story->message_id, id, sizeof(id));
 	message->joined = true;
 	message->hop = hop;
 }

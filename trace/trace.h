@@ -38,9 +38,11 @@ struct trace_hooks {
 	void (*event)(void *ctx, const struct event *event);
 	/* Birth (ms) of a stored message of this queue id whose life contains `time`, or 0. With
 	 * `begins`: of the one that was born at `time` as far as was known when it was stored (see
-	 * identity_birth_error), the nearest one. */
+	 * identity_birth_error), the nearest one. Where it is not 0, its message_id in `id_r`,
+	 * or "". */
 	int64_t (*find_birth)(void *ctx, struct slice node, struct slice instance,
-	        struct slice queue_id, int64_t time, bool begins);
+	        struct slice queue_id, int64_t time, bool begins,
+	        char id_r[IDENTITY_MESSAGE_ID_LEN + 1]);
 	/* State of a message that is not in memory, as trace_save gave it: fills `value` and
 	 * returns true. Only asked while trace_config.max_open was exceeded once. */
 	bool (*load)(void *ctx, struct slice key, struct slice *value_r);

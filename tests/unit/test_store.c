@@ -696,22 +696,64 @@ static void check_births(bool inbound)
 	events[2].time = events[2].injected = DAY1 + 10 * CLOCK_HOUR;
 	set_field(&events[2], FIELD_MESSAGE_ID, "m2");
 	commit_events(store, events, 3);
-	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 999), 0);
-	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 1000), DAY1 + 1000);
-	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 6000), DAY1 + 1000);
-	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 5 * CLOCK_HOUR), 0);
-	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY2 + CLOCK_DAY),
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 999, NULL), 0);
+	ck_assert_int_eq(
+	        store_find_birth(store, node, instance, id, DAY1 + 1000, NULL), DAY1 + 1000);
+	ck_assert_int_eq(
+	        store_find_birth(store, node, instance, id, DAY1 + 6000, NULL), DAY1 + 1000);
+	ck_assert_int_eq(
+	        store_find_birth(store, node, instance, id, DAY1 + 5 * CLOCK_HOUR, NULL), 0);
+	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY2 + CLOCK_DAY, NULL),
 	        DAY1 + 10 * CLOCK_HOUR);
-	ck_assert_int_eq(store_find_birth(store, node, instance, id, DAY1 + 30 * CLOCK_DAY), 0);
-	ck_assert_int_eq(store_find_birth(store, SLICE("mx2"), instance, id, DAY1 + 6000), 0);
-	ck_assert_int_eq(store_find_born(store, node, instance, id, DAY1 - 1000), DAY1 + 1000);
-	ck_assert_int_eq(store_find_born(store, node, instance, id, DAY1 + 3000), DAY1 + 1000);
-	ck_assert_int_eq(store_find_born(store, node, instance, id, DAY1 + 60000), 0);
-	ck_assert_int_eq(store_find_born(store, SLICE("mx2"), instance, id, DAY1 + 1000), 0);
-	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 6000), 0);
-	ck_assert_int_eq(store_find_birth(store, node, instance, SLICE("A1B2C4"), DAY1 + 6000), 0);
+	ck_assert_int_eq(
+	        store_find_birth(store, node, instance, id, DAY1 + 30 * CLOCK_DAY, NULL), 0);
+	ck_assert_int_eq(store_find_birth(store, SLICE("mx2"), instance, id, DAY1 + 6000, NULL), 0);
+	ck_assert_int_eq(
+	        store_find_born(store, node, instance, id, DAY1 - 1000, NULL), DAY1 + 1000);
+	ck_assert_int_eq(
+	        store_find_born(store, node, instance, id, DAY1 + 3000, NULL), DAY1 + 1000);
+	ck_assert_int_eq(store_find_born(store, node, instance, id, DAY1 + 60000, NULL), 0);
+	ck_assert_int_eq(store_find_born(store, SLICE("mx2"), instance, id, DAY1 + 1000, NULL), 0);
+	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 6000, NULL), 0);
+	ck_assert_int_eq(
+	        store_find_birth(store, node, instance, SLICE("A1B2C4"), DAY1 + 6000, NULL), 0);
 	store_close(&store);
 }
+
+/* A reinjection: its refusal was told before it was known what it continues. */
+START_TEST(the_mail_that_a_queue_id_continues_is_found_with_its_birth)
+{
+	static const char *const mail = "0000e8f7fc6ab49a1f50", *const own = "0000e9f7fc6ab49a1f51";
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct event events[] = {make_event(EVENT_DELIVERY, DAY1 + 5000, 1, mail, "r@e"),
+	        make_event(EVENT_POLICY_REJECTION, DAY1 + 2000, 2, own, "s@e")};
+	char id[IDENTITY_MESSAGE_ID_LEN + 1];
+
+	for (int i = 0; i < 2; i++) {
+		events[i].injected = DAY1 + 1000 * i;
+		set_field(&events[i], FIELD_QUEUE_ID, "A1B2C3");
+		set_field(&events[i], FIELD_NODE_NAME, "mx1");
+	}
+	commit_events(store, &events[1], 1);
+	ck_assert_int_eq(
+	        store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"), DAY1 + 3000, id),
+	        DAY1 + 1000);
+	ck_assert_str_eq(id, own);
+	commit_events(store, &events[0], 1);
+	ck_assert_int_eq(
+	        store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"), DAY1 + 3000, id),
+	        DAY1);
+	ck_assert_str_eq(id, mail);
+	ck_assert_int_eq(
+	        store_find_born(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"), DAY1, id), DAY1);
+	ck_assert_str_eq(id, mail);
+	ck_assert_int_eq(
+	        store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C4"), DAY1 + 3000, id),
+	        0);
+	ck_assert_str_eq(id, "");
+	store_close(&store);
+}
+END_TEST
 
 START_TEST(the_birth_of_a_message_is_found_by_its_queue_id)
 {
@@ -739,8 +781,9 @@ START_TEST(a_message_is_found_by_stamps_of_a_clock_that_was_set_back)
 		set_field(&events[i], FIELD_NODE_NAME, "mx1");
 	}
 	commit_events(store, events, 2);
-	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 2000), DAY1 + 9000);
-	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 1000), 0);
+	ck_assert_int_eq(
+	        store_find_birth(store, node, SLICE_NONE, id, DAY1 + 2000, NULL), DAY1 + 9000);
+	ck_assert_int_eq(store_find_birth(store, node, SLICE_NONE, id, DAY1 + 1000, NULL), 0);
 	store_close(&store);
 }
 END_TEST
@@ -784,10 +827,10 @@ START_TEST(a_delivery_under_another_address_ends_the_life_of_the_envelopes)
 		commit_events(store, &injection, 1);
 		commit_events(store, table[i].last, table[i].last[1].id != 0 ? 2 : 1);
 		ck_assert_int_eq(store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"),
-		                         DAY1 + 1000),
+		                         DAY1 + 1000, NULL),
 		        DAY1);
-		ck_assert_int_eq(
-		        store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"), later),
+		ck_assert_int_eq(store_find_birth(store, SLICE("mx1"), SLICE_NONE, SLICE("A1B2C3"),
+		                         later, NULL),
 		        table[i].want);
 		store_close(&store);
 		teardown();
@@ -814,6 +857,7 @@ int main(void)
 	        many_days_are_read_through_few_open_files, a_reader_who_may_not_read_is_told_so,
 	        a_damaged_day_does_not_stop_the_others,
 	        the_birth_of_a_message_is_found_by_its_queue_id,
+	        the_mail_that_a_queue_id_continues_is_found_with_its_birth,
 	        the_birth_of_an_inbound_message_is_found_too,
 	        a_delivery_under_another_address_ends_the_life_of_the_envelopes, NULL};
 	return run_store_tests("store", setup, teardown, list);

@@ -21,6 +21,7 @@ struct life {
 	char *queue_id;
 	int64_t birth, last, first;
 	bool seen; /* its beginning was */
+	char id[IDENTITY_MESSAGE_ID_LEN + 1];
 };
 
 /* What became of a script: events in order of coming, each id once, as the store would keep it. */
@@ -59,12 +60,14 @@ static inline void outcome_text(GString *out, const struct event *event, bool al
 static inline void outcome_life(struct outcome *outcome, const struct event *event)
 {
 	struct life new = {
-	        slice_dup(event->field[FIELD_QUEUE_ID]), event->injected, 0, INT64_MAX, false};
+	        slice_dup(event->field[FIELD_QUEUE_ID]), event->injected, 0, INT64_MAX, false, ""};
 	struct life *life = NULL;
+	struct slice id = event->field[FIELD_MESSAGE_ID];
 
+	memcpy(new.id, id.p, MIN(id.n, sizeof(new.id) - 1));
 	for (guint i = 0; i < outcome->lives->len && life == NULL; i++) {
 		struct life *old = &g_array_index(outcome->lives, struct life, i);
-		if (old->birth == new.birth && strcmp(old->queue_id, new.queue_id) == 0)
+		if (strcmp(old->id, new.id) == 0 && strcmp(old->queue_id, new.queue_id) == 0)
 			life = old;
 	}
 	if (life == NULL) {
@@ -99,10 +102,20 @@ static inline void outcome_event(void *ctx, const struct event *event)
 		outcome_life(outcome, event);
 }
 
+/* The later birth of the two. */
+static inline int64_t take_life(
+        const struct life *life, int64_t birth, char id_r[IDENTITY_MESSAGE_ID_LEN + 1])
+{
+	if (life->birth < birth)
+		return birth;
+	g_strlcpy(id_r, life->id, IDENTITY_MESSAGE_ID_LEN + 1);
+	return life->birth;
+}
+
 /* As the store answers: the newest life that had begun and was not over for long; or the one whose
  * birth is next to `time`, within what may be wrong of it. */
 static inline int64_t outcome_birth(void *ctx, struct slice node, struct slice instance,
-        struct slice queue_id, int64_t time, bool begins)
+        struct slice queue_id, int64_t time, bool begins, char id_r[IDENTITY_MESSAGE_ID_LEN + 1])
 {
 	struct outcome *outcome = ctx;
 	int64_t birth = 0, least = INT64_MAX;
@@ -116,11 +129,11 @@ static inline int64_t outcome_birth(void *ctx, struct slice node, struct slice i
 			continue;
 		if (!begins && life->birth / 1000 <= time / 1000 &&
 		        time <= life->last + 5 * CLOCK_MINUTE)
-			birth = MAX(birth, life->birth);
+			birth = take_life(life, birth, id_r);
 		int64_t age = life->first != INT64_MAX ? life->first - life->birth : 0;
 		int64_t error = identity_birth_error(MAX(age, 0));
 		if (begins && apart < least && apart <= (life->seen ? 999 : error)) {
-			birth = life->birth;
+			birth = take_life(life, 0, id_r);
 			least = apart;
 		}
 	}
