@@ -8,6 +8,7 @@
 #include "store/aside.h"
 #include "store/check-private.h"
 #include "store/file.h"
+#include "store/ids.h"
 #include "store/private.h"
 #include "store/record.h"
 #include "store/rollup.h"
@@ -68,10 +69,9 @@ struct looking {
 	GArray *terms;        /* guint64, of the row at work */
 	struct check_sum sum; /* what the index must be */
 	GHashTable *cells;    /* of the roll-up: gint64 key -> gint64 count */
-	GHashTable *ids;      /* event ids of the second at work */
-	int64_t second;
-	GArray *arrivals; /* struct arrival */
-	uint64_t bad, twice;
+	struct ids ids;       /* of all events */
+	GArray *arrivals;     /* struct arrival */
+	uint64_t bad, twice, first_twice;
 	struct error first; /* of the bad rows */
 };
 
@@ -98,16 +98,6 @@ static void add_cell(GHashTable *cells, int64_t key, int64_t n)
 	*count += n;
 }
 
-static void look_twice(struct looking *l, const struct row *row, const struct event *event)
-{
-	int64_t second = day_row_ms(row->id) / CLOCK_SECOND;
-
-	if (second != l->second)
-		g_hash_table_remove_all(l->ids);
-	l->second = second;
-	l->twice += !g_hash_table_add(l->ids, g_memdup2(&event->id, sizeof(event->id)));
-}
-
 static void look_row(struct looking *l, const struct row *row)
 {
 	struct error err = {0};
@@ -123,7 +113,8 @@ static void look_row(struct looking *l, const struct row *row)
 		return;
 	}
 	record_get(l->record, 0, &event);
-	look_twice(l, row, &event);
+	if (!ids_add(&l->ids, event.id) && l->twice++ == 0)
+		l->first_twice = event.id;
 	g_array_set_size(l->terms, 0);
 	terms_of(l->terms, &event, &texts, l->day->key);
 	check_sum_add(&l->sum, row->id, l->terms);
@@ -367,8 +358,9 @@ static void look_parts(struct looking *l)
 		        "%llu event(s) cannot be read, the first: %s", (unsigned long long)l->bad,
 		        l->first.text);
 	if (l->twice > 0)
-		check_tell(l->c, l->day->path, CHECK_SALVAGE, "%llu event(s) are there twice",
-		        (unsigned long long)l->twice);
+		check_tell(l->c, l->day->path, CHECK_SALVAGE,
+		        "%llu event(s) are there twice, the first: %llu",
+		        (unsigned long long)l->twice, (unsigned long long)l->first_twice);
 	look_index(l);
 	look_rollup(l);
 	look_arrivals(l);
@@ -379,20 +371,20 @@ static void look(struct looking *l)
 	l->record = g_byte_array_new();
 	l->terms = g_array_new(FALSE, FALSE, sizeof(guint64));
 	l->cells = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-	l->ids = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	ids_init(&l->ids);
 	l->arrivals = g_array_new(FALSE, FALSE, sizeof(struct arrival));
 	look_parts(l);
 	g_byte_array_unref(l->record);
 	g_array_unref(l->terms);
 	g_hash_table_unref(l->cells);
-	g_hash_table_unref(l->ids);
+	ids_clear(&l->ids);
 	g_array_unref(l->arrivals);
 }
 
 void check_day(struct checking *c, int64_t number)
 {
 	g_autofree char *path = store_day_path(c->store, number);
-	struct looking l = {.c = c, .second = -1};
+	struct looking l = {.c = c};
 	struct error err = {0};
 
 	c->need = CHECK_GOOD;

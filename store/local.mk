@@ -20,6 +20,7 @@ libstore_a_SOURCES = \
 	store/fetch.c store/fetch.h \
 	store/file.c store/file.h \
 	store/helper.c store/helper.h \
+	store/ids.c store/ids.h \
 	store/index.c store/index.h store/index_merge.c store/index_write.c \
 	store/ingest.c store/ingest.h store/ingest-private.h \
 	store/keys.c store/keys.h \
@@ -75,6 +76,7 @@ if HAVE_CHECK
 store_tests = \
 	tests/unit/test_dict \
 	tests/unit/test_erase_files \
+	tests/unit/test_ids \
 	tests/unit/test_index \
 	tests/unit/test_row \
 	tests/unit/test_store \
@@ -97,6 +99,8 @@ tests_unit_test_dict_SOURCES = tests/unit/test_dict.c $(store_test_support)
 tests_unit_test_dict_LDADD = $(store_test_libs)
 tests_unit_test_erase_files_SOURCES = tests/unit/test_erase_files.c $(store_test_support)
 tests_unit_test_erase_files_LDADD = $(store_test_libs)
+tests_unit_test_ids_SOURCES = tests/unit/test_ids.c tests/support/unit.h
+tests_unit_test_ids_LDADD = $(store_test_libs)
 tests_unit_test_index_SOURCES = tests/unit/test_index.c $(store_test_support)
 tests_unit_test_index_LDADD = $(store_test_libs)
 tests_unit_test_row_SOURCES = tests/unit/test_row.c $(store_test_support)

@@ -15,6 +15,7 @@
 #include "store/aside.h"
 #include "store/check-private.h"
 #include "store/file.h"
+#include "store/ids.h"
 #include "store/private.h"
 #include "store/record.h"
 #include "store/row.h"
@@ -48,6 +49,7 @@ struct salvaging {
 	struct sql sql;           /* rows and messages */
 	GByteArray *record, *message;
 	struct store_batch *batch;
+	struct ids ids; /* of the events that were taken */
 	salvage_commit *commit;
 	void *ctx;
 	uint64_t saved, unread;
@@ -99,6 +101,11 @@ static int take_row(struct salvaging *s, sqlite3_stmt *stmt)
 		return 0;
 	}
 	record_get(s->record, 0, &event);
+	/* The store knows its events of one second only. The first one stays. */
+	if (!ids_add(&s->ids, event.id)) {
+		s->saved++;
+		return 0;
+	}
 	store_batch_event(s->batch, &event);
 	store_batch_no_line(s->batch);
 	return store_batch_events(s->batch) >= BATCH ? flush(s) : 0;
@@ -243,6 +250,7 @@ int salvage_day(struct store *store, const char *name, int64_t number, salvage_c
 	s.record = g_byte_array_new();
 	s.message = g_byte_array_new();
 	s.batch = store_batch_new();
+	ids_init(&s.ids);
 	int result = salvage(&s, aside, copy);
 	uint64_t had = s.sql.db != NULL ? expected(&s) : 0;
 	*saved = s.saved;
@@ -255,5 +263,6 @@ int salvage_day(struct store *store, const char *name, int64_t number, salvage_c
 	g_byte_array_unref(s.record);
 	g_byte_array_unref(s.message);
 	store_batch_free(&s.batch);
+	ids_clear(&s.ids);
 	return result;
 }

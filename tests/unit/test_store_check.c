@@ -343,6 +343,32 @@ START_TEST(damaged_rows_are_found_and_the_others_saved)
 }
 END_TEST
 
+/* Each an hour after the first; the first one stays. */
+START_TEST(an_event_that_stands_twice_in_a_day_is_found_and_stays_once)
+{
+	struct words words[3];
+	struct event copies[3];
+	struct store *store;
+
+	make_store();
+	store = open_store(dir, STORE_WRITE);
+	for (unsigned i = 0; i < G_N_ELEMENTS(copies); i++) {
+		copies[i] = an_event(i / 2 * 3000, DAY1, &words[i]);
+		copies[i].time += (1 + i) * 60 * CLOCK_MINUTE;
+	}
+	ck_assert_uint_eq(commit_events(store, copies, G_N_ELEMENTS(copies)), 3);
+	store_close(&store);
+	expect_found(DAY1_NAME, "3 event(s) are there twice, the first: ");
+	struct store_repaired result = repair();
+	ck_assert_uint_eq(result.salvaged, 1);
+	ck_assert_uint_eq(result.saved, EVENTS + 3);
+	ck_assert_uint_eq(result.lost, 0);
+	expect_good();
+	expect_events(EVENTS + 200);
+	ck_assert_int_eq(ask(DAY1_NAME, "SELECT max(id) < 3600000 << 15 FROM event"), 1);
+}
+END_TEST
+
 /* Pages full of something else. */
 static const struct pages {
 	const char *table;
@@ -932,6 +958,7 @@ int main(void)
 	tcase_add_test(cases, a_changed_bit_of_a_posting_is_found);
 	tcase_add_loop_test(
 	        cases, damaged_rows_are_found_and_the_others_saved, 0, (int)G_N_ELEMENTS(rows));
+	tcase_add_test(cases, an_event_that_stands_twice_in_a_day_is_found_and_stays_once);
 	tcase_add_loop_test(cases, damaged_pages_cost_no_more_than_what_stood_on_them, 0,
 	        (int)G_N_ELEMENTS(pages));
 	tcase_add_test(cases, a_page_that_lost_its_order_is_read_once);
