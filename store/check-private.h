@@ -9,7 +9,7 @@
 #include "store/day.h"
 
 /* What a file needs; the greatest counts. */
-enum check_need { CHECK_GOOD, CHECK_TOLD, CHECK_REBUILD, CHECK_SALVAGE };
+enum check_need { CHECK_GOOD, CHECK_TOLD, CHECK_RECOUNT, CHECK_REBUILD, CHECK_SALVAGE };
 
 struct checking {
 	struct store *store;

@@ -19,6 +19,8 @@
 
 static const char *const mends[] = {
         [CHECK_TOLD] = "see the manual page",
+        [CHECK_RECOUNT] = "`postwake check --repair` lets its counts start anew, and keeps them in "
+                          "a capture gap",
         [CHECK_REBUILD] = "`postwake check --repair` makes it anew from the rows",
         [CHECK_SALVAGE] = "`postwake check --repair` saves what can be read",
 };
@@ -465,13 +467,11 @@ static void check_control(struct checking *c, int64_t *mark, int64_t *dropped)
 	                0 &&
 	        sql_number(&sql, "SELECT value FROM meta WHERE name = 'dropped'", -1, dropped,
 	                &err) == 0 &&
-	        sql_number(&sql,
-	                "SELECT count(*) FROM ledger WHERE min(event, linked, ignored, known, "
-	                "unparsed) < 0 OR events < event",
-	                0, &wrong, &err) == 0 &&
+	        sql_number(&sql, "SELECT count(*) FROM ledger WHERE " CONTROL_LEDGER_WRONG, 0,
+	                &wrong, &err) == 0 &&
 	        wrong > 0)
-		check_tell(c, path, CHECK_TOLD, "the line ledger of %lld source(s) does not add up",
-		        (long long)wrong);
+		check_tell(c, path, CHECK_RECOUNT,
+		        "the line ledger of %lld source(s) does not add up", (long long)wrong);
 	if (err.set)
 		check_tell(c, path, CHECK_SALVAGE, "%s", err.text);
 	sql_close(&sql);

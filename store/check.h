@@ -25,9 +25,10 @@ struct store_repaired {
 	uint64_t lost;     /* and those that could not be read, as far as it is known */
 };
 /* Mends what store_check finds, with no daemon (number EWOULDBLOCK: another process writes): an
- * index and a roll-up that differ from the rows are made anew; a file that is damaged itself is set
- * aside (store_asides), and what can be read of it goes into a new one, with new arrival numbers.
- * `told` gets a sentence for each thing that was done. */
+ * index and a roll-up that differ from the rows are made anew; counts of lines that do not add up
+ * start anew, and a gap and the counter "ledger_damaged" tell of it; a file that is damaged itself
+ * is set aside (store_asides), and what can be read of it goes into a new one, with new arrival
+ * numbers. `told` gets a sentence for each thing that was done. */
 int store_repair(const char *dir, void (*told)(void *ctx, const char *text), void *ctx,
         struct store_repaired *result_r, struct error *err);
 

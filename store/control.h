@@ -12,6 +12,8 @@
 
 #define CONTROL_NAME "control.sqlite"
 #define CONTROL_VERSION 2
+/* Rows of the ledger that cannot be right: a line that is an event made at least one. */
+#define CONTROL_LEDGER_WRONG "min(event, linked, ignored, known, unparsed) < 0 OR events < event"
 #define CONTROL_KEEP 10000 /* unparsed lines and gaps */
 
 struct control {

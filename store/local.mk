@@ -82,6 +82,7 @@ store_tests = \
 	tests/unit/test_store \
 	tests/unit/test_store_backup \
 	tests/unit/test_store_check \
+	tests/unit/test_store_check_control \
 	tests/unit/test_store_commit \
 	tests/unit/test_store_crash \
 	tests/unit/test_store_erase \
@@ -109,8 +110,12 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_support)
 tests_unit_test_store_LDADD = $(store_test_libs)
 tests_unit_test_store_backup_SOURCES = tests/unit/test_store_backup.c $(store_test_support)
 tests_unit_test_store_backup_LDADD = $(store_test_libs)
-tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_test_support)
+store_damage_support = tests/unit/store_damage.c tests/unit/store_damage.h $(store_test_support)
+tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(store_damage_support)
 tests_unit_test_store_check_LDADD = $(store_test_libs)
+tests_unit_test_store_check_control_SOURCES = tests/unit/test_store_check_control.c \
+	$(store_damage_support)
+tests_unit_test_store_check_control_LDADD = $(store_test_libs)
 tests_unit_test_store_commit_SOURCES = tests/unit/test_store_commit.c $(store_test_support)
 tests_unit_test_store_commit_LDADD = $(store_test_libs)
 tests_unit_test_store_pseudonym_SOURCES = tests/unit/test_store_pseudonym.c $(store_test_support)

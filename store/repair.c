@@ -97,12 +97,65 @@ static int salvage_aside(struct repairing *r, const struct store_aside *aside)
 	return 0;
 }
 
+/* ---- the ledger ---- */
+
+/* Tells of the sources whose counts cannot be right; how many, or -1. */
+static int64_t tell_ledger(struct repairing *r)
+{
+	struct sql *sql = &r->store->control.writer;
+	sqlite3_stmt *stmt = NULL;
+	int64_t n = 0;
+	int result;
+
+	if (sql_prepare_one(sql,
+	            "SELECT source, event, linked, ignored, known, unparsed, events FROM ledger "
+	            "WHERE " CONTROL_LEDGER_WRONG,
+	            &stmt, r->err) < 0)
+		return -1;
+	for (; (result = sql_step(sql, stmt, r->err)) == 1; n++) {
+		g_autofree char *source = slice_dup(sql_column(stmt, 0));
+		long long count[6];
+		for (int i = 0; i < 6; i++)
+			count[i] = sqlite3_column_int64(stmt, 1 + i);
+		g_autofree char *text = g_strdup_printf(
+		        "the line counts of %s did not add up and start anew; they were: event "
+		        "%lld, linked %lld, ignored %lld, known %lld, unparsed %lld, new events "
+		        "%lld",
+		        source, count[0], count[1], count[2], count[3], count[4], count[5]);
+		store_tell_loss(r->store, text);
+	}
+	sqlite3_finalize(stmt);
+	return result < 0 ? -1 : n;
+}
+
+/* Which of its counts is wrong nobody knows, so that none is kept. They go after what tells of it
+ * is on the disk. */
+static int repair_ledger(struct repairing *r)
+{
+	struct store_batch *batch;
+	struct store_commit_result result;
+	int64_t n = tell_ledger(r);
+
+	if (n <= 0)
+		return (int)n;
+	batch = store_batch_new();
+	store_batch_count(batch, "ledger_damaged", n);
+	int done = store_commit(r->store, batch, 0, &result, r->err);
+	store_batch_free(&batch);
+	return done < 0 ? -1
+	                : sql_exec(&r->store->control.writer,
+	                          "UPDATE ledger SET event = 0, linked = 0, ignored = 0, "
+	                          "known = 0, unparsed = 0, events = 0 "
+	                          "WHERE " CONTROL_LEDGER_WRONG,
+	                          r->err);
+}
+
 static int repair_all(struct repairing *r)
 {
 	g_autoptr(GArray) days = store_list_days(r->store, r->err);
 	g_autoptr(GArray) asides = NULL;
 
-	if (days == NULL)
+	if (days == NULL || repair_ledger(r) < 0)
 		return -1;
 	for (guint i = 0; i < days->len; i++)
 		if (repair_day(r, g_array_index(days, gint64, i)) < 0)
