@@ -105,9 +105,10 @@ int store_each_state(struct store *store,
 		struct slice sealed = copied(bytes, ends, i + 1);
 		g_string_truncate(value, 0);
 		g_string_append_len(value, sealed.p, (gssize)sealed.n);
-		if (pseudonym_unseal(store, value) &&
-		        entry(ctx, copied(bytes, ends, i), slice_make(value->str, value->len),
-		                err) < 0)
+		struct slice open = pseudonym_unseal(store, value)
+		                            ? slice_make(value->str, value->len)
+		                            : SLICE_NONE;
+		if (entry(ctx, copied(bytes, ends, i), open, err) < 0)
 			return -1;
 	}
 	return result;

@@ -75,8 +75,9 @@ uint64_t store_mark(struct store *store);
 /* Position of a source as the last commit left it; false where there is none. */
 bool store_position(struct store *store, struct slice source, GString *value_r);
 
-/* Each saved state entry (trace_save), and a single one. -1 with *err on failure; the single
- * look-up returns 1 when found and 0 when not. */
+/* Each saved state entry (trace_save), and a single one. value.p == NULL: it is sealed, and cannot
+ * be opened (damaged, or of another key). -1 with *err on failure; the single look-up returns 1
+ * when found and 0 when not, or when it cannot be opened. */
 int store_each_state(struct store *store,
         int (*entry)(void *ctx, struct slice key, struct slice value, struct error *err), void *ctx,
         struct error *err);

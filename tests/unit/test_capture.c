@@ -2,6 +2,7 @@
 
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <sqlite3.h>
 
 #include "base/clock.h"
 #include "store/search.h"
@@ -26,16 +27,18 @@ struct bench {
 	char *dir;
 	struct store *store;
 	struct capture *capture;
+	enum store_pseudonymise pseudonymise;
 };
 
 static void bench_open(struct bench *bench)
 {
 	const struct capture_config config = {.trace = {.log_followed = true}, .keep_days = -1};
+	const struct store_options options = {.pseudonymise = bench->pseudonymise};
 	struct error err = {0};
 
 	if (bench->dir == NULL)
 		bench->dir = g_dir_make_tmp("postwake-capture-XXXXXX", NULL);
-	ck_assert_msg(store_open(&bench->store, bench->dir, STORE_WRITE, NULL, &err) == 0, "%s",
+	ck_assert_msg(store_open(&bench->store, bench->dir, STORE_WRITE, &options, &err) == 0, "%s",
 	        err.text);
 	ck_assert_msg(
 	        capture_open(&bench->capture, bench->store, &config, &err) == 0, "%s", err.text);
@@ -357,6 +360,24 @@ static void damage_state(struct bench *bench)
 	store_close(&bench->store);
 }
 
+/* The seal of its entry does not fit any more. */
+static void damage_seal(struct bench *bench)
+{
+	g_autofree char *path = g_build_filename(bench->dir, "control.sqlite", NULL);
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db,
+	                         "UPDATE state SET value = CAST(substr(value, 1, 4) || "
+	                         "randomblob(24) || substr(value, 29) AS BLOB) "
+	                         "WHERE instr(key, CAST('4A1B2C3D4E' AS BLOB)) AND "
+	                         "substr(value, 1, 4) = x'ff505753'",
+	                         NULL, NULL, NULL),
+	        SQLITE_OK);
+	ck_assert_int_eq(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+}
+
 static unsigned count_saved(struct bench *bench)
 {
 	unsigned entries = 0;
@@ -365,19 +386,19 @@ static unsigned count_saved(struct bench *bench)
 	return entries;
 }
 
-START_TEST(a_saved_mail_that_is_damaged_is_left_out_alone_and_told_once)
+static void expect_left_out(enum store_pseudonymise pseudonymise, void (*damage)(struct bench *))
 {
 	static const char *const other[] = {
 	        "Nov 20 10:00:00 mx postfix/smtpd[10]: 5A1B2C3D4E: client=c.example[192.0.2.1]",
 	        "Nov 20 10:00:01 mx postfix/smtpd[10]: 6A1B2C3D4E: client=c.example[192.0.2.1]"};
-	struct bench bench = {0};
+	struct bench bench = {.pseudonymise = pseudonymise};
 	unsigned counts[EVENT_TYPES];
 
 	bench_open(&bench);
 	bench_feed(&bench, "a.log", 0, 2, false);
 	bench_feed_texts(&bench, "a.log", other, 0, G_N_ELEMENTS(other), false);
 	bench_close(&bench);
-	damage_state(&bench);
+	damage(&bench);
 	for (int i = 0; i < 2; i++) {
 		bench_open(&bench);
 		bench_feed(&bench, "a.log", 6, 7, false); /* behind the commit that drops it */
@@ -398,6 +419,17 @@ START_TEST(a_saved_mail_that_is_damaged_is_left_out_alone_and_told_once)
 	ck_assert_uint_eq(counts[EVENT_DELIVERY], 1);
 	bench_close(&bench);
 	bench_remove(&bench);
+}
+
+START_TEST(a_saved_mail_that_is_damaged_is_left_out_alone_and_told_once)
+{
+	expect_left_out(STORE_AS_IT_IS, damage_state);
+}
+END_TEST
+
+START_TEST(a_sealed_mail_that_is_damaged_is_left_out_alone_and_told_once)
+{
+	expect_left_out(STORE_PSEUDONYMISE, damage_seal);
 }
 END_TEST
 
@@ -451,5 +483,6 @@ UNIT_MAIN("capture", every_line_is_counted_once_and_its_events_are_stored,
         what_the_milter_hands_over_joins_the_log,
         what_was_handed_over_before_a_line_joins_it_although_the_lock_is_older,
         a_saved_mail_that_is_damaged_is_left_out_alone_and_told_once,
+        a_sealed_mail_that_is_damaged_is_left_out_alone_and_told_once,
         a_mail_is_on_the_disk_before_the_milter_is_told_so,
         a_full_hand_over_drops_and_counts_and_never_blocks_mail)
