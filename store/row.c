@@ -683,6 +683,15 @@ static int unpack_message(struct unpacking *to, struct slice body, struct event 
 	return get_fields(to, &shape, &in);
 }
 
+uint64_t row_event_id(struct slice body)
+{
+	uint64_t id = 0;
+
+	if (body.n >= sizeof(id))
+		memcpy(&id, body.p, sizeof(id));
+	return GUINT64_FROM_LE(id);
+}
+
 int row_unpack(GByteArray *out, struct day_reader *reader, const struct day *day,
         const struct row *row, struct row_texts *texts, struct error *err)
 {

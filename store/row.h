@@ -36,6 +36,9 @@ struct row {
 	struct slice body, message; /* message.p == NULL: none */
 };
 
+/* The event_id of a row, also where nothing else of it can be read; 0: it is cut off. */
+uint64_t row_event_id(struct slice body);
+
 /* Appends the event of a row as a record (store/record.h); returns -1 when the row is damaged. */
 int row_unpack(GByteArray *out, struct day_reader *reader, const struct day *day,
         const struct row *row, struct row_texts *texts_r, struct error *err);

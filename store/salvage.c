@@ -49,7 +49,7 @@ struct salvaging {
 	struct sql sql;           /* rows and messages */
 	GByteArray *record, *message;
 	struct store_batch *batch;
-	struct ids ids; /* of the events that were taken */
+	struct ids ids; /* of events that the day has */
 	salvage_commit *commit;
 	void *ctx;
 	uint64_t saved, unread;
@@ -101,7 +101,7 @@ static int take_row(struct salvaging *s, sqlite3_stmt *stmt)
 		return 0;
 	}
 	record_get(s->record, 0, &event);
-	/* The store knows its events of one second only. The first one stays. */
+	/* A commit knows those of its second only. */
 	if (!ids_add(&s->ids, event.id)) {
 		s->saved++;
 		return 0;
@@ -238,6 +238,26 @@ static int salvage(struct salvaging *s, const char *aside, const char *copy)
 	return read_rows(s, 0, DAY_ROWS - 1) < 0 ? -1 : flush(s);
 }
 
+/* What cannot be read of a day is left to the commits. */
+static void read_ids(struct salvaging *s)
+{
+	struct day_reader *reader;
+	sqlite3_stmt *stmt = NULL;
+	struct day *day;
+
+	if (day_acquire(s->store, s->day.number, &day, NULL) != 1)
+		return;
+	reader = day_reader_get(day, NULL);
+	if (reader != NULL &&
+	        sql_prepare_one(&reader->sql, "SELECT body FROM event", &stmt, NULL) == 0)
+		while (sql_step(&reader->sql, stmt, NULL) == 1)
+			ids_add(&s->ids, row_event_id(sql_column(stmt, 0)));
+	sqlite3_finalize(stmt);
+	if (reader != NULL)
+		day_reader_put(day, reader);
+	day_release(day);
+}
+
 int salvage_day(struct store *store, const char *name, int64_t number, salvage_commit *commit,
         void *ctx, uint64_t *saved, uint64_t *lost, struct error *err)
 {
@@ -251,6 +271,7 @@ int salvage_day(struct store *store, const char *name, int64_t number, salvage_c
 	s.message = g_byte_array_new();
 	s.batch = store_batch_new();
 	ids_init(&s.ids);
+	read_ids(&s);
 	int result = salvage(&s, aside, copy);
 	uint64_t had = s.sql.db != NULL ? expected(&s) : 0;
 	*saved = s.saved;

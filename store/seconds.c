@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "store/day.h"
+#include "store/row.h"
 
 #define MAX_EVENTS 100000 /* held at most between commits: about 6 MB */
 
@@ -97,10 +98,8 @@ static int load(struct day_writer *writer, struct second *second, struct error *
 	sqlite3_bind_int64(stmt, 1, low);
 	sqlite3_bind_int64(stmt, 2, high);
 	while ((result = sql_step(&writer->sql, stmt, err)) == 1) {
-		struct slice body = sql_column(stmt, 1);
-		uint64_t id = 0;
-		memcpy(&id, body.p, MIN(body.n, sizeof(id)));
-		add_event(seconds, second, GUINT64_FROM_LE(id), sqlite3_column_int64(stmt, 0));
+		uint64_t id = row_event_id(sql_column(stmt, 1));
+		add_event(seconds, second, id, sqlite3_column_int64(stmt, 0));
 	}
 	sqlite3_reset(stmt);
 	return result;

@@ -160,6 +160,23 @@ START_TEST(an_event_that_stands_twice_in_a_day_is_found_and_stays_once)
 }
 END_TEST
 
+START_TEST(an_event_of_a_damaged_file_that_the_new_one_has_at_another_time_is_not_added)
+{
+	struct words words;
+	struct event copy = an_event(7, DAY1, &words);
+
+	make_store();
+	overwrite(DAY1_NAME, 0, 8192, -1);
+	struct store *store = open_noticing();
+	copy.time += 60 * CLOCK_MINUTE;
+	ck_assert_uint_eq(commit_events(store, &copy, 1), 1);
+	store_close(&store);
+	ck_assert_uint_eq(repair().saved, EVENTS);
+	expect_good();
+	expect_events(EVENTS + 200);
+}
+END_TEST
+
 /* Pages full of something else. */
 static const struct pages {
 	const char *table;
@@ -726,6 +743,8 @@ int main(void)
 	tcase_add_loop_test(
 	        cases, damaged_rows_are_found_and_the_others_saved, 0, (int)G_N_ELEMENTS(rows));
 	tcase_add_test(cases, an_event_that_stands_twice_in_a_day_is_found_and_stays_once);
+	tcase_add_test(cases,
+	        an_event_of_a_damaged_file_that_the_new_one_has_at_another_time_is_not_added);
 	tcase_add_loop_test(cases, damaged_pages_cost_no_more_than_what_stood_on_them, 0,
 	        (int)G_N_ELEMENTS(pages));
 	tcase_add_test(cases, a_page_that_lost_its_order_is_read_once);
