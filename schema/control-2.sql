@@ -106,4 +106,6 @@ CREATE TABLE erasure_key (
 );
 INSERT INTO erasure_key (key) VALUES (randomblob(16));
 
+-- The version stands twice, so that one whose bits changed is not taken for a newer one (SQL_SIGN).
+PRAGMA application_id = 0x50570002;
 PRAGMA user_version = 2;

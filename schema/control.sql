@@ -63,4 +63,6 @@ CREATE TABLE uncounted (
 	event_id INTEGER PRIMARY KEY
 );
 
+-- The version stands twice, so that one whose bits changed is not taken for a newer one (SQL_SIGN).
+PRAGMA application_id = 0x50570001;
 PRAGMA user_version = 1;

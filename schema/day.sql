@@ -128,4 +128,6 @@ CREATE TABLE dead (
 	PRIMARY KEY (segment, doc)
 ) WITHOUT ROWID;
 
+-- The version stands twice, so that one whose bits changed is not taken for a newer one (SQL_SIGN).
+PRAGMA application_id = 0x50570003;
 PRAGMA user_version = 3;

@@ -108,6 +108,26 @@ int control_sound(struct sql *sql, struct error *err)
 	                           sql->path);
 }
 
+/* Where nothing but the version is damaged, nothing is lost with the file. */
+static int mend_version(struct sql *sql, struct store *store, struct error *err)
+{
+	int64_t version, sign;
+
+	if (sql_versions(sql, &version, &sign, err) < 0)
+		return -1;
+	if (version == CONTROL_VERSION || sign != CONTROL_VERSION ||
+	        sql_check_pages(sql, NULL) < 0 || control_sound(sql, NULL) < 0)
+		return 0;
+	if (sql_exec(sql, "PRAGMA user_version = " G_STRINGIFY(CONTROL_VERSION), err) < 0)
+		return -1;
+	g_autofree char *text = g_strdup_printf(
+	        "store file %s was damaged: it had version %d, and has %d again; nothing else of "
+	        "it was",
+	        sql->path, (int)version, CONTROL_VERSION);
+	store_tell_loss(store, text);
+	return 0;
+}
+
 static int check_version(struct sql *sql, struct error *err)
 {
 	int result = sql_version(sql, CONTROL_VERSION, NULL, err);
@@ -127,7 +147,8 @@ static int open_writer(struct sql *writer, struct store *store, const char *path
 		return -1;
 	/* All of it is read at the start, so that nothing of it fails under the daemon. */
 	if (day_writer_pragmas(writer, store->fast_import, CACHE_KB, err) == 0 &&
-	        check_version(writer, err) == 1 && sql_check_pages(writer, err) == 0 &&
+	        mend_version(writer, store, err) == 0 && check_version(writer, err) == 1 &&
+	        sql_check_pages(writer, err) == 0 &&
 	        sql_upgrade(writer, upgrades, CONTROL_VERSION, err) == 0 &&
 	        control_sound(writer, err) == 0 &&
 	        sql_prepare(writer, statements, WRITE_STATEMENTS, err) == 0)

@@ -314,24 +314,39 @@ static int make_schema(struct sql *sql, const char *schema, struct error *err)
 	return -1;
 }
 
+int sql_versions(struct sql *sql, int64_t *version, int64_t *sign, struct error *err)
+{
+	if (sql_number(sql, "PRAGMA user_version", 0, version, err) < 0 ||
+	        sql_number(sql, "PRAGMA application_id", 0, sign, err) < 0)
+		return -1;
+	*sign = (*sign & ~INT64_C(0xffff)) == SQL_SIGN ? *sign & 0xffff : 0;
+	return 0;
+}
+
 int sql_version(struct sql *sql, int known, const char *schema, struct error *err)
 {
-	int64_t version = 0;
+	int64_t version = 0, sign = 0;
 
-	if (sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0)
+	if (sql_versions(sql, &version, &sign, err) < 0)
 		return -1;
 	if (version == 0 && schema == NULL)
 		return 0;
-	if (version == 0 && (make_schema(sql, schema, err) < 0 ||
-	                            sql_number(sql, "PRAGMA user_version", 0, &version, err) < 0))
+	if (version == 0 &&
+	        (make_schema(sql, schema, err) < 0 || sql_versions(sql, &version, &sign, err) < 0))
 		return -1;
 	if (version < 0)
 		return sql_damaged(err, "store file %s is damaged: it has version %d", sql->path,
 		        (int)version);
+	if (version != known && sign != 0 && sign != version)
+		return sql_damaged(err,
+		        "store file %s is damaged: it has version %d in one place and %d in "
+		        "another",
+		        sql->path, (int)version, (int)sign);
 	if (version > known) {
 		error_errno(err, ENOTSUP,
 		        "store file %s has version %d and this postwake knows versions up to %d: "
-		        "use a newer postwake, or another store directory",
+		        "use a newer postwake, or another store directory; where none was ever "
+		        "newer the number is damaged: move the file away and import the logs again",
 		        sql->path, (int)version, known);
 		return -1;
 	}

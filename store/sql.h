@@ -24,6 +24,9 @@ struct sql {
 /* error.number of a file whose bytes are not what was written: to try again does not help. */
 #define SQL_DAMAGED EBADMSG
 
+/* application_id of a file: this ("PW") and its version once more. */
+#define SQL_SIGN 0x50570000
+
 /* How long a statement waits for a lock of another connection. */
 #define SQL_BUSY_MS 10000
 
@@ -80,8 +83,13 @@ void sql_rollback(struct sql *sql);
 void sql_bind_slice(sqlite3_stmt *stmt, int at, struct slice value);
 struct slice sql_column(sqlite3_stmt *stmt, int at);
 
+/* What a file says of its version: *version_r (user_version), and *sign_r (its application_id, see
+ * SQL_SIGN), 0 where that tells none. */
+int sql_versions(struct sql *sql, int64_t *version_r, int64_t *sign_r, struct error *err);
+
 /* Checks that a file is of a version that we know, or makes its schema where it is empty and
- * `schema` is given. 1: ready, 0: empty (being made by another process), -1: refused. */
+ * `schema` is given. 1: ready, 0: empty (being made by another process), -1: refused; with number
+ * SQL_DAMAGED where it is none that any postwake wrote. */
 int sql_version(struct sql *sql, int known, const char *schema, struct error *err);
 
 /* Brings a file to version `known`: upgrades[v] is the script that makes version v to v + 1 and

@@ -525,7 +525,8 @@ def control_damaged_in_use(environment):
 ROT = (('state', "UPDATE state SET value = x'42' || substr(value, 2) WHERE key = (SELECT min(key) FROM state)",
         'saved of 1 open mail(s) is damaged', 'postwake import'),
        ('key', 'DELETE FROM erasure_key', 'its key of erasures is gone', 'line counts start anew'),
-       ('table', 'DROP TABLE api_key', 'its column api_key.', 'line counts start anew'))
+       ('table', 'DROP TABLE api_key', 'its column api_key.', 'line counts start anew'),
+       ('number', 'PRAGMA user_version = 6', 'it had version 6', 'nothing else of it was'))
 
 
 @flow('bits of the control file flipped before a start: the daemon starts, that is told, and nothing is lost')

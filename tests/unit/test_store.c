@@ -166,7 +166,9 @@ END_TEST
 static void set_version(const char *file, int version)
 {
 	g_autofree char *path = g_build_filename(dir, file, NULL);
-	g_autofree char *text = g_strdup_printf("PRAGMA user_version = %d", version);
+	g_autofree char *text =
+	        g_strdup_printf("PRAGMA user_version = %d; PRAGMA application_id = %d", version,
+	                SQL_SIGN + version);
 	sqlite3 *db;
 
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
@@ -240,6 +242,8 @@ START_TEST(an_older_control_file_is_brought_up_to_date_and_keeps_what_it_holds)
 		struct sql *sql = &store->control.writer;
 		sql_number(sql, "PRAGMA user_version", 0, &version, NULL);
 		ck_assert_int_eq(version, CONTROL_VERSION);
+		sql_number(sql, "PRAGMA application_id", 0, &version, NULL);
+		ck_assert_int_eq(version, SQL_SIGN + CONTROL_VERSION);
 		sql_number(sql, "SELECT count(*) FROM sqlite_schema", 0, &tables[0], NULL);
 		ck_assert(store_position(store, slice_str("a"), value));
 		ck_assert_str_eq(value->str, "b");
@@ -266,6 +270,7 @@ static void check_pragmas(struct sql *sql, int synchronous, int version)
 	        {"PRAGMA wal_autocheckpoint", 0},
 	        {"PRAGMA busy_timeout", SQL_BUSY_MS},
 	        {"PRAGMA user_version", version},
+	        {"PRAGMA application_id", SQL_SIGN + version},
 	        {"PRAGMA auto_vacuum", 2},
 	        {"PRAGMA journal_size_limit", 67108864},
 	        {"SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'", 1},

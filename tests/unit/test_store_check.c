@@ -593,8 +593,9 @@ static const struct {
         {"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET "
          "sql = replace(sql, 'hash BLOB', 'hash BLOC') WHERE name = 'api_key'",
                 "column api_key.hash"},
-        {"PRAGMA user_version = 0", "no version"},
-        {"PRAGMA user_version = -2147483646", "has version -2147483646"},
+        {"PRAGMA user_version = 0; PRAGMA application_id = 0", "no version"},
+        {"PRAGMA user_version = -2147483646; PRAGMA application_id = 0", "has version -2147483646"},
+        {"PRAGMA user_version = 6; DROP TABLE api_key", "version 6 in one place and 2"},
 };
 
 START_TEST(a_control_file_that_lost_a_part_is_set_aside_and_no_event_is_lost)
