@@ -128,26 +128,34 @@ static int64_t tell_ledger(struct repairing *r)
 	return result < 0 ? -1 : n;
 }
 
+/* What was told stands in the gaps of the next commit. */
+static int commit_news(struct repairing *r, int64_t ledgers)
+{
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+
+	if (ledgers > 0)
+		store_batch_count(batch, "ledger_damaged", ledgers);
+	int done = store_commit(r->store, batch, 0, &result, r->err);
+	store_batch_free(&batch);
+	return done;
+}
+
 /* Which of its counts is wrong nobody knows, so that none is kept. They go after what tells of it
  * is on the disk. */
 static int repair_ledger(struct repairing *r)
 {
-	struct store_batch *batch;
-	struct store_commit_result result;
 	int64_t n = tell_ledger(r);
 
 	if (n <= 0)
 		return (int)n;
-	batch = store_batch_new();
-	store_batch_count(batch, "ledger_damaged", n);
-	int done = store_commit(r->store, batch, 0, &result, r->err);
-	store_batch_free(&batch);
-	return done < 0 ? -1
-	                : sql_exec(&r->store->control.writer,
-	                          "UPDATE ledger SET event = 0, linked = 0, ignored = 0, "
-	                          "known = 0, unparsed = 0, events = 0 "
-	                          "WHERE " CONTROL_LEDGER_WRONG,
-	                          r->err);
+	return commit_news(r, n) < 0
+	               ? -1
+	               : sql_exec(&r->store->control.writer,
+	                         "UPDATE ledger SET event = 0, linked = 0, ignored = 0, "
+	                         "known = 0, unparsed = 0, events = 0 "
+	                         "WHERE " CONTROL_LEDGER_WRONG,
+	                         r->err);
 }
 
 static int repair_all(struct repairing *r)
@@ -166,7 +174,9 @@ static int repair_all(struct repairing *r)
 		if (!aside->saved && aside->day != STORE_NO_DAY && salvage_aside(r, aside) < 0)
 			return -1;
 	}
-	return asides != NULL ? 0 : -1;
+	if (asides == NULL)
+		return -1;
+	return r->store->news->len > 0 ? commit_news(r, 0) : 0;
 }
 
 int store_repair(const char *dir, void (*told)(void *ctx, const char *text), void *ctx,

@@ -82,6 +82,25 @@ START_TEST(a_control_file_with_a_bit_of_its_version_changed_is_set_right)
 }
 END_TEST
 
+/* No event comes behind it. */
+START_TEST(what_a_repair_did_to_the_control_file_is_a_gap)
+{
+	static const char *const damage[] = {"PRAGMA user_version = 6", "DROP TABLE api_key"};
+	static const char *const text[] = {"it had version 6", "column api_key."};
+	g_autoptr(GString) gaps = g_string_new(NULL);
+
+	make_store();
+	run("control.sqlite", damage[_i]);
+	repair();
+	ck_assert_ptr_nonnull(strstr(told->str, text[_i]));
+	struct store *store = open_store(dir, STORE_READ);
+	ck_assert_int_eq(store_each_gap(store, 10, keep_gap, gaps, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(gaps->str, text[_i]));
+	store_close(&store);
+	expect_good();
+}
+END_TEST
+
 START_TEST(a_day_with_a_bit_of_its_version_changed_is_damaged_and_loses_nothing)
 {
 	g_autofree char *text = flipped(DAY_VERSION, bits[_i]);
@@ -139,6 +158,7 @@ int main(void)
 	        (int)G_N_ELEMENTS(ledgers));
 	tcase_add_loop_test(cases, a_control_file_with_a_bit_of_its_version_changed_is_set_right, 0,
 	        (int)G_N_ELEMENTS(bits));
+	tcase_add_loop_test(cases, what_a_repair_did_to_the_control_file_is_a_gap, 0, 2);
 	tcase_add_loop_test(cases,
 	        a_day_with_a_bit_of_its_version_changed_is_damaged_and_loses_nothing, 0,
 	        (int)G_N_ELEMENTS(bits));
