@@ -342,7 +342,7 @@ static bool needs_queue_id(enum observation_kind kind)
 	return kind >= OBSERVATION_CLIENT && kind <= OBSERVATION_REMOVED;
 }
 
-static void sweep(struct trace *trace)
+static void sweep_orphans(struct trace *trace)
 {
 	if (trace->unsorted) {
 		trace->unsorted = false;
@@ -350,7 +350,6 @@ static void sweep(struct trace *trace)
 		join_sort(trace);
 	}
 	join_sweep(trace);
-	messages_sweep(trace);
 }
 
 /* Lines of the MTA that mean nothing count too: they stand between others. */
@@ -379,7 +378,8 @@ enum ledger_class trace_feed(struct trace *trace, const struct observation *seen
 	/* The log is the clock where one is followed: the milter runs ahead of it. */
 	if (line && (seen->line.text.p != NULL || !trace->config.log_followed)) {
 		trace->clock = seen->line.time;
-		sweep(trace);
+		sweep_orphans(trace);
+		messages_sweep(trace);
 	}
 	if (!line) {
 		if (seen->queue_id.n > 0 && seen->envelope != NULL)
@@ -399,7 +399,10 @@ void trace_tick(struct trace *trace, int64_t now)
 {
 	if (now > trace->clock)
 		trace->clock = now;
-	sweep(trace);
+	sweep_orphans(trace);
+	/* While an old log is read, now is much later than what its lines tell of. */
+	if (!trace->config.log_followed)
+		messages_sweep(trace);
 }
 
 struct trace_counts trace_counts(const struct trace *trace)

@@ -63,7 +63,8 @@ void trace_prepare(const struct trace *trace, struct observation *seen);
 enum ledger_class trace_feed(struct trace *trace, const struct observation *seen);
 
 /* Moves the clock on to `now` (ms), when all sources are at their end: envelopes whose log never
- * came become injections, messages that are too old end. */
+ * came become injections. What ended, or is too old, is forgotten as later lines come: a log may be
+ * late, and what it told of last is read again after a restart. */
 void trace_tick(struct trace *trace, int64_t now);
 
 /* Hands out each open message that changed since the last call (value.p == NULL: it ended, forget

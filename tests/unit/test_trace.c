@@ -569,7 +569,7 @@ START_TEST(old_mails_end_when_their_age_is_reached)
 	script_feed(trace, "10 A1 client");
 	script_feed(trace, "60 A2 client");
 	ck_assert_uint_eq(trace_counts(trace).open, 2);
-	script_feed(trace, "111 - tick");
+	script_feed(trace, "111 Z9 note");
 	ck_assert_uint_eq(trace_counts(trace).open, 1);
 	script_feed(trace, "300 - none");
 	script_feed(trace, "300 - reject stage=MAIL");

@@ -197,9 +197,9 @@ END_TEST
 /* By then all is forgotten; what is read again may begin amid the mail. */
 START_TEST(a_restart_long_after_a_filtered_mail_adds_nothing)
 {
-	const char *const ids[][FILTERED_LINES + 2] = {{FILTERED("A1", "B1"), "9000 - tick", NULL},
-	        {FILTERED("4jX9Ts1Lf2z1d9CQ", "4jX9Ts1Lf3z1d9CR"), "9000 - tick", NULL},
-	        {FILTERED("6AM1TGGl011049", "6AM1TGGm011050"), "9000 - tick", NULL}};
+	const char *const ids[][FILTERED_LINES + 2] = {{FILTERED("A1", "B1"), "9000 Z9 note", NULL},
+	        {FILTERED("4jX9Ts1Lf2z1d9CQ", "4jX9Ts1Lf3z1d9CR"), "9000 Z9 note", NULL},
+	        {FILTERED("6AM1TGGl011049", "6AM1TGGm011050"), "9000 Z9 note", NULL}};
 
 	for (size_t id = 0; id < G_N_ELEMENTS(ids); id++) {
 		for (unsigned from = 0; from < FILTERED_LINES; from++) {
@@ -217,6 +217,32 @@ START_TEST(a_restart_long_after_a_filtered_mail_adds_nothing)
 			outcome_free(o);
 		}
 	}
+}
+END_TEST
+
+/* The follower of a log of yesterday waits for the next lines: its clock is not that of the log. */
+START_TEST(an_old_log_that_grows_is_read_as_one_that_is_whole)
+{
+	static const char *const lines[] = {"10 A1 client ip=192.0.2.1",
+	        "10 A1 mid id=<m1@x.example>", "10 A1 active from=s@x.example size=321",
+	        "11 A1 bounced to=c@y.example code=550 dsn=5.1.1", "11 A1 removed",
+	        "11 A1 bounce-child new=N1", "11 N1 mid id=<n1@x.example>",
+	        "11 N1 active from= size=600", "12 N1 sent to=s@x.example", "12 N1 removed", NULL};
+	struct outcome *whole = script_run(NULL, lines), *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+
+	hooks.find_birth = NULL; /* nothing is committed yet */
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+	for (unsigned i = 0; lines[i] != NULL; i++) {
+		script_feed(trace, lines[i]);
+		script_feed(trace, "90000 - tick");
+	}
+	trace_free(&trace);
+	ck_assert_uint_eq(o->events->len, 4);
+	for (guint i = 0; i < o->events->len; i++)
+		ck_assert_str_eq(o->events->pdata[i], whole->events->pdata[i]);
+	outcome_free(o);
+	outcome_free(whole);
 }
 END_TEST
 
@@ -291,7 +317,7 @@ START_TEST(ended_messages_leave_no_state_behind)
 		script_feed(trace, story[i]);
 		trace_save(trace, outcome_put, o);
 	}
-	script_feed(trace, "500 - tick");
+	script_feed(trace, "500 Z9 note");
 	trace_save(trace, outcome_put, o);
 	/* What only the milter saw stays open for late lines, and what was learned stays. */
 	ck_assert_uint_eq(trace_counts(trace).open, 1);
@@ -427,7 +453,7 @@ START_TEST(that_filters_are_at_work_is_known_after_a_restart)
 	        "11 B1 active from=s@x.example size=500",
 	        "12 B1 sent to=b@y.example relay=192.0.2.9:25", "12 B1 removed",
 	        "12 A1 sent to=b@y.example relay=127.0.0.1:10024 new=B1", "12 A1 removed",
-	        "900 - tick"};
+	        "900 Z9 note"};
 	struct outcome *o = outcome_new();
 	struct trace_hooks hooks = outcome_hooks(o);
 
@@ -643,6 +669,7 @@ END_TEST
 UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         a_restart_between_any_two_lines_changes_no_event,
         a_restart_long_after_a_filtered_mail_adds_nothing,
+        an_old_log_that_grows_is_read_as_one_that_is_whole,
         a_line_fed_twice_adds_nothing_but_its_own_event,
         messages_beyond_the_bound_wait_in_the_state_store,
         memory_is_bounded_where_nobody_saves_state, ended_messages_leave_no_state_behind,
