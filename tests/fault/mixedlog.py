@@ -1,19 +1,16 @@
 """A log as the torture test feeds it: deterministic by its seed, all forms that we know mixed.
 
-Postfix with short and long queue ids and Sendmail (the golden logs, again and again under queue ids of their own, so that
-each copy is mail of its own), lines of other programs, broken ones, stamps that step back and forward, a midnight.
+The logs of maillogs.py, again and again under queue ids of their own, so that each copy is mail of its own; lines of other
+programs, broken ones, stamps that step back and forward, a midnight.
 """
 
-import os
+import functools
 import random
 import re
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, '..', 'golden')
-SOURCES = ('postfix/postfix-short.log', 'postfix/postfix-long.log', 'postfix/postfix-expire.log', 'sendmail/sendmail-ll9.log')
+import maillogs
 
-LINE = re.compile(r'^(\w{3} [ \d]\d \d\d:\d\d:\d\d) (\S+) (\S+?)\[(\d+)\]: (.*)$', re.S)
 B52 = '0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz'
 LONG_ID = re.compile(r'\b[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,12}z[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{4,6}\b')
 SHORT_ID = re.compile(r'\b[0-9A-F]{10,12}\b')
@@ -40,28 +37,6 @@ def letters(value, least):
     return text
 
 
-def golden(name):
-    """(seconds since the first line, host, tag, pid, text), …"""
-    lines, first = [], None
-    with open(os.path.join(GOLDEN, name), encoding='utf-8', errors='surrogateescape') as file:
-        for line in file.read().splitlines():
-            match = LINE.match(line)
-            if match:
-                when = time.mktime(time.strptime('2026 ' + match.group(1), '%Y %b %d %H:%M:%S'))
-                first = when if first is None else first
-                lines.append((when - first, *match.groups()[1:]))
-    return lines, first
-
-
-_LOADED = {}
-
-
-def loaded(name):
-    if name not in _LOADED:
-        _LOADED[name] = golden(name)
-    return _LOADED[name]
-
-
 def renamed(text, copy, shift):
     """The text under the queue ids of this copy. A long one tells its time: that moves too."""
     def long_id(match):
@@ -77,16 +52,19 @@ def told_apart(text, copy, order):
     return re.sub(r'helo=<[^>]*>', f'helo=<c{copy}-{order}.example>', text) if text.startswith('NOQUEUE: ') else text
 
 
-def mail(count, start, length):
+@functools.lru_cache(None)
+def sources():
+    return maillogs.load()
+
+
+def mail(chance, count, start, length):
     """Lines of whole copies, by time: at least `count`, beginning between start and start + length."""
-    copies, total = [], 0
-    while total < count:
-        name = SOURCES[len(copies) % len(SOURCES)]
-        total += len(loaded(name)[0])
-        copies.append(name)
+    copies, deck = [], []
+    while sum(len(lines) for lines, _ in copies) < count:
+        deck = deck or chance.sample(sources(), len(sources()))
+        copies.append(deck.pop())
     out = []
-    for copy, name in enumerate(copies):
-        lines, first = loaded(name)
+    for copy, (lines, first) in enumerate(copies):
         begin = int(start + length * copy / len(copies))
         for order, (offset, host, tag, pid, text) in enumerate(lines):
             text = told_apart(renamed(text, copy, begin - first), copy, order)
@@ -115,9 +93,9 @@ def stamp(when, form):
 
 
 def line_of(when, form, host, tag, pid, text):
-    if form == '5424':
+    if form == '5424' and tag:
         return f'<22>1 {stamp(when, form)} {host} {tag} {pid} - -  {text}'
-    return f'{stamp(when, form)} {host} {tag}[{pid}]: {text}'
+    return f'{stamp(when, form)} {host} {tag}[{pid}]: {text}' if tag else f'{stamp(when, form)} {host} {text}'
 
 
 def make(seed, count):
@@ -126,7 +104,7 @@ def make(seed, count):
     chance = random.Random(seed)
     midnight = time.time() // 86400 * 86400 - 86400 * chance.randrange(1, 5)
     lines, form, step = [], chance.choice(FORMS), 0
-    for when, _, _, host, tag, pid, text in mail(count, midnight - 5 * 3600, 9 * 3600):
+    for when, _, _, host, tag, pid, text in mail(chance, count, midnight - 5 * 3600, 9 * 3600):
         if chance.random() < 0.0005:
             form = chance.choice(FORMS)
         if chance.random() < 0.0002:

@@ -27,6 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'support'))
 import badlog  # noqa: E402
 import lab  # noqa: E402
+import maillogs  # noqa: E402
 import mixedlog  # noqa: E402
 from damages import damaged, drop_event, sql  # noqa: E402
 from verdict import Verdict, Wrong, sentinel  # noqa: E402
@@ -347,7 +348,8 @@ class Tools:
 
     def missing(self):
         return [text for tool, text in ((self.clock, 'no compiler: the clock is not set'),
-                                        (self.mount, 'no file system can be mounted: no inode is used again')) if not tool]
+                                        (self.mount, 'no file system can be mounted: no inode is used again'),
+                                        (maillogs.has_others(), f'no logs of other people in {maillogs.OTHERS}')) if not tool]
 
     def end(self):
         if self.mount:
