@@ -51,6 +51,12 @@ def recently():
     return int(time.time()) - 3600
 
 
+def today():
+    """The same, and of this day (UTC): the day before is sealed, and its texts are compressed."""
+    now = int(time.time())
+    return max(recently(), now - now % 86400)
+
+
 def lines_of(daemon):
     return sum(s['lines'] for s in daemon.status()['ledger'])
 

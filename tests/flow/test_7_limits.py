@@ -7,7 +7,7 @@ import time
 
 import lab
 from flow import expect, expect_in, flow
-from logs import lines_of, log, put, recently, wait_read
+from logs import lines_of, log, put, recently, today, wait_read
 
 DAY = 86400
 
@@ -49,7 +49,7 @@ def drops_oldest(environment):
 
 @flow('where today alone is over max_size the logs wait, and go on when there is room')
 def holds_sources(environment):
-    base = store_of(environment, 'today', max(recently(), int(time.time()) // DAY * DAY))
+    base = store_of(environment, 'today', today())
     path, text = os.path.join(base, 'mail.log'), log(recently() + 1800)
     put(path, text)
     daemon = environment.daemon('today', {'file': path}, base=os.path.join(base, 'postwake'),

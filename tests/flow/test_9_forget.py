@@ -14,7 +14,7 @@ import zlib
 import lab
 from flow import expect, expect_in, flow
 from ingest import IngestSink
-from logs import log, put, recently
+from logs import log, put, recently, today
 from test_9_ingest import batch, event, need_curl, outcome, send
 from upload_case import Case
 
@@ -72,7 +72,7 @@ def reach(environment):
     sink = IngestSink()
     sink.stop()
     case = Case(environment, 'forget', sink)
-    daemon, start = case.daemon, recently()
+    daemon, start = case.daemon, today()
     put(case.log, mail(start, 1, PERSON) + mail(start, 2, 'other@deliver.example', f'250 2.0.0 Ok for {PERSON}'), 'a')
     case.text += '\n' * 10
     daemon.start()
