@@ -23,6 +23,7 @@ libevent_a_SOURCES = \
 	event/plain.c event/plain.h \
 	event/privacy.c event/privacy.h \
 	event/pseudonym.c event/pseudonym.h \
+	event/pseudonym_text.c event/pseudonym_text.h \
 	event/reason_rules.c event/reason_rules.h \
 	event/rulefile.c event/rulefile.h \
 	event/tags.c event/tags.h

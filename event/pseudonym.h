@@ -23,8 +23,12 @@ const uint8_t *pseudonyms_key(const struct pseudonyms *pseudonyms);
  * stays as it is. */
 void pseudonyms_address(const struct pseudonyms *pseudonyms, struct slice address, GString *out);
 
-/* Appends a text in which each address is replaced, also with its '@' as "%40". True where there
- * was one. */
+/* Appends what stands for an id as a whole, such as a Message-ID with or without its <>. */
+void pseudonyms_id(const struct pseudonyms *pseudonyms, struct slice id, GString *out);
+
+/* Appends a text in which each address is replaced, also one that is coded (event/coding.h) or
+ * written as john.doe=example.com, and its local part where that stands alone. True where there was
+ * one. */
 bool pseudonyms_text(const struct pseudonyms *pseudonyms, struct slice text, GString *out);
 
 /* The same of all fields of an event (schema/pseudonym.def), and of the local parts of its

@@ -8,7 +8,6 @@
 #include "store/batch-private.h"
 #include "store/index.h"
 #include "store/private.h"
-#include "store/pseudonym.h"
 #include "store/put.h"
 #include "store/record.h"
 
@@ -83,12 +82,6 @@ static GArray *days_of(struct committing *c)
 	return days;
 }
 
-static void hide_addresses(struct store *store, struct event *event)
-{
-	if (store->pseudonymise_since != 0)
-		pseudonyms_event(store->pseudonyms, event, store->plainless);
-}
-
 /* Whether the event is of somebody who was erased since: then it is not taken again. */
 static bool is_erased(const struct committing *c, const struct batch_event *entry)
 {
@@ -100,7 +93,7 @@ static bool is_erased(const struct committing *c, const struct batch_event *entr
 	if (tombstones_take(c->store->erase.stones, &event))
 		return true;
 	/* Somebody may have been erased by the name that stands for them. */
-	hide_addresses(c->store, &event);
+	store_hide(c->store, &event, c->store->plainless);
 	return tombstones_take(c->store->erase.stones, &event);
 }
 
@@ -140,7 +133,7 @@ static int put_event(struct committing *c, struct day_writer *writer, const stru
 	struct event event;
 
 	record_get(c->batch->bytes, event_at(c, placed->event)->at, &event);
-	hide_addresses(c->store, &event);
+	store_hide(c->store, &event, c->store->plainless);
 	tombstones_clean_event(c->store->erase.stones, false, &event, c->store->erase.text);
 	return day_put_event(&c->put, writer, placed->row, ++c->arrival, &event, c->err);
 }

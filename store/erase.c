@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "event/pseudonym.h"
 #include "store/erase-private.h"
 
 enum column {
@@ -187,13 +188,25 @@ bool store_erase_finds(struct store *store, const struct tombstones *stones, int
 	return tombstones_clean(stones, time, false, store_plainless(store, text, plainless), room);
 }
 
-/* Days may hold the address, or what stands for it. */
+/* What stands for a name in days; false where only the name does. */
+static bool put_alias(
+        struct store *store, enum tombstone_kind kind, struct slice name, GString *out)
+{
+	if (kind == TOMBSTONE_RECIPIENT)
+		return store_pseudonym(store, name, out);
+	if (kind != TOMBSTONE_MESSAGE || store->pseudonyms == NULL)
+		return false;
+	pseudonyms_id(store->pseudonyms, name, out);
+	return true;
+}
+
+/* Days may hold the name, or what stands for it. */
 static void add_alias(struct store *store, struct slice name, struct tombstone *stone)
 {
 	g_autoptr(GString) stands = g_string_new(NULL);
 	struct tombstone other;
 
-	if (stone->kind != TOMBSTONE_RECIPIENT || !store_pseudonym(store, name, stands) ||
+	if (!put_alias(store, stone->kind, name, stands) ||
 	        tombstone_make(store->erase.key, stone->kind, slice_make(stands->str, stands->len),
 	                stone->time, &other, NULL) < 0 ||
 	        other.hash == stone->hash)

@@ -46,8 +46,28 @@ static void read_scope(struct match *match, const struct search_scope *scope)
 		match->domains = value_set(VALUE_CASELESS, scope->domains, match->scratch);
 }
 
-/* What stands for the addresses of a filter, where only that is kept. */
-static void add_pseudonyms(GHashTable *set, const char *const *list,
+/* ---- what stands for addresses, where only that is kept ---- */
+
+/* Appends what stands for a value of a filter; false where it is itself. */
+static bool put_stands(
+        const struct pseudonyms *pseudonyms, enum search_key key, struct slice value, GString *out)
+{
+	switch (key) {
+	case SEARCH_RECIPIENT:
+	case SEARCH_FRIENDLY_FROM:
+	case SEARCH_FROM_ADDRESS:
+		pseudonyms_address(pseudonyms, value, out);
+		return true;
+	case SEARCH_MESSAGE:
+	case SEARCH_TRANSMISSION:
+		pseudonyms_id(pseudonyms, value, out);
+		return true;
+	default:
+		return pseudonyms_text(pseudonyms, value, out);
+	}
+}
+
+static void add_pseudonyms(GHashTable *set, enum search_key key, const char *const *list,
         const struct pseudonyms *pseudonyms, GString *scratch)
 {
 	g_autoptr(GString) stands = g_string_new(NULL);
@@ -55,24 +75,70 @@ static void add_pseudonyms(GHashTable *set, const char *const *list,
 
 	for (; *list != NULL; list++) {
 		g_string_truncate(stands, 0);
-		pseudonyms_address(pseudonyms, slice_str(*list), stands);
-		if (terms_value(
-		            VALUE_CASELESS, slice_make(stands->str, stands->len), scratch, &value))
+		if (put_stands(pseudonyms, key, slice_str(*list), stands) &&
+		        terms_value(search_defs[key].form, slice_make(stands->str, stands->len),
+		                scratch, &value))
 			g_hash_table_add(set, g_string_new_len(value.p, (gssize)value.n));
 	}
 }
 
-static void read_addresses(
+static void add_stands(
         struct match *match, const struct search *search, const struct pseudonyms *pseudonyms)
 {
-	static const enum search_key keys[] = {
-	        SEARCH_RECIPIENT, SEARCH_FRIENDLY_FROM, SEARCH_FROM_ADDRESS};
-
-	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
-		if (match->values[keys[i]] != NULL)
-			add_pseudonyms(match->values[keys[i]], search->values[keys[i]], pseudonyms,
-			        match->scratch);
+	for (unsigned key = 0; key < SEARCH_KEYS; key++)
+		if (match->values[key] != NULL)
+			add_pseudonyms(match->values[key], (enum search_key)key,
+			        search->values[key], pseudonyms, match->scratch);
 }
+
+/* What stands for a text between '%' each, which are part of no address here. */
+static char *pattern_stands(const struct pseudonyms *pseudonyms, struct slice pattern)
+{
+	GString *out = g_string_new(NULL);
+	bool any = false;
+
+	for (;;) {
+		struct slice piece = slice_head(pattern, strcspn(pattern.p, "%"));
+		any |= pseudonyms_text(pseudonyms, piece, out);
+		if (piece.n == pattern.n)
+			return g_string_free(out, !any);
+		g_string_append_c(out, '%');
+		pattern = slice_from(pattern, piece.n + 1);
+	}
+}
+
+/* The texts of a filter, and what stands for them. */
+static GPtrArray *texts_of(const char *const *list, const struct pseudonyms *pseudonyms)
+{
+	GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
+
+	for (; *list != NULL; list++) {
+		char *stands =
+		        pseudonyms != NULL ? pattern_stands(pseudonyms, slice_str(*list)) : NULL;
+		g_ptr_array_add(texts, g_strdup(*list));
+		if (stands != NULL)
+			g_ptr_array_add(texts, stands);
+	}
+	g_ptr_array_add(texts, NULL);
+	return texts;
+}
+
+static struct like *make_like(const char *const *list, const struct pseudonyms *pseudonyms)
+{
+	g_autoptr(GPtrArray) texts = texts_of(list, pseudonyms);
+
+	return like_new((const char *const *)texts->pdata);
+}
+
+static struct words *make_words(
+        const char *const *list, bool dots, const struct pseudonyms *pseudonyms)
+{
+	g_autoptr(GPtrArray) texts = texts_of(list, pseudonyms);
+
+	return words_new((const char *const *)texts->pdata, dots);
+}
+
+/* ---- all filters ---- */
 
 struct match *match_new(const struct search *search, const struct pseudonyms *pseudonyms)
 {
@@ -85,14 +151,15 @@ struct match *match_new(const struct search *search, const struct pseudonyms *ps
 			match->values[key] = value_set(
 			        search_defs[key].form, search->values[key], match->scratch);
 	if (pseudonyms != NULL)
-		read_addresses(match, search, pseudonyms);
+		add_stands(match, search, pseudonyms);
 	if (search->reasons != NULL)
-		match->reasons = like_new(search->reasons);
+		match->reasons = make_like(search->reasons, pseudonyms);
 	if (search->subjects != NULL)
-		match->subjects = like_new(search->subjects);
+		match->subjects = make_like(search->subjects, pseudonyms);
 	for (unsigned i = 0; i < SEARCH_WORDS; i++)
 		if (search->words[i] != NULL)
-			match->words[i] = words_new(search->words[i], words_defs[i].dots);
+			match->words[i] =
+			        make_words(search->words[i], words_defs[i].dots, pseudonyms);
 	if (search->tags != NULL)
 		match->tags = value_set(VALUE_TAGS, search->tags, match->scratch);
 	if (search->scope != NULL)

@@ -10,7 +10,8 @@
 
 struct match;
 
-/* Addresses are also looked for by what stands for them; `pseudonyms` may be NULL. */
+/* Addresses, ids and texts with an address in them (but tags) are also looked for by what stands
+ * for them; `pseudonyms` may be NULL. */
 struct match *match_new(const struct search *search, const struct pseudonyms *pseudonyms);
 void match_free(struct match **match);
 

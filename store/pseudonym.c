@@ -192,6 +192,12 @@ bool store_pseudonym(struct store *store, struct slice address, GString *out)
 	return true;
 }
 
+void store_hide(struct store *store, struct event *event, GString *arena)
+{
+	if (store->pseudonymise_since != 0)
+		pseudonyms_event(store->pseudonyms, event, arena);
+}
+
 struct slice store_plainless(struct store *store, struct slice text, GString *out)
 {
 	g_string_truncate(out, 0);
@@ -227,7 +233,7 @@ int pseudonym_check(struct store *store, const struct search *search, struct err
 	return 0;
 }
 
-/* ---- open mails ---- */
+/* ---- open mails, batches that wait ---- */
 
 struct slice pseudonym_seal(struct store *store, struct slice value, GString *scratch)
 {

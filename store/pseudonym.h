@@ -17,8 +17,8 @@ void pseudonym_close(struct store *store);
 /* -1 with *err where a search asks for addresses and only the key could tell. */
 int pseudonym_check(struct store *store, const struct search *search, struct error *err);
 
-/* State of open mails as it is kept: it holds addresses, which their logs will name again. Sealed
- * under the key where only hashes are kept; the value must live on. */
+/* State of open mails, which holds addresses that their logs will name again, and batches that
+ * wait, as they are kept: sealed under the key where only hashes are; the value must live on. */
 struct slice pseudonym_seal(struct store *store, struct slice value, GString *scratch);
 /* The same back, in place; false where the key does not fit. */
 bool pseudonym_unseal(struct store *store, GString *value);

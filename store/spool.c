@@ -10,6 +10,7 @@
 
 #include "store/file.h"
 #include "store/private.h"
+#include "store/pseudonym.h"
 #include "store/spool-private.h"
 
 #define BATCH SPOOL_BATCH
@@ -202,8 +203,9 @@ int spool_put(struct spool *spool, const char *who, const struct search_scope *s
 	g_autofree char *uuid = g_uuid_string_random();
 	g_autofree char *path = path_of(spool->dir, uuid, BATCH);
 	g_autofree char *making = g_strconcat(path, MAKING, NULL);
-	g_autoptr(GString) head = g_string_new(NULL);
+	g_autoptr(GString) head = g_string_new(NULL), sealed = g_string_new(NULL);
 
+	bytes = pseudonym_seal(spool->store, bytes, sealed);
 	g_string_printf(head, HEAD " %" G_GINT64_FORMAT " ", received);
 	ingest_scope_write(head, who, scope);
 	g_string_append_c(head, '\n');
@@ -259,13 +261,24 @@ static int read_head(struct spool_batch *batch, const char *path, struct error *
 	return 1;
 }
 
+static int unseal(
+        struct store *store, struct spool_batch *batch, const char *path, struct error *err)
+{
+	return pseudonym_unseal(store, batch->bytes)
+	               ? 1
+	               : error_errno(err, EBADMSG,
+	                         "%s was sealed with another key of the pseudonyms", path);
+}
+
 int spool_read(struct store *store, const char *id, struct spool_batch *batch, struct error *err)
 {
 	g_autofree char *path = path_in(store, id, BATCH);
 
 	*batch = (struct spool_batch){.bytes = g_string_new(NULL)};
 	int result = read_file(path, batch->bytes, err);
-	return result == 1 ? read_head(batch, path, err) : result;
+	if (result == 1)
+		result = read_head(batch, path, err);
+	return result == 1 ? unseal(store, batch, path, err) : result;
 }
 
 void spool_batch_clear(struct spool_batch *batch)

@@ -118,7 +118,8 @@ static uint64_t size_of(const char *path)
 	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-/* `drop`: a file in which nothing can be read goes. */
+/* `drop`: a file in which nothing can be read goes. That can be no sealed one: it goes when it is
+ * validated, and no event of who was erased comes out of it. */
 static int clean_file(struct store *store, struct cleaning *c, bool drop, struct error *err)
 {
 	g_autofree char *bytes = NULL;

@@ -14,6 +14,7 @@
 #include "base/slice.h"
 #include "event/identity.h"
 
+struct event;
 struct store;
 
 enum store_mode {
@@ -62,6 +63,9 @@ int64_t store_pseudonymised(struct store *store);
 
 /* Appends what stands for an address in this store; false where it has no key. */
 bool store_pseudonym(struct store *store, struct slice address, GString *out);
+
+/* Makes of an event what is kept of it; new values stand in `arena`, which is overwritten. */
+void store_hide(struct store *store, struct event *event, GString *arena);
 
 /* The text, or where addresses are not kept what is left of it, in *out. */
 struct slice store_plainless(struct store *store, struct slice text, GString *out);

@@ -17,6 +17,7 @@
 #define LINE_MAX_BYTES (256 * 1024)
 
 struct cutting {
+	struct store *store;
 	const struct cut_rules *rules;
 	struct cut *cut;
 	struct pack *pack;
@@ -67,12 +68,13 @@ static int check(enum upload_kind kind, const struct event *event, struct error 
 static const char *make_line(struct cutting *c, const struct event *event, struct error *err)
 {
 	enum ingest_form form = c->rules->kind == UPLOAD_POSTWAKE ? INGEST_EXTENDED : INGEST_PLAIN;
-	struct event hidden;
+	struct event hidden = *event;
 
-	if (c->rules->privacy) {
+	if (c->rules->privacy)
 		privacy_hide(event, &hidden, c->arena);
-		event = &hidden;
-	}
+	else
+		store_hide(c->store, &hidden, c->arena); /* days from before are plain */
+	event = &hidden;
 	g_string_truncate(c->line, 0);
 	ingest_write(c->line, event, form);
 	if (check(c->rules->kind, event, err) < 0)
@@ -140,7 +142,8 @@ int cut_batch(struct store *store, const struct cut_rules *rules, uint64_t since
         int64_t now, cut_refused *refused, void *ctx, struct cut *cut, struct error *err)
 {
 	g_autoptr(GString) line = g_string_new(NULL), arena = g_string_new(NULL);
-	struct cutting c = {.rules = rules,
+	struct cutting c = {.store = store,
+	        .rules = rules,
 	        .cut = cut,
 	        .pack = pack_new(rules->bytes > 0 ? rules->bytes : CUT_BYTES),
 	        .line = line,

@@ -1,10 +1,14 @@
 """pseudonymise = yes: nothing in the store tells an address, and everything is found by address all the same."""
 
+import base64
 import json
 import os
 import re
 import shutil
+import smtplib
 import subprocess
+import time
+import urllib.parse
 
 import lab
 from flow import expect, expect_in, flow
@@ -26,9 +30,9 @@ def expect_none(here, when):
 
 
 class Here:
-    def __init__(self, environment):
+    def __init__(self, environment, main=''):
         base = environment.directory('pseudonym')
-        self.postfix = lab.Postfix(os.path.join(base, 'postfix'), retry=2)
+        self.postfix = lab.Postfix(os.path.join(base, 'postfix'), retry=2, main=main)
         self.daemon = environment.daemon('pseudonym', {'file': self.postfix.log}, self.postfix.milter_socket, sections=ON,
                                          base=os.path.join(base, 'postwake'))
         self.daemon.start()
@@ -153,3 +157,127 @@ def pseudonym_rest(environment):
     ended = try_start(environment, daemon)
     expect('privacy', os.EX_CONFIG, ended.returncode)
     expect_in('why', 'rcpt_hash', ended.stderr)
+
+
+ALIASES = 'virtual_alias_domains = virt.example\nvirtual_alias_maps = inline:{ all.as-1@virt.example=real.target-1@deliver.example }\n'
+# Local parts that are nowhere else. Whoever sends or is written to has one; each is written in other ways.
+WRITTEN = {
+    'a Message-ID of the sender, who knows where the alias leads': 'real.target-1',
+    'the alias': 'all.as-1',
+    'upper case, with a detail': 'Upper.Case-2',
+    'in quotes': 'quo ted-3',
+    'SRS': 'srs.ender-4',
+    'BATV': 'batv.sender-5',
+    'letters beyond ASCII': 'jürgen.q-6',
+    'an X-header, metadata, tags, a campaign': 'meta.data-7',
+    'base64': 'base.coded-8',
+    'hexadecimal digits': 'hexa.coded-9',
+    'quoted-printable': 'quoted.print-10',
+    'percent': 'percent.coded-11',
+    'entities': 'entity.coded-12',
+    'a login': 'login.name-13',
+    'a lone reply': 'reply.user-14',
+    'a line of no rule': 'odd.line-15',
+    'an ingested event': 'ingest.ed-16',
+    'an id of an ingested event': 'ingest.id-17',
+    'a refused line of a batch': 'refused.line-18',
+    'a relay': 'relay.user-19',
+    'an answer of the sink': 'sink.user-20',
+    'what is no local part of a mail': 'forward.user-21',
+}
+
+
+def forms(name):
+    """A local part as it may stand in a file, in lower case: base64 also says what comes behind it."""
+    plain = name.lower().encode()
+    return [plain, plain.hex().encode(), base64.b64encode(plain + b'@deliver')[:len(plain) * 4 // 3].lower()]
+
+
+def known(daemon):
+    """The local parts that the files of the store or what is told of them hold."""
+    told = b''
+    if daemon.process:
+        told = json.dumps([daemon.events(), daemon.status()], ensure_ascii=False).lower().encode()
+    return [name for name in WRITTEN.values()
+            if any(form in told or grep(daemon.store, form) for form in forms(name))]
+
+
+def letter(here, sender, recipients, message_id, headers=()):
+    head = [f'From: {sender}', 'To: undisclosed-recipients:;', f'Message-ID: {message_id}', *headers]
+    with smtplib.SMTP('127.0.0.1', here.postfix.port['smtp'], local_hostname='client.example') as client:
+        client.sendmail(sender, recipients, '\r\n'.join(head) + '\r\n\r\nHello.\r\n', ['SMTPUTF8'] if not sender.isascii() else ())
+
+
+def letters(here):
+    verp = 'verp+real.target-1=deliver.example@lab.example'
+    letter(here, verp, ['all.as-1@virt.example'], '<1.real.target-1=deliver.example@lists.example>',
+           ['Subject: for real.target-1=deliver.example'])
+    letter(here, 'shop@lab.example', ['Upper.Case-2+shop@deliver.example'], '<Upper.Case-2@deliver.example>',
+           ['Subject: UPPER.CASE-2@DELIVER.EXAMPLE and upper.case-2+shop'])
+    letter(here, 'SRS0=aBcD=XX=far.example=srs.ender-4@lab.example', ['"quo ted-3"@deliver.example'],
+           '<2@quo.ted-3=deliver.example>', ['Subject: "quo ted-3"@deliver.example'])
+    coded = base64.b64encode(b'base.coded-8@deliver.example').decode()
+    letter(here, 'prvs=0123abcdef=batv.sender-5@lab.example', ['meta.data-7@deliver.example'], '<3.meta.data-7@x.example>', [
+        'Subject: =?utf-8?q?see_https=3A//x.example/u=3Fe=3Dpercent.coded-11%40deliver.example?=',
+        api_header(campaign_id='for meta.data-7@deliver.example', tags=['meta.data-7', coded],
+                   metadata={'hex': b'hexa.coded-9@deliver.example'.hex(), 'html': 'entity.coded-12&#64;deliver.example',
+                             'meta.data-7@deliver.example': 'quoted.print-10=40deliver.example'})])
+    letter(here, 'shop@lab.example', ['dothard.sink.user-20@deliver.example'], '<4@x.example>')
+
+
+def lines(start):
+    """What a log may say besides; the reply names somebody whom the mail does not."""
+    stamp = time.strftime('%b %e %H:%M:%S', time.localtime(start))
+    said = log_mail(start, 1, 'reply.user-14@deliver.example', 'reply.user-14 is forward.user-21@far.example, and forward.user-21 is full')
+    said += log_mail(start, 2, 'jürgen.q-6@müller.example', 'jürgen.q-6 has it')
+    said += log_mail(start, 3, 'x@deliver.example').replace('client=c.example[192.0.2.1]', 'client=c.example[192.0.2.1], '
+                                                          'sasl_method=PLAIN, sasl_username=login.name-13@lab.example')
+    return said + ''.join(f'{stamp} mx {line}\n' for line in (
+        'postfix/smtp[1]: 4PS0000005: status=eaten for=<odd.line-15@deliver.example> and odd.line-15',
+        'sendmail[80]: 5AMLRkAB000080: from=relay.user-19@lab.example, size=3, class=0, nrcpts=1, '
+        'msgid=<1.relay.user-19@lab.example>, relay=relay.user-19@localhost',
+        'sendmail[81]: 5AMLRkAB000080: to=<x@deliver.example>, ctladdr=<relay.user-19@lab.example> (1000/1000), '
+        'delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30, relay=o.example. [1.2.3.4], dsn=2.0.0, stat=Sent (ok)'))
+
+
+def find_written(daemon):
+    """How many events each of them has, asked for as it was written."""
+    asked = {
+        'recipients': ('real.target-1@deliver.example', 'ALL.as-1@virt.example', 'upper.case-2+SHOP@deliver.example',
+                       '"quo ted-3"@deliver.example', 'jürgen.q-6@müller.example', 'ingest.ed-16@deliver.example'),
+        'from_addresses': ('SRS0=aBcD=XX=far.example=srs.ender-4@lab.example', 'relay.user-19@lab.example',
+                           'prvs=0123abcdef=batv.sender-5@lab.example'),
+        'message_ids': ('<1.real.target-1=deliver.example@lists.example>', 'Upper.Case-2@deliver.example',
+                        'for.ingest.id-17@deliver.example'),
+        'campaign_ids': ('for meta.data-7@deliver.example',),
+        'subjects': ('upper.case-2@deliver.example', 'for real.target-1=deliver.example')}
+    for name, values in asked.items():
+        for value in values:
+            expect(f'{name}={value} finds it', True, len(daemon.events(f'{name}={urllib.parse.quote(value)}')) > 0)
+
+
+@flow('pseudonymise = yes: an alias, VERP, SRS, BATV, codings, replies, odd lines, ingested lines: nobody is named')
+def written(environment):
+    need_curl()
+    here = Here(environment, ALIASES)
+    try:
+        letters(here)
+        put(here.postfix.log, lines(recently()), 'a')
+        here.daemon.wait_events('recipients=real.target-1@deliver.example&events=delivery')
+        here.daemon.wait_events('recipients=meta.data-7@deliver.example&events=delivery')
+        here.daemon.wait_events('recipients=dothard.sink.user-20@deliver.example&events=bounce')
+        send(here.daemon, batch([
+            event('message_event', 'delivery', 900, rcpt_to='ingest.ed-16@deliver.example', message_id='for.ingest.id-17@deliver.example',
+                  transmission_id='to-ingest.id-17=deliver.example', ip_pool='ingest.id-17@deliver.example',
+                  queue_id='ingest.ed-16@deliver.example', mx_host='ingest.ed-16@deliver.example'),
+            event('message_event', 'delivery', 901, rcpt_to='refused.line-18@deliver.example', rcpt_hash='refused.line-18@x.example')]))
+        here.daemon.wait_events('recipients=ingest.ed-16@deliver.example')
+        expect('while it runs', [], known(here.daemon))
+        find_written(here.daemon)
+        one = '1.real.target-1=deliver.example@lists.example'
+        expect('erased by Message-ID', 0, here.daemon.postwake('erase', '--message', one).returncode)
+        expect('that is gone', [], here.daemon.events('message_ids=' + urllib.parse.quote(one)))
+        here.daemon.stop()
+        expect('when it has stopped', [], known(here.daemon))
+    finally:
+        here.stop()

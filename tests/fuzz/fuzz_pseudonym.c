@@ -4,7 +4,7 @@
  * The input: a line with an address as it came, and the text.
  * Seeds: tests/golden/replies
  * Reaches: take_quoted known_begin quoted_begin stands_alone word_begins word_ends put_json
- * Reaches: is_coded_local change_object */
+ * Reaches: is_simple_local take_pair take_named put_id change_object */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	event.field[FIELD_RCPT_TO] = slice_str(address);
 	event.field[FIELD_RAW_RCPT_TO] = came;
 	event.field[FIELD_MSG_FROM] = came;
+	event.field[FIELD_TRANSMISSION_ID] = raw;
+	event.field[FIELD_HEADER_MESSAGE_ID] = raw;
 	event.field[FIELD_RCPT_META] = raw;
 	event.field[FIELD_RAW_REASON] = slice_make(text->str, text->len);
 	bool json = is_json(raw);
@@ -47,9 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	if (slice_find(slice_from(reason, reason.n - tail), SLICE(LOCAL)) >= 0 ||
 	        (json && !is_json(event.field[FIELD_RCPT_META])))
 		abort();
-	struct slice to = event.field[FIELD_RCPT_TO];
+	struct slice to = event.field[FIELD_RCPT_TO], id = event.field[FIELD_HEADER_MESSAGE_ID];
 	pseudonyms_event(pseudonyms, &event, again);
-	if (!slice_eq(to, event.field[FIELD_RCPT_TO]))
+	if (!slice_eq(to, event.field[FIELD_RCPT_TO]) ||
+	        !slice_eq(id, event.field[FIELD_HEADER_MESSAGE_ID]))
 		abort();
 	g_string_free(text, TRUE);
 	g_string_free(arena, TRUE);

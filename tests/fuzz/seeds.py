@@ -210,6 +210,8 @@ def make_pseudonym():
     yield b'\n{"a":"q7x.zz-9\\u0040example.com"}'
     yield 'x\n„q7x.zz-9“, 请问q7x.zz-9：'.encode()
     yield b'\0x@example.com\n\0 q7x.zz-9'
+    yield b'\nu=a.b%40example.com&amp;c.d=example.com&#64;x e=40f.example a.b=example.com'
+    yield b'\n<' + base64.b64encode(b'anna.b-7@example.com') + b'> ' + b'anna.b-7@example.com'.hex().encode()
 
 
 def make_query():

@@ -120,6 +120,45 @@ START_TEST(addresses_are_found_in_texts)
 }
 END_TEST
 
+START_TEST(addresses_are_found_however_they_are_coded)
+{
+	static const struct {
+		const char *text, *address, *want;
+	} cases[] = {
+	        {"u=john.doe%40example.com.", "john.doe@example.com", "u={}%40example.com."},
+	        {"u=john%2Edoe%2540example%2Ecom", "john.doe@example.com",
+	                "u={}%2540example%2Ecom"},
+	        {"say john.doe=40example.com", "john.doe@example.com", "say {}=40example.com"},
+	        {"john.doe&#64;example.com", "john.doe@example.com", "{}&#64;example.com"},
+	        {"john.doe&commat;example.com", "john.doe@example.com", "{}&commat;example.com"},
+	        {"\\u006aohn.doe\\u0040example.com", "john.doe@example.com",
+	                "{}\\u0040example.com"},
+	        {"id am9obi5kb2VAZXhhbXBsZS5jb20= end", "john.doe@example.com", "id {} end"},
+	        {"id/6a6f686e2e646f65406578616d706c652e636f6d/", "john.doe@example.com", "id/{}/"},
+	        {"see john.doe=example.com here", "john.doe@example.com",
+	                "see {}=example.com here"},
+	        {"http://x.example/u/john77=example.com/", "john77@example.com",
+	                "http://x.example/u/{}=example.com/"},
+	        {"no mailbox john.doe%example.com", "john.doe@example.com",
+	                "no mailbox {}%example.com"},
+	        /* Who is named once is meant by what stands alone, too. */
+	        {"<john.doe@example.com>: John.Doe is away", "john.doe@example.com",
+	                "<{}@example.com>: {} is away"},
+	        /* Settings, properties (RFC 8601), parameters and sums are none. */
+	        {"relay=mx.example.com smtp.mailfrom=example.com header.d=example.com", "x@y",
+	                "relay=mx.example.com smtp.mailfrom=example.com header.d=example.com"},
+	        {"http://x.example/?utm.source=news.example&v2=a.example", "x@y",
+	                "http://x.example/?utm.source=news.example&v2=a.example"},
+	        {"size=40MB, a.b=1.5, 100%fine", "x@y", "size=40MB, a.b=1.5, 100%fine"},
+	        {"queued as 4NtLMR5Ylxz1Dy0123456789abcdef", "x@y",
+	                "queued as 4NtLMR5Ylxz1Dy0123456789abcdef"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+		expect_text(cases[i].text, cases[i].address, cases[i].want);
+}
+END_TEST
+
 static struct event event_to(const char *to)
 {
 	struct event event = {.type = EVENT_BOUNCE};
@@ -158,7 +197,6 @@ START_TEST(an_event_keeps_no_address_and_no_local_part_of_its_recipient)
 	        {FIELD_RCPT_TAGS, "[\"x\",\"john.doe\"]", "[\"x\",\"{}\"]"},
 	        {FIELD_TARGET_LINK_URL, "http://s.example/bounces-john.doe=example.com/",
 	                "http://s.example/bounces-{}=example.com/"},
-	        {FIELD_HEADER_MESSAGE_ID, "<x.1@mx.example>", "<x.1@mx.example>"},
 	        {FIELD_RECIPIENT_DOMAIN, "example.com", "example.com"},
 	        {FIELD_MX_HOST, "mx.example.com", "mx.example.com"},
 	};
@@ -177,6 +215,108 @@ START_TEST(an_event_keeps_no_address_and_no_local_part_of_its_recipient)
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
 		expect_field(&event, cases[i].field, "john.doe@example.com", cases[i].want);
 	g_string_free(again, TRUE);
+}
+END_TEST
+
+static const char *id_of(const char *id)
+{
+	g_string_truncate(out, 0);
+	pseudonyms_id(pseudonyms, slice_str(id), out);
+	return out->str;
+}
+
+START_TEST(a_message_id_becomes_a_hash_whoever_it_names)
+{
+	static const char *const ids[] = {"<x.1@mx.example>",
+	        "<bounce+jane.roe=far.example@lists.example>", "<123@jane.roe=far.example>",
+	        "john.doe@example.com", "nothing"};
+	GString *arena = g_string_new(NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) {
+		/* The event knows nobody of them: an alias has led elsewhere. */
+		struct event event = event_to("alias@example.org");
+		event.field[FIELD_HEADER_MESSAGE_ID] = slice_str(ids[i]);
+		pseudonyms_event(pseudonyms, &event, arena);
+		struct slice id = event.field[FIELD_HEADER_MESSAGE_ID];
+		ck_assert_uint_eq(id.n, strlen(PSEUDONYM_PREFIX) + 16);
+		ck_assert(slice_eq(id, slice_str(id_of(ids[i]))));
+		g_autofree char *kept = slice_dup(id);
+		ck_assert_str_eq(id_of(kept), kept);
+	}
+	g_string_free(arena, TRUE);
+	/* With and without brackets, and in a text, it is the same. */
+	g_autofree char *bare = g_strdup(id_of("x.1@mx.example"));
+	ck_assert_str_eq(id_of("<x.1@mx.example>"), bare);
+	ck_assert(g_str_has_prefix(of("x.1@mx.example"), bare));
+}
+END_TEST
+
+START_TEST(other_ids_become_hashes_where_they_name_somebody)
+{
+	static const struct {
+		const char *id;
+		bool stays;
+	} cases[] = {{"00005b1c0a5f0a1b2c3d", true}, {"65832150921904138", true},
+	        {"to-john.doe", false}, {"list-jane.roe=example.com", false},
+	        {"x.y@example.com", false}, {"amFuZS5yb2VAZXhhbXBsZS5jb20", false}};
+	static const enum field fields[] = {
+	        FIELD_MESSAGE_ID, FIELD_PARENT_MESSAGE_ID, FIELD_TRANSMISSION_ID};
+	GString *arena = g_string_new(NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+		for (size_t k = 0; k < G_N_ELEMENTS(fields); k++) {
+			struct event event = event_to("john.doe@example.com");
+			event.field[fields[k]] = slice_str(cases[i].id);
+			pseudonyms_event(pseudonyms, &event, arena);
+			ck_assert(slice_eq(event.field[fields[k]],
+			        slice_str(cases[i].stays ? cases[i].id : id_of(cases[i].id))));
+		}
+	g_string_free(arena, TRUE);
+}
+END_TEST
+
+START_TEST(what_is_kept_is_looked_through_too)
+{
+	static const enum field fields[] = {
+	        FIELD_MX_HOST, FIELD_QUEUE_ID, FIELD_IP_POOL, FIELD_RCPT_TYPE, FIELD_SERVICE};
+	struct event event = event_to("a.b@a.b");
+
+	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+		event.field[fields[i]] = SLICE("john.doe@example.com");
+	event.field[FIELD_RECIPIENT_DOMAIN] = SLICE("a.b");
+	pseudonyms_event(pseudonyms, &event, out);
+	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+		expect_field(&event, fields[i], "john.doe@example.com", "{}@example.com");
+	/* A domain may be called as somebody is. */
+	ck_assert(slice_eq(event.field[FIELD_RECIPIENT_DOMAIN], SLICE("a.b")));
+}
+END_TEST
+
+START_TEST(no_address_hides_behind_an_at)
+{
+	static const char *const addresses[] = {
+	        "a@jane.roe=example.com", "@jane.roe=example.com", "a@b@jane.roe%example.com"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++) {
+		ck_assert_ptr_null(strstr(of(addresses[i]), "jane.roe"));
+		ck_assert(g_str_has_prefix(of(addresses[i]), PSEUDONYM_PREFIX));
+	}
+	ck_assert_ptr_nonnull(strstr(of("a@[192.0.2.1]"), "@[192.0.2.1]"));
+}
+END_TEST
+
+START_TEST(replies_tell_of_senders_too)
+{
+	struct event event = event_to("a.b@example.com");
+
+	event.field[FIELD_FRIENDLY_FROM] = SLICE("jane.roe-5@shop.example");
+	event.field[FIELD_MSG_FROM] = SLICE("news@shop.example");
+	event.field[FIELD_RAW_REASON] = SLICE("550 jane.roe-5 may not send: news at eleven");
+	event.field[FIELD_CAMPAIGN_ID] = SLICE("jane.roe-5");
+	pseudonyms_event(pseudonyms, &event, out);
+	expect_field(&event, FIELD_RAW_REASON, "jane.roe-5@shop.example",
+	        "550 {} may not send: news at eleven");
+	ck_assert(slice_eq(event.field[FIELD_CAMPAIGN_ID], SLICE("jane.roe-5")));
 }
 END_TEST
 
@@ -289,7 +429,12 @@ int main(void)
 	Suite *suite = suite_create("pseudonym");
 	TCase *cases = tcase_create("pseudonym");
 	const TTest *const tests[] = {an_address_has_one_pseudonym_however_it_is_written,
-	        another_key_makes_another_pseudonym, addresses_are_found_in_texts,
+	        addresses_are_found_however_they_are_coded,
+	        a_message_id_becomes_a_hash_whoever_it_names,
+	        other_ids_become_hashes_where_they_name_somebody,
+	        what_is_kept_is_looked_through_too, no_address_hides_behind_an_at,
+	        replies_tell_of_senders_too, another_key_makes_another_pseudonym,
+	        addresses_are_found_in_texts,
 	        an_event_keeps_no_address_and_no_local_part_of_its_recipient,
 	        the_senders_of_a_mail_are_hidden_too, plain_names_go_and_roles_stay,
 	        what_stands_before_a_detail_goes_as_well,

@@ -10,11 +10,13 @@
 #include "store/erase.h"
 #include "store/pack.h"
 #include "store/pseudonym.h"
+#include "store/spool.h"
 #include "tests/support/unit.h"
 #include "tests/unit/store_support.h"
 
 #define PERSON "hide.me-77@example.com"
 #define SENDER "jane.roe-5@shop.example"
+#define HEADER_ID "<7.hide.me-77=example.com@lists.example>"
 
 static char *dir;
 
@@ -55,6 +57,8 @@ static struct event event_of(uint64_t id, const char *to)
 	set_field(&event, FIELD_RAW_REASON, "550 hide.me-77: <" PERSON "> unknown");
 	set_field(&event, FIELD_SUBJECT, "For " PERSON);
 	set_field(&event, FIELD_RCPT_META, "{\"a\":\"hide.me-77\"}");
+	set_field(&event, FIELD_HEADER_MESSAGE_ID, HEADER_ID);
+	set_field(&event, FIELD_CAMPAIGN_ID, "of " SENDER);
 	return event;
 }
 
@@ -142,6 +146,72 @@ START_TEST(no_address_is_in_the_files_and_searches_find_it)
 	ck_assert_uint_eq(commit_events(store, &event, 1), 0);
 	store_close(&store);
 	expect_none();
+}
+END_TEST
+
+static uint64_t count_texts(struct store *store, const struct search *of)
+{
+	struct search search = *of;
+	uint64_t total = 0;
+
+	search.to = INT64_MAX;
+	ck_assert_int_eq(store_search(store, &search, NULL, NULL, &total, NULL), 0);
+	return total;
+}
+
+START_TEST(ids_and_texts_with_an_address_are_found_as_they_were_written)
+{
+	struct store *store = open_as(STORE_PSEUDONYMISE);
+	struct event event = event_of(1, PERSON);
+	const char *const campaign[] = {"of " SENDER, NULL};
+	const char *const pattern[] = {"%FOR " PERSON "%", NULL}, *const phrase[] = {PERSON, NULL};
+	const char *const other[] = {"%for other@example.com%", NULL};
+
+	commit_events(store, &event, 1);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, HEADER_ID), 1);
+	ck_assert_uint_eq(
+	        count_key(store, SEARCH_MESSAGE, "7.hide.me-77=example.com@lists.example"), 1);
+	ck_assert_uint_eq(
+	        count_key(store, SEARCH_MESSAGE, "8.hide.me-77=example.com@lists.example"), 0);
+	ck_assert_uint_eq(count_key(store, SEARCH_MESSAGE, "m1"), 1);
+	ck_assert_uint_eq(
+	        count_texts(store, &(struct search){.values[SEARCH_CAMPAIGN] = campaign}), 1);
+	ck_assert_uint_eq(count_texts(store, &(struct search){.subjects = pattern}), 1);
+	ck_assert_uint_eq(count_texts(store, &(struct search){.subjects = other}), 0);
+	ck_assert_uint_eq(
+	        count_texts(store, &(struct search){.words[SEARCH_WORDS_REASON] = phrase}), 1);
+	store_close(&store);
+	expect_none();
+}
+END_TEST
+
+START_TEST(a_batch_that_waits_is_sealed)
+{
+	struct store *store = open_as(STORE_PSEUDONYMISE);
+	struct spool *spool = spool_open(store, 1 << 20, NULL);
+	const struct search_scope all = {NULL, NULL};
+	char id[INGEST_ID_SIZE];
+	struct spool_batch batch;
+
+	ck_assert_int_eq(spool_put(spool, "", &all, DAY1, SLICE("of " PERSON), id, NULL), 0);
+	g_autofree char *name = g_strdup_printf("ingest/%s.batch", id);
+	ck_assert(file_holds(name, "postwake-batch", 14));
+	ck_assert(!file_holds(name, "hide.me-77", 10));
+	ck_assert_int_eq(spool_read(store, id, &batch, NULL), 1);
+	ck_assert_str_eq(batch.bytes->str, "of " PERSON);
+	ck_assert_int_eq(batch.received, DAY1);
+	spool_batch_clear(&batch);
+	spool_free(&spool);
+	store_close(&store);
+	/* Under another key nobody can read it. */
+	g_autofree char *key = g_build_filename(dir, PSEUDONYM_KEY_NAME, NULL);
+	struct error err = {0};
+	ck_assert(g_file_set_contents(key, "", 0, NULL));
+	store = open_as(STORE_AS_IT_IS);
+	ck_assert_int_eq(spool_read(store, id, &batch, &err), -1);
+	ck_assert_int_eq(err.number, EBADMSG);
+	spool_batch_clear(&batch);
+	store_close(&store);
 }
 END_TEST
 
@@ -300,15 +370,14 @@ static int run_here(void *ctx, store_job *job, void *job_ctx, struct error *err)
 	return job(job_ctx, err);
 }
 
-static uint64_t erase(struct store *store, const char *name)
+static uint64_t erase_kind(struct store *store, enum tombstone_kind kind, const char *name)
 {
 	const struct erase_how how = {.run = run_here};
 	struct error err = {0};
 	int64_t id;
 
-	ck_assert_int_eq(store_erase_begin(store, TOMBSTONE_RECIPIENT, slice_str(name),
-	                         DAY1 + CLOCK_DAY, &id, &err),
-	        0);
+	ck_assert_int_eq(
+	        store_erase_begin(store, kind, slice_str(name), DAY1 + CLOCK_DAY, &id, &err), 0);
 	g_autoptr(GArray) erasures = store_erasures(store, &err);
 	struct erasure *erasure = &g_array_index(erasures, struct erasure, erasures->len - 1);
 	g_autoptr(GArray) days = store_erase_days(store, NULL);
@@ -322,6 +391,27 @@ static uint64_t erase(struct store *store, const char *name)
 	ck_assert_int_eq(store_erase_end(store, erasure, DAY1, &err), 0);
 	return erasure->events;
 }
+
+static uint64_t erase(struct store *store, const char *name)
+{
+	return erase_kind(store, TOMBSTONE_RECIPIENT, name);
+}
+
+START_TEST(a_mail_is_erased_by_its_message_id)
+{
+	struct store *store = open_as(STORE_PSEUDONYMISE);
+	struct event events[] = {event_of(1, PERSON), event_of(2, "other.x-1@example.com")};
+
+	set_field(&events[1], FIELD_MESSAGE_ID, "m2");
+	set_field(&events[1], FIELD_HEADER_MESSAGE_ID, "<other@lists.example>");
+	commit_events(store, events, 2);
+	ck_assert_uint_eq(erase_kind(store, TOMBSTONE_MESSAGE, HEADER_ID), 1);
+	ck_assert_uint_eq(commit_events(store, events, 2), 0);
+	ck_assert_uint_eq(found(store, PERSON), 0);
+	ck_assert_uint_eq(found(store, "other.x-1@example.com"), 1);
+	store_close(&store);
+}
+END_TEST
 
 START_TEST(an_address_is_erased_in_either_form)
 {
@@ -365,6 +455,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {no_address_is_in_the_files_and_searches_find_it,
+	        ids_and_texts_with_an_address_are_found_as_they_were_written,
+	        a_batch_that_waits_is_sealed, a_mail_is_erased_by_its_message_id,
 	        days_from_before_stay_plain_and_are_found_too,
 	        a_lost_key_is_told_and_an_empty_file_gets_a_new_one,
 	        a_key_that_is_deleted_under_its_writer_is_put_back,
