@@ -193,7 +193,7 @@ struct hiding {
 	GStringChunk *bare;
 };
 
-static void add_person(struct hiding *h, struct slice address, bool sender)
+static void add_person(struct hiding *h, struct slice address, bool in_replies)
 {
 	g_autoptr(GString) room = g_string_new(NULL);
 	ptrdiff_t at;
@@ -209,7 +209,7 @@ static void add_person(struct hiding *h, struct slice address, bool sender)
 	        .local = slice_make(
 	                g_string_chunk_insert_len(h->bare, local.p, (gssize)local.n), local.n),
 	        .domain = at < 0 ? SLICE_NONE : slice_from(address, (size_t)at + 1),
-	        .sender = sender};
+	        .in_replies = in_replies};
 	for (size_t i = 0; i < local.n; i++)
 		person->telling |= !g_ascii_isalpha(local.p[i]);
 	pseudonym_put(h->p, person->local, person->domain, person->stands);
@@ -245,6 +245,7 @@ static void find_persons(struct hiding *h, const struct event *event)
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(senders); i++)
 		add_person(h, event->field[senders[i]], true);
+	pseudonym_named(h->p, event->field[FIELD_RAW_REASON], &h->persons);
 }
 
 /* Appends what is left of a text; false, and nothing, where it stays. */

@@ -8,6 +8,7 @@
 #include "event/coding.h"
 
 #define SHORTEST_CODED 8 /* bytes that are looked for in hexadecimal digits or base64 */
+#define LITERAL_MAX 64   /* characters of [IPv6:…] */
 
 struct span {
 	size_t from, to;
@@ -75,11 +76,26 @@ static void found_local(
 
 /* ---- addresses ---- */
 
-/* The domain that begins at `from`. */
+/* What no word of the language and no name of a setting has. */
+static bool is_personal(struct slice local)
+{
+	bool letter = false, sign = false;
+
+	for (size_t i = 0; i < local.n; i++) {
+		letter |= g_ascii_isalpha(local.p[i]);
+		sign |= g_ascii_isdigit(local.p[i]) || local.p[i] == '.' || local.p[i] == '+';
+	}
+	return letter && sign;
+}
+
+/* The domain, or the number of a host in brackets, that begins at `from`. */
 static struct slice domain_at(struct slice text, size_t from)
 {
+	ptrdiff_t bracket = slice_chr(slice_from(text, from), ']');
 	size_t end = from;
 
+	if (from < text.n && text.p[from] == '[' && bracket > 1 && bracket < LITERAL_MAX)
+		return part(text, from, from + (size_t)bracket + 1);
 	while (end < text.n && is_domain(text.p[end]))
 		end++;
 	while (end > from && (text.p[end - 1] == '.' || text.p[end - 1] == '-'))
@@ -172,13 +188,13 @@ static void take_address(struct finding *f, size_t at)
 	bool simple = f->run != NULL || is_coded(f, at);
 	size_t run = at;
 
-	if (domain.n == 0 || (is_doubtful(f, at) && !is_public(f, domain)) ||
-	        take_quoted(f, at, domain))
+	if ((is_doubtful(f, at) && !is_public(f, domain)) || take_quoted(f, at, domain))
 		return;
 	while (run > 0 && (simple && !is_coded(f, run - 1) ? is_simple_local(f->text.p[run - 1])
 	                                                   : is_local(f->text.p[run - 1])))
 		run--;
-	if (run == at)
+	/* Its domain may be cut off, or hidden. */
+	if (run == at || (domain.n == 0 && !is_personal(part(f->text, run, at))))
 		return;
 	ptrdiff_t known = known_begin(f, run, at, domain);
 	size_t begin = known >= 0 ? (size_t)known : run;
@@ -197,18 +213,6 @@ static bool is_property(struct slice text, size_t from, size_t to)
 		if (slice_starts(name, slice_str(types[i])))
 			return true;
 	return from > 0 && (text.p[from - 1] == '?' || text.p[from - 1] == '&');
-}
-
-/* What no word of the language and no name of a setting has. */
-static bool is_personal(struct slice local)
-{
-	bool letter = false, sign = false;
-
-	for (size_t i = 0; i < local.n; i++) {
-		letter |= g_ascii_isalpha(local.p[i]);
-		sign |= g_ascii_isdigit(local.p[i]) || local.p[i] == '.' || local.p[i] == '+';
-	}
-	return letter && sign;
 }
 
 /* Whether the sign begins a coding: "%2e"; of quoted-printable no more than '@' is sure, since
@@ -279,7 +283,7 @@ static bool stands_alone(struct slice text, size_t at, const struct pseudonym_pe
 /* In digits a word of few letters is there by chance. */
 static bool is_looked_for(const struct finding *f, const struct pseudonym_person *person)
 {
-	if (person->sender && (!f->reply || !person->telling))
+	if (person->in_replies && (!f->reply || !person->telling))
 		return false;
 	return f->run == NULL || (person->telling && person->local.n >= SHORTEST_CODED);
 }
@@ -322,21 +326,32 @@ static bool take_form(void *ctx, const struct coded_form *form)
 	return false;
 }
 
-/* Who is named with an address in a text is also meant by the local part alone in it. */
-static void take_named(struct finding *f)
+/* Who is named with an address in a text is also meant by the local part alone. */
+static void add_named(struct finding *f, struct pseudonym_persons *persons, bool in_replies)
 {
-	guint spans = MIN(f->spans->len, PSEUDONYM_PERSONS); /* hostile texts have more */
-
-	for (guint i = 0; i < spans; i++) {
-		struct span *span = &g_array_index(f->spans, struct span, i);
-		struct pseudonym_persons one = {.n = 1};
-		one.person[0].local = part(f->text, span->from, span->to);
-		for (size_t k = span->from; k < span->to; k++)
-			one.person[0].telling |= !g_ascii_isalpha(f->text.p[k]);
-		memcpy(one.person[0].stands, span->stands, sizeof(span->stands));
-		if (one.person[0].telling)
-			take_words(f, &one);
+	for (guint i = 0; i < f->spans->len && persons->n < PSEUDONYM_PERSONS; i++) {
+		const struct span *span = &g_array_index(f->spans, struct span, i);
+		struct pseudonym_person *person = &persons->person[persons->n];
+		*person = (struct pseudonym_person){
+		        .local = part(f->text, span->from, span->to), .in_replies = in_replies};
+		for (size_t k = 0; k < person->local.n; k++)
+			person->telling |= !g_ascii_isalpha(person->local.p[k]);
+		memcpy(person->stands, span->stands, sizeof(person->stands));
+		persons->n += person->telling && !pseudonym_is(person->local);
 	}
+}
+
+void pseudonym_named(
+        const struct pseudonyms *p, struct slice text, struct pseudonym_persons *persons)
+{
+	struct finding f = {.p = p, .whole = text, .text = text};
+
+	if (slice_chr(text, '@') < 0)
+		return;
+	f.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
+	take_all(&f);
+	add_named(&f, persons, true);
+	g_array_unref(f.spans);
 }
 
 static gint by_begin(gconstpointer a, gconstpointer b)
@@ -370,12 +385,14 @@ static void put_text(const struct finding *f, struct slice text, GString *out)
 bool pseudonym_text(const struct pseudonyms *p, const struct pseudonym_persons *persons, bool reply,
         struct slice text, GString *out)
 {
+	struct pseudonym_persons named = {.n = 0};
 	struct finding f = {
 	        .p = p, .persons = persons, .reply = reply, .whole = text, .text = text};
 
 	f.spans = g_array_new(FALSE, FALSE, sizeof(struct span));
 	take_all(&f);
-	take_named(&f);
+	add_named(&f, &named, false);
+	take_words(&f, &named);
 	coding_each(text, SHORTEST_CODED, take_form, &f);
 	bool any = f.spans->len > 0;
 	if (any)

@@ -5,14 +5,15 @@
 #include "event/pseudonym.h"
 
 #define PSEUDONYM_CHARS (sizeof(PSEUDONYM_PREFIX) - 1 + 16)
-#define PSEUDONYM_PERSONS 10   /* forms of the recipients and senders of an event */
+#define PSEUDONYM_PERSONS \
+	16 /* forms of the recipients and senders of an event, others in its reply */
 #define PSEUDONYM_NAME_MAX 512 /* bytes: what is longer is no address */
 
 /* A local part that is looked for where it stands alone. */
 struct pseudonym_person {
 	struct slice local, domain;
-	bool telling; /* it has a character that is no letter */
-	bool sender;  /* looked for in replies only: names of campaigns are like those of senders */
+	bool telling;    /* it has a character that is no letter */
+	bool in_replies; /* only: names of campaigns may be like those of senders */
 	char stands[PSEUDONYM_CHARS + 1];
 };
 
@@ -30,9 +31,14 @@ void pseudonym_put(const struct pseudonyms *pseudonyms, struct slice local, stru
         char stands_r[PSEUDONYM_CHARS + 1]);
 
 /* Appends the text in which each address is replaced, in whatever coding (event/coding.h), and
- * persons where they stand alone (NULL: none), senders where `reply`. False, and nothing in `out`,
- * where there is none. */
+ * local parts where they stand alone: of persons (NULL: none), and of who is named in the text
+ * itself. False, and nothing in `out`, where there is none. */
 bool pseudonym_text(const struct pseudonyms *pseudonyms, const struct pseudonym_persons *persons,
         bool reply, struct slice text, GString *out);
+
+/* Adds who is named with an address in a reply, for other replies of the event; slices of the text.
+ */
+void pseudonym_named(
+        const struct pseudonyms *pseudonyms, struct slice text, struct pseudonym_persons *persons);
 
 #endif

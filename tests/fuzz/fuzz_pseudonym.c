@@ -4,7 +4,7 @@
  * The input: a line with an address as it came, and the text.
  * Seeds: tests/golden/replies
  * Reaches: take_quoted known_begin quoted_begin stands_alone word_begins word_ends put_json
- * Reaches: is_simple_local take_pair take_named put_id change_object */
+ * Reaches: is_simple_local take_pair add_named put_id change_object */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

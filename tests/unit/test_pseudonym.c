@@ -144,6 +144,8 @@ START_TEST(addresses_are_found_however_they_are_coded)
 	        /* Who is named once is meant by what stands alone, too. */
 	        {"<john.doe@example.com>: John.Doe is away", "john.doe@example.com",
 	                "<{}@example.com>: {} is away"},
+	        {"<john.doe@[192.0.2.1]>: no", "john.doe@[192.0.2.1]", "<{}@[192.0.2.1]>: no"},
+	        {"no mailbox for john.doe@", "john.doe", "no mailbox for {}@"},
 	        /* Settings, properties (RFC 8601), parameters and sums are none. */
 	        {"relay=mx.example.com smtp.mailfrom=example.com header.d=example.com", "x@y",
 	                "relay=mx.example.com smtp.mailfrom=example.com header.d=example.com"},
@@ -317,6 +319,12 @@ START_TEST(replies_tell_of_senders_too)
 	expect_field(&event, FIELD_RAW_REASON, "jane.roe-5@shop.example",
 	        "550 {} may not send: news at eleven");
 	ck_assert(slice_eq(event.field[FIELD_CAMPAIGN_ID], SLICE("jane.roe-5")));
+	/* The reason that can be counted has lost the address by which somebody is known. */
+	event = event_to("a.b@example.com");
+	event.field[FIELD_RAW_REASON] = SLICE("550 <john.doe@far.example>: john.doe is away");
+	event.field[FIELD_REASON] = SLICE("550 <...@...>: john.doe is away");
+	pseudonyms_event(pseudonyms, &event, out);
+	expect_field(&event, FIELD_REASON, "john.doe@far.example", "550 <...@...>: {} is away");
 }
 END_TEST
 

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include "base/clock.h"
+#include "base/gunzip.h"
 #include "store/outbox.h"
 #include "tests/support/unit.h"
 #include "tests/unit/store_support.h"
@@ -478,6 +479,35 @@ static void count_refused(void *ctx, struct slice line, const char *cause)
 	++*(unsigned *)ctx;
 }
 
+static int add_piece(void *ctx, struct slice bytes, struct error *err)
+{
+	(void)err;
+	g_string_append_len(ctx, bytes.p, (gssize)bytes.n);
+	return 0;
+}
+
+START_TEST(what_was_recorded_before_hashes_were_kept_is_sent_as_hashes)
+{
+	const struct store_options options = {.pseudonymise = STORE_PSEUDONYMISE};
+	struct store *store = open_store(dir, STORE_WRITE);
+	const struct cut_rules rules = {.kind = UPLOAD_POSTWAKE};
+	g_autoptr(GString) lines = g_string_new(NULL);
+	struct cut cut = {0};
+
+	commit_some(store, 1, 1, DAY1);
+	store_close(&store);
+	ck_assert_int_eq(store_open(&store, dir, STORE_WRITE, &options, NULL), 0);
+	ck_assert_uint_eq(cut_events(store, &rules, 0, DAY1, &cut), 1);
+	ck_assert_int_eq(gunzip(slice_make((const char *)cut.bytes->data, cut.bytes->len), 100000,
+	                         add_piece, lines, NULL),
+	        0);
+	ck_assert_ptr_null(strstr(lines->str, "a.b@"));
+	ck_assert_ptr_nonnull(strstr(lines->str, "\"rcpt_to\":\"pn-"));
+	cut_clear(&cut);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(an_event_that_would_be_refused_is_told_and_not_sent)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -687,6 +717,7 @@ int main(void)
 	        a_pack_uses_its_limit_with_lines_that_pack_well, equal_lines_make_equal_bytes,
 	        a_key_is_read_where_only_its_owner_and_group_may,
 	        events_are_cut_in_the_order_of_their_arrival_and_each_once,
+	        what_was_recorded_before_hashes_were_kept_is_sent_as_hashes,
 	        large_events_are_cut_whole_and_none_counts_as_lost,
 	        an_event_that_is_larger_than_a_small_batch_goes_alone,
 	        what_is_too_old_is_counted_for_the_service_and_sent_to_another_postwake,
