@@ -8,6 +8,7 @@
 #include "event/coding.h"
 
 #define SHORTEST_CODED 8 /* bytes that are looked for in hexadecimal digits or base64 */
+#define BLANKS 2         /* at most, on each side of an '@' */
 #define LITERAL_MAX 64   /* characters of [IPv6:…] */
 
 struct span {
@@ -91,10 +92,10 @@ static bool is_personal(struct slice local)
 /* The domain, or the number of a host in brackets, that begins at `from`. */
 static struct slice domain_at(struct slice text, size_t from)
 {
-	ptrdiff_t bracket = slice_chr(slice_from(text, from), ']');
+	ptrdiff_t bracket = slice_chr(slice_head(slice_from(text, from), LITERAL_MAX), ']');
 	size_t end = from;
 
-	if (from < text.n && text.p[from] == '[' && bracket > 1 && bracket < LITERAL_MAX)
+	if (bracket > 1 && text.p[from] == '[')
 		return part(text, from, from + (size_t)bracket + 1);
 	while (end < text.n && is_domain(text.p[end]))
 		end++;
@@ -182,20 +183,44 @@ static bool is_doubtful(const struct finding *f, size_t at)
 	return f->run != NULL || (is_coded(f, at) && f->whole.p[f->from[at]] == '=');
 }
 
+static bool is_blank(struct slice text, size_t at)
+{
+	return at < text.n && (text.p[at] == ' ' || text.p[at] == '\t');
+}
+
+/* Of a name beside blanks, as "jane.roe @ example.com", or whose domain is cut off or hidden. */
+static void take_apart(struct finding *f, size_t at)
+{
+	size_t end = at, right = at + 1, run;
+
+	while (end > 0 && at - end < BLANKS && is_blank(f->text, end - 1))
+		end--;
+	while (right - at <= BLANKS && is_blank(f->text, right))
+		right++;
+	for (run = end; run > 0 && is_simple_local(f->text.p[run - 1]);)
+		run--;
+	struct slice local = part(f->text, run, end), domain = domain_at(f->text, right);
+	if (is_personal(local) && (is_public(f, domain) || (end == at && domain.n == 0)))
+		found_local(f, run, end, local, domain);
+}
+
 static void take_address(struct finding *f, size_t at)
 {
 	struct slice domain = domain_at(f->text, at + 1);
 	bool simple = f->run != NULL || is_coded(f, at);
 	size_t run = at;
 
-	if ((is_doubtful(f, at) && !is_public(f, domain)) || take_quoted(f, at, domain))
+	if (is_doubtful(f, at) && !is_public(f, domain))
+		return;
+	if (domain.n > 0 && take_quoted(f, at, domain))
 		return;
 	while (run > 0 && (simple && !is_coded(f, run - 1) ? is_simple_local(f->text.p[run - 1])
 	                                                   : is_local(f->text.p[run - 1])))
 		run--;
-	/* Its domain may be cut off, or hidden. */
-	if (run == at || (domain.n == 0 && !is_personal(part(f->text, run, at))))
+	if (run == at || domain.n == 0) {
+		take_apart(f, at);
 		return;
+	}
 	ptrdiff_t known = known_begin(f, run, at, domain);
 	size_t begin = known >= 0 ? (size_t)known : run;
 	found_local(f, begin, at, part(f->text, begin, at), domain);

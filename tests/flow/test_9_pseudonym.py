@@ -275,6 +275,7 @@ def written(environment):
         expect('while it runs', [], known(here.daemon))
         find_written(here.daemon)
         one = '1.real.target-1=deliver.example@lists.example'
+        expect('shown by Message-ID', 0, here.daemon.postwake('show', one).returncode)
         expect('erased by Message-ID', 0, here.daemon.postwake('erase', '--message', one).returncode)
         expect('that is gone', [], here.daemon.events('message_ids=' + urllib.parse.quote(one)))
         here.daemon.stop()

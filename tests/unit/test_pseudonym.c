@@ -146,6 +146,8 @@ START_TEST(addresses_are_found_however_they_are_coded)
 	                "<{}@example.com>: {} is away"},
 	        {"<john.doe@[192.0.2.1]>: no", "john.doe@[192.0.2.1]", "<{}@[192.0.2.1]>: no"},
 	        {"no mailbox for john.doe@", "john.doe", "no mailbox for {}@"},
+	        {"to john.doe @ example.com", "john.doe@example.com", "to {} @ example.com"},
+	        {"five @ home, me @ example.com", "x@y", "five @ home, me @ example.com"},
 	        /* Settings, properties (RFC 8601), parameters and sums are none. */
 	        {"relay=mx.example.com smtp.mailfrom=example.com header.d=example.com", "x@y",
 	                "relay=mx.example.com smtp.mailfrom=example.com header.d=example.com"},
