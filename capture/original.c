@@ -22,9 +22,14 @@ struct look {
 	bool several;
 };
 
-static bool same(struct slice field, const char *text)
+/* Where no addresses are kept, those in the field are hashes. */
+static bool same(struct store *store, struct slice field, const char *text)
 {
-	return text != NULL && field.n > 0 && slice_eq_case(field, slice_str(text));
+	g_autoptr(GString) left = g_string_new(NULL);
+
+	return text != NULL && field.n > 0 &&
+	       (slice_eq_case(field, slice_str(text)) ||
+	               slice_eq_case(field, store_plainless(store, slice_str(text), left)));
 }
 
 static bool is_recipient(
@@ -47,7 +52,8 @@ static enum fit fit_of(const struct look *look, const struct event *event)
 	if (look->needs_recipient && !recipient)
 		return FIT_NONE;
 	if (look->needs_subject &&
-	        (!same(event->field[FIELD_SUBJECT], report->text[REPORT_ORIGINAL_SUBJECT]) ||
+	        (!same(look->store, event->field[FIELD_SUBJECT],
+	                 report->text[REPORT_ORIGINAL_SUBJECT]) ||
 	                (report->text[REPORT_ORIGINAL_FROM] != NULL &&
 	                        !store_is_address(look->store, event->field[FIELD_FRIENDLY_FROM],
 	                                slice_str(report->text[REPORT_ORIGINAL_FROM])))))

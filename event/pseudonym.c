@@ -278,12 +278,21 @@ static bool put_structured(struct hiding *h, struct slice text, GString *out)
 	return put_json(h, text, out);
 }
 
-/* As it is, but where it names somebody. */
+/* Of ids as mail systems make them. All others are hidden, whoever an event knows: the events of a
+ * mail keep one id. */
+static bool is_made(struct slice id)
+{
+	for (size_t i = 0; i < id.n; i++)
+		if (!g_ascii_isalnum(id.p[i]) && id.p[i] != '-' && id.p[i] != '_')
+			return false;
+	return true;
+}
+
 static bool put_id(struct hiding *h, struct slice id, GString *out)
 {
 	gsize before = out->len;
 
-	if (!put_text(h, id, out))
+	if (is_made(id) && !put_text(h, id, out))
 		return false;
 	g_string_truncate(out, before);
 	pseudonyms_id(h->p, id, out);

@@ -12,7 +12,7 @@ import urllib.parse
 
 import lab
 from flow import expect, expect_in, flow
-from test_4_reports import STATUS, hand_over, mail
+from test_4_reports import FEEDBACK, STATUS, hand_over, mail
 from test_9_forget import grep, mail as log_mail
 from test_9_ingest import batch, event, need_curl, outcome, send
 from logs import put, recently
@@ -94,13 +94,19 @@ def check_searches(here):
 
 
 def check_report(here):
+    """Reports name the mail as it was written, by its id or by its Subject and From alone."""
     sent = here.daemon.events(f'recipients={PERSON}&events=delivery')[0]
-    text = mail(1, sent['header_message_id'], STATUS.format(PERSON))
+    by_id = re.search(rf"{sent['queue_id']}: message-id=<(.*)>", here.postfix.log_text()).group(1)
+    text = mail(1, by_id, STATUS.format(PERSON))
     expect('taken', '1 event(s), 1 new\n', hand_over(here.daemon, text).stdout)
     expect('again', '1 event(s), 0 new\n', hand_over(here.daemon, text).stdout)
-    bounce = here.daemon.wait_events(f'recipients={PERSON}&events=out_of_band')[0]
-    for name in ('message_id', 'rcpt_to', 'subject', 'msg_from', 'rcpt_meta'):
-        expect(name, sent[name], bounce[name])
+    text = mail(2, by_id, FEEDBACK.format(PERSON), 'feedback-report')
+    text = text.replace(f'Message-ID: <{by_id}>\nFrom: shop@lab.example', f'Subject: For {PERSON}\nFrom: {VERP}')
+    expect('without the id', '1 event(s), 1 new\n', hand_over(here.daemon, text).stdout)
+    for kind in ('out_of_band', 'spam_complaint'):
+        told = here.daemon.wait_events(f'recipients={PERSON}&events={kind}')[0]
+        for name in ('message_id', 'rcpt_to', 'subject', 'msg_from', 'rcpt_meta'):
+            expect(f'{kind}: {name}', sent[name], told[name])
     expect_none(here, 'after a report')
 
 

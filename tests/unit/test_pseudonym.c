@@ -262,7 +262,9 @@ START_TEST(other_ids_become_hashes_where_they_name_somebody)
 		bool stays;
 	} cases[] = {{"00005b1c0a5f0a1b2c3d", true}, {"65832150921904138", true},
 	        {"to-john.doe", false}, {"list-jane.roe=example.com", false},
-	        {"x.y@example.com", false}, {"amFuZS5yb2VAZXhhbXBsZS5jb20", false}};
+	        {"x.y@example.com", false}, {"jane.roe", false},
+	        {"6f1b8a34-0d1c-4d1c-8a34-000000000000", true},
+	        {"amFuZS5yb2VAZXhhbXBsZS5jb20", false}};
 	static const enum field fields[] = {
 	        FIELD_MESSAGE_ID, FIELD_PARENT_MESSAGE_ID, FIELD_TRANSMISSION_ID};
 	GString *arena = g_string_new(NULL);
