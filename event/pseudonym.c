@@ -138,11 +138,13 @@ static struct slice without_brackets(struct slice address)
 /* A name of hosts or the number of one; else it may hold the address of somebody else. */
 static bool is_domain(struct slice domain)
 {
-	for (size_t i = 0; i < domain.n; i++)
-		if (!g_ascii_isalnum(domain.p[i]) && (unsigned char)domain.p[i] < 0x80 &&
-		        strchr(".-_[]:", domain.p[i]) == NULL)
+	for (size_t i = 0; i < domain.n; i++) {
+		char c = domain.p[i];
+		if (!g_ascii_isalnum(c) && (unsigned char)c < 0x80 &&
+		        (c == '\0' || strchr(".-_[]:", c) == NULL))
 			return false;
-	return memchr(domain.p, '\0', domain.n) == NULL;
+	}
+	return true;
 }
 
 void pseudonyms_address(const struct pseudonyms *p, struct slice address, GString *out)

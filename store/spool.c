@@ -18,6 +18,7 @@
 #define MAKING SPOOL_MAKING
 /* The first line of a batch: when it came and what its sender may write. */
 #define HEAD "postwake-batch"
+#define SEALED_HEAD "postwake-sealed" /* the same, where its bytes are */
 
 struct spool {
 	struct store *store;
@@ -206,7 +207,8 @@ int spool_put(struct spool *spool, const char *who, const struct search_scope *s
 	g_autoptr(GString) head = g_string_new(NULL), sealed = g_string_new(NULL);
 
 	bytes = pseudonym_seal(spool->store, bytes, sealed);
-	g_string_printf(head, HEAD " %" G_GINT64_FORMAT " ", received);
+	g_string_printf(head, "%s %" G_GINT64_FORMAT " ",
+	        store_pseudonymised(spool->store) != 0 ? SEALED_HEAD : HEAD, received);
 	ingest_scope_write(head, who, scope);
 	g_string_append_c(head, '\n');
 	uint64_t size = head->len + bytes.n;
@@ -246,19 +248,21 @@ static int read_file(const char *path, GString *out, struct error *err)
 	return 1;
 }
 
-/* Takes the first line off. */
+/* Takes the first line off. 1 it is followed by sealed bytes, 0, -1. */
 static int read_head(struct spool_batch *batch, const char *path, struct error *err)
 {
 	struct slice bytes = slice_make(batch->bytes->str, batch->bytes->len);
 	struct slice rest = bytes, line = slice_cut(&rest, '\n');
 	gsize head = line.n + 1;
 
-	if (!slice_eq(slice_cut(&line, ' '), SLICE(HEAD)) ||
+	struct slice word = slice_cut(&line, ' ');
+	bool sealed = slice_eq(word, SLICE(SEALED_HEAD));
+	if ((!sealed && !slice_eq(word, SLICE(HEAD))) ||
 	        !slice_int(slice_cut(&line, ' '), &batch->received))
 		return error_errno(err, EBADMSG, "%s is no batch", path);
 	batch->scope = slice_dup(line);
 	g_string_erase(batch->bytes, 0, (gssize)MIN(head, bytes.n));
-	return 1;
+	return sealed;
 }
 
 static int unseal(
@@ -276,9 +280,10 @@ int spool_read(struct store *store, const char *id, struct spool_batch *batch, s
 
 	*batch = (struct spool_batch){.bytes = g_string_new(NULL)};
 	int result = read_file(path, batch->bytes, err);
-	if (result == 1)
-		result = read_head(batch, path, err);
-	return result == 1 ? unseal(store, batch, path, err) : result;
+	if (result != 1)
+		return result;
+	result = read_head(batch, path, err);
+	return result == 1 ? unseal(store, batch, path, err) : result < 0 ? -1 : 1;
 }
 
 void spool_batch_clear(struct spool_batch *batch)
@@ -323,7 +328,7 @@ static int is_pending(struct spool *spool, const char *id, struct error *err)
 static int64_t received_of(struct spool *spool, const char *id)
 {
 	g_autofree char *path = path_of(spool->dir, id, BATCH);
-	char head[sizeof(HEAD) + 32];
+	char head[sizeof(SEALED_HEAD) + 32];
 	int64_t received = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd >= 0 ? read(fd, head, sizeof(head)) : 0;

@@ -195,7 +195,7 @@ START_TEST(a_batch_that_waits_is_sealed)
 
 	ck_assert_int_eq(spool_put(spool, "", &all, DAY1, SLICE("of " PERSON), id, NULL), 0);
 	g_autofree char *name = g_strdup_printf("ingest/%s.batch", id);
-	ck_assert(file_holds(name, "postwake-batch", 14));
+	ck_assert(file_holds(name, "postwake-sealed", 15));
 	ck_assert(!file_holds(name, "hide.me-77", 10));
 	ck_assert_int_eq(spool_read(store, id, &batch, NULL), 1);
 	ck_assert_str_eq(batch.bytes->str, "of " PERSON);
@@ -211,6 +211,24 @@ START_TEST(a_batch_that_waits_is_sealed)
 	ck_assert_int_eq(spool_read(store, id, &batch, &err), -1);
 	ck_assert_int_eq(err.number, EBADMSG);
 	spool_batch_clear(&batch);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(a_batch_that_only_looks_sealed_is_what_it_is)
+{
+	struct store *store = open_as(STORE_PLAIN);
+	struct spool *spool = spool_open(store, 1 << 20, NULL);
+	const struct search_scope all = {NULL, NULL};
+	char id[INGEST_ID_SIZE];
+	struct spool_batch batch;
+
+	ck_assert_int_eq(
+	        spool_put(spool, "", &all, DAY1, SLICE("\377PWS is foreign"), id, NULL), 0);
+	ck_assert_int_eq(spool_read(store, id, &batch, NULL), 1);
+	ck_assert_str_eq(batch.bytes->str, "\377PWS is foreign");
+	spool_batch_clear(&batch);
+	spool_free(&spool);
 	store_close(&store);
 }
 END_TEST
@@ -456,8 +474,8 @@ int main(void)
 {
 	const TTest *const tests[] = {no_address_is_in_the_files_and_searches_find_it,
 	        ids_and_texts_with_an_address_are_found_as_they_were_written,
-	        a_batch_that_waits_is_sealed, a_mail_is_erased_by_its_message_id,
-	        days_from_before_stay_plain_and_are_found_too,
+	        a_batch_that_waits_is_sealed, a_batch_that_only_looks_sealed_is_what_it_is,
+	        a_mail_is_erased_by_its_message_id, days_from_before_stay_plain_and_are_found_too,
 	        a_lost_key_is_told_and_an_empty_file_gets_a_new_one,
 	        a_key_that_is_deleted_under_its_writer_is_put_back,
 	        open_mails_lines_and_gaps_hold_no_address, an_address_is_erased_in_either_form,
