@@ -128,13 +128,15 @@ static void name_as_known(struct message *message, const struct known *known)
 	message->joined = message->hop = true;
 }
 
-/* The client's line may stand before what is read again after a restart. */
-static bool lacks_client(const struct message *message, const struct observation *seen)
+/* Lines may stand before what is read again after a restart: the client's, and what Sendmail
+ * refused of a mail before it told whom it is from. */
+static bool lacks_lines(const struct message *message, const struct observation *seen)
 {
 	int64_t opened = message->key.stream->opened;
 
-	return seen->kind == OBSERVATION_MESSAGE_ID && opened >= 0 &&
-	       seen->line.time <= opened + TRACE_REREAD;
+	return (seen->kind == OBSERVATION_MESSAGE_ID ||
+	               queue_id_of_sendmail(message->key.queue_id)) &&
+	       opened >= 0 && seen->line.time <= opened + TRACE_REREAD;
 }
 
 /* A life that begins with this line. Where the log was read in pieces, the newer one first, it was
@@ -145,10 +147,11 @@ static struct known known_of_first(
 	int64_t time = seen->line.time;
 	struct known known = {0};
 
-	if (lacks_client(message, seen)) {
+	if (lacks_lines(message, seen)) {
 		/* What the store knows of longer before was another life of the queue id. */
 		known = find(trace, message, time, false);
-		if (known.birth < time - TRACE_REREAD && !continues(message, &known))
+		if (known.birth < time - TRACE_REREAD && !continues(message, &known) &&
+		        !queue_id_of_sendmail(message->key.queue_id))
 			known.birth = 0;
 		/* Reading again begins with the first line of a second: a client's line of this
 		 * second would have been read. */
@@ -169,7 +172,7 @@ static struct known known_of_id(
 {
 	const struct known told = {.birth = birth};
 
-	if (message->born && !lacks_client(message, seen))
+	if (message->born && !lacks_lines(message, seen))
 		return told;
 	struct known known = find(trace, message, seen->line.time, false);
 	if (known.birth <= 0 || !continues(message, &known))

@@ -192,27 +192,31 @@ END_TEST
 	        "5411 " A " sent to=b@y.example relay=127.0.0.1:10024 new=" B, \
 	        "5411 " A " removed", "5412 " B " sent to=c@y.example relay=192.0.2.9:25", \
 	        "5413 " B " removed"
-#define FILTERED_LINES 10
+#define FORGOTTEN "9000 Z9 note", NULL
 
 /* By then all is forgotten; what is read again may begin amid the mail. */
-START_TEST(a_restart_long_after_a_filtered_mail_adds_nothing)
+START_TEST(a_restart_long_after_a_mail_adds_nothing)
 {
-	const char *const ids[][FILTERED_LINES + 2] = {{FILTERED("A1", "B1"), "9000 Z9 note", NULL},
-	        {FILTERED("4jX9Ts1Lf2z1d9CQ", "4jX9Ts1Lf3z1d9CR"), "9000 Z9 note", NULL},
-	        {FILTERED("6AM1TGGl011049", "6AM1TGGm011050"), "9000 Z9 note", NULL}};
+	const char *const mails[][12] = {{FILTERED("A1", "B1"), FORGOTTEN},
+	        {FILTERED("4jX9Ts1Lf2z1d9CQ", "4jX9Ts1Lf3z1d9CR"), FORGOTTEN},
+	        {FILTERED("6AM1TGGl011049", "6AM1TGGm011050"), FORGOTTEN},
+	        /* Sendmail's clock was wrong: the id tells no time of its life */
+	        {"5400 jB88DhoI021864 refused to=a@y.example stage=RCPT reason=User_unknown",
+	                "5402 jB88DhoI021864 client from=s@x.example size=3 nrcpt=1",
+	                "5403 jB88DhoI021864 sent to=b@y.example relay=192.0.2.9:25", FORGOTTEN}};
 
-	for (size_t id = 0; id < G_N_ELEMENTS(ids); id++) {
-		for (unsigned from = 0; from < FILTERED_LINES; from++) {
-			struct outcome *o = script_run(NULL, ids[id]);
+	for (size_t m = 0; m < G_N_ELEMENTS(mails); m++) {
+		for (unsigned from = 0; mails[m][from + 1] != NULL; from++) {
+			struct outcome *o = script_run(NULL, mails[m]);
 			struct trace_hooks hooks = outcome_hooks(o);
 			struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
 			unsigned events = o->events->len;
 
-			ck_assert_uint_eq(events, 2);
-			for (unsigned i = from; i < FILTERED_LINES; i++)
-				script_feed(trace, ids[id][i]);
+			ck_assert_uint_ge(events, 2);
+			for (unsigned i = from; mails[m][i + 1] != NULL; i++)
+				script_feed(trace, mails[m][i]);
 			ck_assert_msg(o->events->len == events, "%s from line %u adds %s",
-			        ids[id][0], from, (char *)o->events->pdata[o->events->len - 1]);
+			        mails[m][0], from, (char *)o->events->pdata[o->events->len - 1]);
 			trace_free(&trace);
 			outcome_free(o);
 		}
@@ -667,8 +671,7 @@ START_TEST(lines_in_no_sensible_order_break_nothing)
 END_TEST
 
 UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
-        a_restart_between_any_two_lines_changes_no_event,
-        a_restart_long_after_a_filtered_mail_adds_nothing,
+        a_restart_between_any_two_lines_changes_no_event, a_restart_long_after_a_mail_adds_nothing,
         an_old_log_that_grows_is_read_as_one_that_is_whole,
         a_line_fed_twice_adds_nothing_but_its_own_event,
         messages_beyond_the_bound_wait_in_the_state_store,
