@@ -24,8 +24,9 @@ struct committing {
 	struct store *store;
 	const struct store_batch *batch;
 	int64_t oldest;
-	uint64_t arrival; /* the last number given */
-	bool *fresh;      /* for each event: new, or there but not counted yet */
+	uint64_t arrival;    /* the last number given */
+	bool *fresh;         /* for each event: new, or there but not counted yet */
+	GHashTable *counted; /* ids of the latter: a line may be there twice; NULL: none */
 	uint64_t too_old, bad_time;
 	GArray *placed; /* of the day at work */
 	struct day_put put;
@@ -97,6 +98,16 @@ static bool is_erased(const struct committing *c, const struct batch_event *entr
 	return tombstones_take(c->store->erase.stones, &event);
 }
 
+/* Whether an event that is there is counted by this commit. */
+static bool count_now(struct committing *c, const uint64_t *id)
+{
+	if (!g_hash_table_contains(c->store->uncounted, id))
+		return false;
+	if (c->counted == NULL)
+		c->counted = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	return g_hash_table_add(c->counted, g_memdup2(id, sizeof(*id)));
+}
+
 /* Finds rows for the events of a day, in the order of the batch, which is that of the log. */
 static int place_all(struct committing *c, struct day_writer *writer)
 {
@@ -115,8 +126,8 @@ static int place_all(struct committing *c, struct day_writer *writer)
 			return -1;
 		if (result == 1)
 			g_array_append_val(c->placed, placed);
-		else if (g_hash_table_size(c->store->uncounted) > 0)
-			c->fresh[i] |= g_hash_table_contains(c->store->uncounted, &event->id);
+		else
+			c->fresh[i] |= count_now(c, &event->id);
 	}
 	return 0;
 }
@@ -323,6 +334,7 @@ int store_commit(struct store *store, const struct store_batch *batch, int64_t o
 	day_writers_idle(store, clock_now());
 	day_put_clear(&c.put);
 	g_array_unref(c.placed);
+	g_clear_pointer(&c.counted, g_hash_table_unref);
 	g_free(c.fresh);
 	return done;
 }

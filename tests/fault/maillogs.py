@@ -57,8 +57,9 @@ def stamped(lines):
 
 
 def pieces(path):
+    """What a publisher has put into a log more than once counts once: no queue id comes again within seconds."""
     with open(path, encoding='utf-8', errors='surrogateescape', newline='\n') as file:
-        lines = stamped(file.read().split('\n'))
+        lines = stamped(dict.fromkeys(file.read().split('\n')))
     return [close_up(lines[i:i + PIECE]) for i in range(0, len(lines), PIECE)]
 
 

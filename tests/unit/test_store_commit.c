@@ -365,6 +365,28 @@ START_TEST(a_commit_that_failed_may_be_tried_again)
 }
 END_TEST
 
+/* The same line twice within a second, of what the ledger had no time to count. */
+START_TEST(what_a_failed_commit_left_is_counted_once)
+{
+	struct store *store = open_store(dir, STORE_WRITE);
+	struct store_batch *batch = store_batch_new();
+	struct store_commit_result result;
+	const char *place = "day committed";
+
+	for (int i = 0; i < 2; i++) {
+		add(batch, DAY1, 1);
+		store_batch_line(batch, SOURCE, LEDGER_EVENT);
+	}
+	store->fault = fail_once;
+	store->fault_ctx = &place;
+	ck_assert_int_eq(store_commit(store, batch, 0, &result, NULL), -1);
+	ck_assert_uint_eq(commit(store, batch).inserted, 1);
+	check_ledger(store, "1 0 0 1 0 / 1");
+	store_batch_free(&batch);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(a_full_disk_fails_the_commit_and_room_heals_it)
 {
 	struct store *store = open_store(dir, STORE_WRITE);
@@ -725,6 +747,7 @@ int main(void)
 	        cases, a_batch_over_midnight_survives_death_at_any_place, 0, G_N_ELEMENTS(deaths));
 	tcase_add_loop_test(
 	        cases, a_commit_that_failed_may_be_tried_again, 0, G_N_ELEMENTS(deaths));
+	tcase_add_test(cases, what_a_failed_commit_left_is_counted_once);
 	tcase_add_test(cases, what_was_stored_decides_whether_the_milter_missed_it);
 	tcase_add_test(cases, a_full_disk_fails_the_commit_and_room_heals_it);
 	tcase_add_loop_test(cases,
