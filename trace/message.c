@@ -191,8 +191,10 @@ static bool begins_before_end(const struct message *message, const struct observ
 			return second_of(time) != second_of(message->first);
 		return time > message->first + TRACE_SKEW || time < message->first - TRACE_SLOW;
 	}
+	/* The same line again is read after a restart; the clock may have been set back since. */
 	if (seen->kind == OBSERVATION_MESSAGE_ID)
-		return message->active_at != 0 && time > message->active_at + 2 * CLOCK_SECOND;
+		return message->active_at != 0 && time > message->active_at + 2 * CLOCK_SECOND &&
+		       !slice_eq(seen->message_id, message->story->header_message_id);
 	return false;
 }
 

@@ -224,6 +224,31 @@ START_TEST(a_restart_long_after_a_mail_adds_nothing)
 }
 END_TEST
 
+START_TEST(a_restart_after_a_clock_was_set_back_amid_a_mail_parts_it_not)
+{
+	static const char *const lines[] = {"10 A1 client ip=192.0.2.1",
+	        "10 A1 mid id=<m1@x.example>", "3 A1 active from=s@x.example size=321",
+	        "3 A1 deferred to=b@y.example code=450", NULL};
+	struct outcome *o = outcome_new();
+	struct trace_hooks hooks = outcome_hooks(o);
+	struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+
+	for (unsigned i = 0; lines[i] != NULL; i++)
+		script_feed(trace, lines[i]);
+	trace_save(trace, outcome_put, o);
+	trace_free(&trace);
+	trace = trace_new(script_config(NULL), &hooks, NULL);
+	outcome_restore(o, trace);
+	for (unsigned i = 1; lines[i] != NULL; i++)
+		script_feed(trace, lines[i]);
+	script_feed(trace, "20 A1 sent to=b@y.example");
+	trace_free(&trace);
+	check_events(o, WANT("injection b@y.example", "delay b@y.example", "delivery b@y.example"));
+	check_field(o, 2, "remote_addr", "192.0.2.1");
+	outcome_free(o);
+}
+END_TEST
+
 /* The follower of a log of yesterday waits for the next lines: its clock is not that of the log. */
 START_TEST(an_old_log_that_grows_is_read_as_one_that_is_whole)
 {
@@ -672,6 +697,7 @@ END_TEST
 
 UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         a_restart_between_any_two_lines_changes_no_event, a_restart_long_after_a_mail_adds_nothing,
+        a_restart_after_a_clock_was_set_back_amid_a_mail_parts_it_not,
         an_old_log_that_grows_is_read_as_one_that_is_whole,
         a_line_fed_twice_adds_nothing_but_its_own_event,
         messages_beyond_the_bound_wait_in_the_state_store,
