@@ -72,9 +72,13 @@ def has_others():
     return os.path.isdir(OTHERS)
 
 
-def load():
-    """All of them, in an order that is always the same."""
-    logs = [own(path) for path in sorted(glob.glob(os.path.join(TESTS, 'golden', '*', '*.log')))]
+def golden():
+    """In an order that is always the same."""
+    return [own(path) for path in sorted(glob.glob(os.path.join(TESTS, 'golden', '*', '*.log')))]
+
+
+def others():
+    logs = []
     for name in ('*', '*/*'):
         for path in sorted(glob.glob(os.path.join(OTHERS, 'logs', name, 'mail.log'))):
             logs += pieces(path)

@@ -54,14 +54,16 @@ def told_apart(text, copy, order):
 
 @functools.lru_cache(None)
 def sources():
-    return maillogs.load()
+    return maillogs.golden(), maillogs.others()
 
 
 def mail(chance, count, start, length):
-    """Lines of whole copies, by time: at least `count`, beginning between start and start + length."""
-    copies, deck = [], []
+    """Lines of whole copies, by time: at least `count`, beginning between start and start + length. The logs of others come
+    once: not all of their queue ids can be told from words, to be those of another copy."""
+    golden, others = sources()
+    copies, deck = [], chance.sample(golden + others, len(golden) + len(others))
     while sum(len(lines) for lines, _ in copies) < count:
-        deck = deck or chance.sample(sources(), len(sources()))
+        deck = deck or chance.sample(golden, len(golden))
         copies.append(deck.pop())
     out = []
     for copy, (lines, first) in enumerate(copies):
