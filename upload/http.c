@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #define ANSWER_MAX (1024 * 1024) /* of a POST */
+#define HEAD_MAX (256 * 1024)    /* heads, also those of a proxy and of interim answers, trailers */
 #define CONNECT_SECONDS 15L
 #define UPLOAD_BUFFER 16384L /* the least that libcurl takes */
 #define TIMES_TIMEOUT 10     /* a whole request may take this many timeouts, besides its bytes */
@@ -16,6 +17,7 @@ struct upload_http {
 struct sink {
 	GString *body;
 	size_t limit;
+	size_t head; /* bytes of heads and trailers */
 	bool too_long;
 };
 
@@ -68,6 +70,16 @@ static size_t take(char *bytes, size_t size, size_t n, void *data)
 	return size * n;
 }
 
+/* libcurl keeps all headers of an answer, and itself limits them only in heads. */
+static size_t count_head(char *bytes, size_t size, size_t n, void *data)
+{
+	struct sink *sink = data;
+
+	(void)bytes;
+	sink->head += size * n;
+	return sink->head <= HEAD_MAX ? size * n : 0;
+}
+
 static int look(void *data, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	const struct upload_http *http = data;
@@ -106,6 +118,8 @@ static void set_up(struct upload_http *http, const char *url, struct sink *sink)
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, sink);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, count_head);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, sink);
 }
 
 /* Seconds that a whole request may take. */
@@ -135,7 +149,9 @@ static int perform(struct upload_http *http, const char *url, const struct sink 
 	reply->retry_after = 0;
 	if (code != CURLE_OK)
 		return error_set(err, "%s: %s", url,
-		        sink->too_long     ? "the answer is too long"
+		        sink->too_long ? "the answer is too long"
+		        : sink->head > HEAD_MAX
+		                ? "the head or the trailers of the answer are too long"
 		        : words[0] != '\0' ? words
 		                           : curl_easy_strerror(code));
 	curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &reply->status);
@@ -147,7 +163,7 @@ static int perform(struct upload_http *http, const char *url, const struct sink 
 int upload_http_post(struct upload_http *http, const char *url, char *key, struct slice gzip,
         struct upload_reply *reply, struct error *err)
 {
-	struct sink sink = {reply->body, ANSWER_MAX, false};
+	struct sink sink = {.body = reply->body, .limit = ANSWER_MAX};
 	/* The list is made by hand: libcurl's own functions would copy the key. No "Expect:
 	 * 100-continue", which would wait a second where it is not answered. */
 	struct curl_slist headers[] = {
@@ -175,7 +191,7 @@ int upload_http_post(struct upload_http *http, const char *url, char *key, struc
 int upload_http_get(struct upload_http *http, const char *url, char *key, size_t limit,
         struct upload_reply *reply, struct error *err)
 {
-	struct sink sink = {reply->body, limit, false};
+	struct sink sink = {.body = reply->body, .limit = limit};
 	struct curl_slist header = {key, NULL};
 
 	g_string_truncate(reply->body, 0);

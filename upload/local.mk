@@ -11,8 +11,10 @@ libupload_a_SOURCES = \
 	upload/verdict.c
 
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_upload
-TESTS += tests/unit/test_upload
+check_PROGRAMS += tests/unit/test_upload tests/unit/test_upload_http
+TESTS += tests/unit/test_upload tests/unit/test_upload_http
+tests_unit_test_upload_http_SOURCES = tests/unit/test_upload_http.c tests/support/unit.h
+tests_unit_test_upload_http_LDADD = libupload.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_upload_SOURCES = tests/unit/test_upload.c tests/support/unit.h \
 	tests/unit/store_support.c tests/unit/store_support.h
 tests_unit_test_upload_LDADD = libupload.a libstore.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)

@@ -125,6 +125,22 @@ def faults(environment):
     expect(f'{again} tries were the same bytes as the one before', True, again >= 8)
 
 
+@flow('upload: an answer with trailers without end takes no memory, is told, and the batch is sent again')
+def endless(environment):
+    sink = IngestSink(['endless trailers'] * 2)
+    case = Case(environment, 'endless', sink)
+    case.daemon.start()
+
+    def megabytes(name):
+        return int(re.search(rf'{name}:\s*(\d+)', open(f'/proc/{case.daemon.process.pid}/status').read())[1]) // 1024
+    before = megabytes('VmRSS')
+    case.wait('trouble is told', lambda s: 'the trailers of the answer are too long' in s.get('trouble', ''))
+    case.wait_accepted()
+    case.check_all_once()
+    expect(f"memory of two answers of 400 MB: {before} to {megabytes('VmHWM')} MB", True, megabytes('VmHWM') < before + 120)
+    sink.stop()
+
+
 @flow('upload: Retry-After is honoured, in seconds and as a date')
 def retry_after(environment):
     for form, wait in (('429 seconds', 2), ('429 date', 2)):

@@ -70,6 +70,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault == 'cut answer':
             self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"res')
             return self.hang_up()
+        if fault == 'endless trailers':
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n')
+            for _ in range(4000):
+                self.wfile.write((b'X-Trailer: ' + b'v' * 980 + b'\r\n') * 100)
+            return self.hang_up()
         if fault == 'wrong json':
             return self.answer(200, None, raw=b'{"results":[')
         if fault == 'no id':
