@@ -105,12 +105,12 @@ void ingest_line_refused(
 	json_member(out, "message", slice_str(err->text));
 	g_string_append_c(out, '}');
 	text = slice_trim(text);
-	/* As it came, so that it can be mended and sent again. */
+	/* What came, so that it can be mended and sent again. */
 	if (is_json && text.n >= 2 && text.p[0] == '{') {
 		struct slice rest = slice_trim(slice_from(text, 1));
 		if (rest.p[0] != '}')
 			g_string_append_c(out, ',');
-		g_string_append_len(out, rest.p, (gssize)rest.n);
+		json_append(out, rest);
 	} else {
 		json_member(out, "text", slice_head(text, REFUSED_TEXT_MAX));
 		g_string_append_c(out, '}');

@@ -86,6 +86,8 @@ static size_t json_hidden(const char *p, const char *end)
 	static const guint8 leads[] = {0x7f, 0xc2, 0xd8, 0xe1, 0xe2, 0xef, 0xf3};
 	size_t n = 0;
 
+	if ((guint8)*p < leads[0])
+		return 0;
 	for (size_t i = 0; i < sizeof(leads) && n == 0; i++)
 		if ((guint8)*p == leads[i])
 			n = *p == 0x7f ? 1 : json_utf8(p, (size_t)(end - p));

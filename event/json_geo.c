@@ -1,5 +1,7 @@
 #include "event/json_geo.h"
 
+#include "event/json.h"
+
 static const char *const number_names[] = {"latitude", "longitude", "zip"};
 
 static bool is_number_name(struct slice name)
@@ -62,22 +64,17 @@ static struct slice unquoted(struct slice text)
 	return text.n >= 2 && text.p[text.n - 1] == '"' ? slice_make(text.p + 1, text.n - 2) : text;
 }
 
-static void put(GString *out, struct slice text)
-{
-	g_string_append_len(out, text.p, (gssize)text.n);
-}
-
 static void put_value(GString *out, struct slice value, bool quoted, bool numbers)
 {
 	struct slice bare = quoted ? unquoted(value) : slice_trim(value);
 
 	if (!is_number(bare) || quoted != numbers) {
-		put(out, value);
+		json_append(out, value);
 		return;
 	}
 	if (!numbers)
 		g_string_append_c(out, '"');
-	put(out, bare);
+	json_append(out, bare);
 	if (!numbers)
 		g_string_append_c(out, '"');
 }
@@ -95,7 +92,7 @@ void json_geo(GString *out, struct slice object, bool numbers)
 			put_value(out, text, quoted, numbers);
 			value = false;
 		} else {
-			put(out, text);
+			json_append(out, text);
 		}
 		if (quoted && !value)
 			name = unquoted(text);

@@ -8,7 +8,7 @@
 #include "base/slice.h"
 
 /* Appends a JSON object with latitude, longitude and zip as numbers or as strings; all else, and a
- * text that is no number of JSON, stays as it is. */
+ * text that is no number of JSON, stays as it is, but for the escapes of json_append. */
 void json_geo(GString *out, struct slice object, bool numbers);
 
 #endif

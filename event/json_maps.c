@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "event/json.h"
+
 #define OBJECT G_MAXUINT /* in place of an index */
 
 struct mapping {
@@ -96,7 +98,7 @@ static size_t map_one(struct mapping *m, struct slice text)
 		return 1;
 	}
 	size_t n = token(text);
-	g_string_append_len(m->out, text.p, (gssize)n);
+	json_append(m->out, slice_head(text, n));
 	return n;
 }
 
@@ -105,7 +107,7 @@ void json_maps(GString *out, struct slice text)
 	struct mapping m = {.out = out};
 
 	if (slice_chr(text, '[') < 0) {
-		g_string_append_len(out, text.p, (gssize)text.n);
+		json_append(out, text);
 		return;
 	}
 	m.open = g_array_new(FALSE, FALSE, sizeof(guint));

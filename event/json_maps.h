@@ -7,7 +7,7 @@
 #include "base/slice.h"
 
 /* Appends JSON text with each array, however deep, as an object whose names are the indices:
- * ["a","b"] is {"0":"a","1":"b"}. */
+ * ["a","b"] is {"0":"a","1":"b"}; with the escapes of json_append. */
 void json_maps(GString *out, struct slice text);
 
 #endif

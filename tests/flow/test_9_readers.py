@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gzip
 import io
 import json
 import os
@@ -12,9 +13,9 @@ import subprocess
 import time
 import unicodedata
 
-
 from flow import expect, expect_in, flow
 from logs import put, recently, wait_read
+from test_9_ingest import batch, curl, event, need_curl, send, verdict
 
 # C0, DEL, C1 in UTF-8 and as a bare byte, directions, no width, a title, HTML.
 HOSTILE = 'a\x1b[2J\x1b]0;own\x07b\u009b31m\udc9b32m\x7f\u202e\u200b\u2028\u2066\ufeff\U000e0041<script>alert(1)</script>\r'
@@ -132,6 +133,44 @@ def browsers(environment):
         json.loads(body)
     bounce = next(e for e in daemon.events() if e['type'] == 'bounce')
     expect_in('the text is whole', HOSTILE.replace('\udc9b', '\ufffd'), bounce['raw_reason'])
+
+
+def some_of_stream(daemon):
+    """What the stream of all events gives within a second."""
+    done = subprocess.run(['curl', '-s', '-N', '-m', '1', '--unix-socket', daemon.socket,
+                           'http://localhost/api/v1/events/stream?since=0'], capture_output=True, check=False)
+    return done.stdout
+
+
+@flow('readers: JSON that came as JSON comes out as the same JSON with nothing to obey: every API, uploads, refused lines')
+def given_as_json(environment):
+    need_curl()
+    daemon = environment.daemon('given').start()
+    text = HOSTILE.replace('\udc9b', '')
+    place, meta = {text: '1', 'city': text, 'zip': text}, {text: {'deep': text}, 'list': [text]}
+    # Metadata, arrays in it, and places have writers of their own.
+    given = [('track_event', 'click', 1, {'geo_ip': place}), ('message_event', 'inband', 2, {'rcpt_meta': meta, 'rcpt_tags': [text]}),
+             ('message_event', 'inband', 3, {'rcpt_meta': {text: text}}), ('banana', 'inband', 4, {'rcpt_meta': meta})]
+    lines = [event(wrapper, kind, number, **more).encode('ascii') for wrapper, kind, number, more in given]
+    raw = [json.dumps(json.loads(line), ensure_ascii=False) + '\n' for line in lines]
+    record = verdict(daemon, send(daemon, batch(raw)))
+    expect('taken and refused', (3, 1), (record['number_succeeded'], record['number_failed']))
+    outputs = {target: curl(daemon, target)[2] for target in (
+        '/api/v1/message-events?from=2000-01-01T00:00', '/api/v1/events/message?from=2000-01-01T00:00Z',
+        '/v1/events/email/rcpt2@example.com')}
+    outputs['stream'] = some_of_stream(daemon)
+    outputs['refused lines'] = gzip.decompress(curl(daemon, record['href'][record['href'].index('/api/'):])[2])
+    daemon.stop()
+    outputs['upload'] = gzip.decompress(subprocess.run(
+        [os.path.join(environment.build, 'postwake'), '-S', daemon.store, 'upload', '--to', '-'], capture_output=True, check=True).stdout)
+    for what, output in outputs.items():
+        check_harmless(what, output)
+        expect_in(what, b'\\u009b31m', output)
+    events = {e['event_id']: e for e in json.loads(outputs['/api/v1/events/message?from=2000-01-01T00:00Z'])['results']}
+    expect('place', place, events['1']['geo_ip'])
+    expect('metadata', meta, events['2']['rcpt_meta'])
+    refused = json.loads(outputs['refused lines'])
+    expect('refused', json.loads(lines[3])['msys'], refused['msys'])
 
 
 @flow('readers: no cell of the CSV is a formula')

@@ -436,7 +436,7 @@ START_TEST(bad_events_are_dropped_counted_and_kept_for_download)
 {
 	g_autoptr(GString) lines = good_lines(1, 3);
 
-	add_line(lines, "banana", "inband", 7, seconds_ago(60), ",\"subject\":\"first\"");
+	add_line(lines, "banana", "inband", 7, seconds_ago(60), ",\"subject\":\"\xc2\x9b\"");
 	g_string_append(lines, "no json\n{\"msys\":\n{ }");
 	g_autofree char *id = send_text(lines->str);
 	assert_verdict(id, "validation 3 4 0");
@@ -452,7 +452,7 @@ START_TEST(bad_events_are_dropped_counted_and_kept_for_download)
 	ck_assert_ptr_nonnull(strstr(each[1], "\"text\":\"no json\"}"));
 	for (int i = 0; i < 4; i++) {
 		json_t *root = json_loads(each[i], 0, NULL);
-		ck_assert_msg(root != NULL, "%s", each[i]);
+		ck_assert_msg(root != NULL && strchr(each[i], '\x9b') == NULL, "%s", each[i]);
 		json_decref(root);
 	}
 	json_t *record = verdict(id);

@@ -341,6 +341,42 @@ START_TEST(arrays_of_metadata_are_maps_by_index_in_v1)
 }
 END_TEST
 
+/* DEL, C1, a direction, no width, a tag, behind an escaped backslash. */
+#define HIDDEN_RAW "a\x7f\xc2\x9b\xe2\x80\xae\xe2\x80\x8b\xf3\xa0\x81\x81\\\\\xc2\x85z"
+#define HIDDEN_SHOWN "a\\u007f\\u009b\\u202e\\u200b\\udb40\\udc41\\\\\\u0085z"
+
+START_TEST(json_that_came_as_json_hides_nothing_in_any_field_of_any_api)
+{
+	static const struct {
+		enum field field;
+		const char *raw, *shown;
+	} table[] = {
+	        {FIELD_RCPT_META, "{\"" HIDDEN_RAW "\":{\"n\":\"" HIDDEN_RAW "\"}}",
+	                "{\"" HIDDEN_SHOWN "\":{\"n\":\"" HIDDEN_SHOWN "\"}}"},
+	        {FIELD_GEO_IP, "{\"" HIDDEN_RAW "\":1,\"city\":\"" HIDDEN_RAW "\"}",
+	                "{\"" HIDDEN_SHOWN "\":1,\"city\":\"" HIDDEN_SHOWN "\"}"},
+	        {FIELD_GEO_IP, "{\"zip\":\"" HIDDEN_RAW "\"}", "{\"zip\":\"" HIDDEN_SHOWN "\"}"},
+	        {FIELD_RCPT_SUBS, "{\"" HIDDEN_RAW "\":[]}", "{\"" HIDDEN_SHOWN "\":[]}"},
+	        {FIELD_RCPT_TAGS, "[\"" HIDDEN_RAW "\"]", "[\"" HIDDEN_SHOWN "\"]"},
+	};
+	static const enum api_generation all[] = {API_V1, API_EVENTS, API_WEBHOOK};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table) * G_N_ELEMENTS(all); i++) {
+		g_autoptr(GString) out = g_string_new(NULL);
+		struct event event = bounce();
+		event.field[table[i / 3].field] = slice_str(table[i / 3].raw);
+		ck_assert(json_event_value(out, &event, table[i / 3].field, all[i % 3]));
+		ck_assert_str_eq(out->str, table[i / 3].shown);
+	}
+	/* Arrays of version 1 become maps. */
+	g_autoptr(GString) out = g_string_new(NULL);
+	struct event event = bounce();
+	event.field[FIELD_RCPT_META] = SLICE("{\"" HIDDEN_RAW "\":[\"" HIDDEN_RAW "\"]}");
+	ck_assert(json_event_value(out, &event, FIELD_RCPT_META, API_V1));
+	ck_assert_str_eq(out->str, "{\"" HIDDEN_SHOWN "\":{\"0\":\"" HIDDEN_SHOWN "\"}}");
+}
+END_TEST
+
 START_TEST(an_absent_field_has_no_value)
 {
 	g_autoptr(GString) out = g_string_new("x");
@@ -436,5 +472,6 @@ UNIT_MAIN("json",
 	values_have_the_kind_of_their_field,
 	values_that_do_not_fit_their_field_are_strings_and_not_guessed,
 	arrays_of_metadata_are_maps_by_index_in_v1,
+	json_that_came_as_json_hides_nothing_in_any_field_of_any_api,
 	an_absent_field_has_no_value,
 	events_of_random_bytes_read_back)
