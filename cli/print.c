@@ -59,34 +59,45 @@ char *print_safe(const char *text)
 	return g_string_free(out, FALSE);
 }
 
-/* What a spreadsheet takes for a formula: blanks before it and wide forms make no difference to
- * some (OWASP, CSV Injection). */
+/* Characters that show nothing, although Unicode calls them letters or signs. */
+static bool print_is_empty(gunichar c)
+{
+	static const gunichar fillers[] = {0x115f, 0x2800, 0x3164, 0xffa0};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(fillers); i++)
+		if (c == fillers[i])
+			return true;
+	return !g_unichar_isgraph(c) || g_unichar_iszerowidth(c);
+}
+
+/* What a spreadsheet takes for a formula: what shows nothing before it, quotes that open and end
+ * there, and wide forms make no difference to some (OWASP, CSV Injection). */
 static bool print_is_formula(const char *text)
 {
 	static const gunichar starts[] = {'=', '+', '-', '@', 0xff1d, 0xff0b, 0xff0d, 0xff20};
+	gunichar c;
 
-	if (*text == '\t' || *text == '\r' || *text == '\n')
-		return true;
-	while (g_unichar_isspace(g_utf8_get_char(text)))
+	while ((c = g_utf8_get_char(text)) != '\0' && (c == '"' || print_is_empty(c)))
 		text = g_utf8_next_char(text);
 	for (size_t i = 0; i < G_N_ELEMENTS(starts); i++)
-		if (g_utf8_get_char(text) == starts[i])
+		if (c == starts[i])
 			return true;
 	return false;
 }
 
 char *print_csv_field(const char *text)
 {
-	g_autofree char *valid = g_utf8_make_valid(text, -1);
 	g_autofree char *safe = print_safe(text);
 	GString *out = g_string_new("\"");
+	bool begins = true; /* a cell: also behind ';', by which some countries part lists */
 
-	if (print_is_formula(valid))
-		g_string_append_c(out, '\'');
 	for (const char *p = safe; *p != '\0'; p++) {
+		if (begins && print_is_formula(p))
+			g_string_append_c(out, '\'');
 		if (*p == '"')
 			g_string_append_c(out, '"');
 		g_string_append_c(out, *p);
+		begins = *p == ';';
 	}
 	g_string_append_c(out, '"');
 	return g_string_free(out, FALSE);

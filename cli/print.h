@@ -29,7 +29,8 @@ enum print_form print_form(const struct print_options *options);
 /* Text that a terminal shows and does not obey. To be freed by g_free. */
 char *print_safe(const char *text);
 
-/* Text as one CSV field, quoted; a spreadsheet takes it for no formula. To be freed by g_free. */
+/* Text as one CSV field, quoted; a spreadsheet takes neither it nor what follows a semicolon in it
+ * for a formula. To be freed by g_free. */
 char *print_csv_field(const char *text);
 
 /* A JSON value and a newline. A terminal gets no character bare that it would obey. */

@@ -19,7 +19,7 @@ from test_9_ingest import batch, curl, event, need_curl, send, verdict
 
 # C0, DEL, C1 in UTF-8 and as a bare byte, directions, no width, a title, HTML.
 HOSTILE = 'a\x1b[2J\x1b]0;own\x07b\u009b31m\udc9b32m\x7f\u202e\u200b\u2028\u2066\ufeff\U000e0041<script>alert(1)</script>\r'
-FORMULA = '=HYPERLINK("http://evil.example","x")'
+FORMULA = '=HYPERLINK("http://evil.example","x");=1+1;"\u00ad@x'
 LINES = (
     'smtpd[1]: 3C00000A01: client=c.example[192.0.2.7]',
     f'cleanup[2]: 3C00000A01: message-id=<{HOSTILE}>',
@@ -182,4 +182,6 @@ def spreadsheets(environment):
     expect('columns', {len(rows[0])}, {len(row) for row in rows})
     formulas = [cell for row in rows for cell in row if cell.lstrip()[:1] in ('=', '+', '-', '@')]
     expect('formulas', [], formulas)
+    formulas = [piece for piece in done.stdout.split(';') if piece.lstrip('" \u00ad')[:1] in ('=', '+', '-', '@')]
+    expect('formulas where semicolons part the cells', [], formulas)
     expect('they are there', True, any(cell.startswith("'=HYPERLINK") for row in rows for cell in row))

@@ -84,13 +84,26 @@ START_TEST(a_csv_field_is_quoted_and_no_formula)
 	static const char *const rows[][2] = {{"a,b", "\"a,b\""},
 	        {"say \"x\"", "\"say \"\"x\"\"\""}, {"=1+1", "\"'=1+1\""},
 	        {"@SUM(A1)", "\"'@SUM(A1)\""}, {"-2", "\"'-2\""}, {"+1", "\"'+1\""}, {"", "\"\""},
-	        {" =1", "\"' =1\""}, {"\n=1", "\"' =1\""}, {"\t1", "\"' 1\""},
+	        {" =1", "\"' =1\""}, {"\n=1", "\"' =1\""}, {"\t1", "\" 1\""}, {"\t=1", "\"' =1\""},
 	        {"\xc2\xa0@a", "\"'\xc2\xa0@a\""},
 	        {"\xef\xbc\x9d"
 	         "1",
 	                "\"'\xef\xbc\x9d"
 	                "1\""},
-	        {" a=b", "\" a=b\""}, {"\xff", "\"\xef\xbf\xbd\""},
+	        /* Where a list is parted by semicolons, and a quote opens and ends there. */
+	        {"Hi;=cmd|' /C calc'!A0;", "\"Hi;'=cmd|' /C calc'!A0;\""},
+	        {"a;b; +1;\t@x;-", "\"a;b;' +1;' @x;'-\""}, {"a;\"=1\"", "\"a;'\"\"=1\"\"\""},
+	        {"text/plain; charset=a;", "\"text/plain; charset=a;\""}, {";", "\";\""},
+	        /* What shows nothing: soft hyphen, joiner, mark, fillers, braille, unassigned. */
+	        {"\xc2\xad=1", "\"'\xc2\xad=1\""}, {"\xcd\x8f=1", "\"'\xcd\x8f=1\""},
+	        {"\xcc\x81=1", "\"'\xcc\x81=1\""}, {"\xe1\x85\x9f=1", "\"'\xe1\x85\x9f=1\""},
+	        {"\xe3\x85\xa4=1", "\"'\xe3\x85\xa4=1\""},
+	        {"\xef\xbe\xa0=1", "\"'\xef\xbe\xa0=1\""},
+	        {"\xe2\xa0\x80=1", "\"'\xe2\xa0\x80=1\""},
+	        {"\xef\xb8\x8f=1", "\"'\xef\xb8\x8f=1\""},
+	        {"\xf3\xa0\x84\x80=1", "\"'\xf3\xa0\x84\x80=1\""}, {"\xc2\xad", "\"\xc2\xad\""},
+	        {"\xef\xbb\xbf=1", "\"\\ufeff=1\""}, {" a=b", "\" a=b\""},
+	        {"\xff", "\"\xef\xbf\xbd\""},
 	        {"a\x1b]0;t\x07\xc2\x9b", "\"a\\u001b]0;t\\u0007\\u009b\""}};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
