@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "base/visible.h"
 
@@ -54,19 +53,4 @@ void log_line(enum log_level level, const char *id, const char *format, ...)
 		fprintf(stderr, "<%d>%s\n", log_priority[level], text);
 	else
 		fprintf(stderr, "%s: %s\n", log_to.program, text);
-}
-
-bool log_damper_pass(struct log_damper *damper, long every_s, unsigned *suppressed)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (damper->last_s != 0 && now.tv_sec - damper->last_s < every_s) {
-		damper->suppressed++;
-		return false;
-	}
-	*suppressed = damper->suppressed;
-	damper->suppressed = 0;
-	damper->last_s = now.tv_sec > 0 ? now.tv_sec : 1;
-	return true;
 }

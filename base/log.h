@@ -20,12 +20,4 @@ void log_line(enum log_level level, const char *id, const char *format, ...)
 #define log_info(id, ...) log_line(LOG_LEVEL_INFO, id, __VA_ARGS__)
 #define log_debug(id, ...) log_line(LOG_LEVEL_DEBUG, id, __VA_ARGS__)
 
-/* Damps a failure that repeats: true for the first call and then once in `every_s` seconds;
- * `suppressed` gets the number of calls that returned false since. Not thread-safe by itself. */
-struct log_damper {
-	long last_s;
-	unsigned suppressed;
-};
-bool log_damper_pass(struct log_damper *damper, long every_s, unsigned *suppressed);
-
 #endif

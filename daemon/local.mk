@@ -14,6 +14,7 @@ libdaemon_a_SOURCES = \
 	daemon/report.c daemon/report.h \
 	daemon/retention.c daemon/retention.h \
 	daemon/sources.c daemon/sources.h \
+	daemon/trouble.c daemon/trouble.h \
 	daemon/upkeep.c daemon/upkeep.h \
 	daemon/upload.c daemon/upload.h
 
@@ -23,13 +24,15 @@ postwaked_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS)
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_config tests/unit/test_health tests/unit/test_inbound \
-	tests/unit/test_retention
+	tests/unit/test_retention tests/unit/test_trouble
 TESTS += tests/unit/test_config tests/unit/test_health tests/unit/test_inbound \
-	tests/unit/test_retention
+	tests/unit/test_retention tests/unit/test_trouble
 tests_unit_test_health_SOURCES = tests/unit/test_health.c $(store_test_support)
 tests_unit_test_health_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_retention_SOURCES = tests/unit/test_retention.c $(store_test_support)
 tests_unit_test_retention_LDADD = libdaemon.a $(PW_LIBS) $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
+tests_unit_test_trouble_SOURCES = tests/unit/test_trouble.c tests/support/unit.h
+tests_unit_test_trouble_LDADD = libdaemon.a libevent.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/support/unit.h
 tests_unit_test_config_LDADD = libdaemon.a libbase.a $(PW_EXTERNAL_LIBS) $(CHECK_LIBS)
 tests_unit_test_inbound_SOURCES = tests/unit/test_inbound.c tests/support/unit.h

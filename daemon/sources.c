@@ -1,11 +1,14 @@
 #include "daemon/sources.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/trouble.h"
 #include "event/json.h"
 #include "logtail/follow.h"
 #include "logtail/journal.h"
@@ -19,6 +22,8 @@
 #define GATHER 5
 /* ms that the start waits for the first positions at most; they take a commit each. */
 #define PLACED_WITHIN 5000
+/* A rotation leaves a log away for a moment. */
+#define AWAY_LEAST CLOCK_MINUTE
 
 struct source {
 	struct sources *all;
@@ -28,12 +33,11 @@ struct source {
 	struct follow *follow; /* one of the two */
 	struct journal *journal;
 	GThread *thread;
-	struct log_damper damper;
-	gint64 woken; /* monotonic us of the last time that it was told to look */
-	bool locked;  /* capture_begin was called */
-	gint at_end;  /* the last look found nothing more to read */
-	GMutex lock;  /* of trouble */
-	struct error trouble;
+	gint64 woken;                  /* monotonic us of the last time that it was told to look */
+	bool locked;                   /* capture_begin was called */
+	gint at_end;                   /* the last look found nothing more to read */
+	int64_t away_since, away_boot; /* of a log that is not there; 0 = it is */
+	struct trouble trouble;
 };
 
 struct sources {
@@ -96,19 +100,34 @@ static void source_gap(void *ctx, gint64 from, gint64 to, gint64 bytes, const ch
 
 /* ---- the loop ---- */
 
-static void source_trouble(struct source *source, const struct error *err)
+static bool source_is_away(const struct source *source)
 {
-	unsigned suppressed = 0;
+	struct stat st;
 
-	g_mutex_lock(&source->lock);
-	source->trouble = *err;
-	g_mutex_unlock(&source->lock);
-	if (!err->set || !log_damper_pass(&source->damper, 60, &suppressed))
+	return source->follow != NULL && stat(source->config->file, &st) < 0 &&
+	       (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* A log that is not there is waited for. One that never comes back may be written elsewhere. */
+static void source_look_for_log(struct source *source, int64_t boot, struct error *err)
+{
+	char since[CLOCK_TEXT_MAX];
+
+	if (!source_is_away(source)) {
+		source->away_since = 0;
 		return;
-	if (suppressed > 0)
-		log_error(source->name, "%s (%u more suppressed)", err->text, suppressed);
-	else
-		log_error(source->name, "%s", err->text);
+	}
+	if (source->away_since == 0) {
+		source->away_since = clock_now();
+		source->away_boot = boot;
+	}
+	if (boot - source->away_boot < AWAY_LEAST)
+		return;
+	clock_format(source->away_since, CLOCK_SECONDS, since);
+	error_set(err,
+	        "%s has not been there since %s: it is read when it comes, with the next mail "
+	        "perhaps; where the syslog writes to another file, set file = of this source to it",
+	        source->config->file, since);
 }
 
 static int source_read(struct source *source, struct error *err)
@@ -179,7 +198,10 @@ static gpointer source_run(gpointer data)
 		placed = true;
 		g_atomic_int_set(
 		        &source->at_end, more == 0 && !g_atomic_int_get(&source->all->paused));
-		source_trouble(source, &err);
+		int64_t boot = clock_boot();
+		if (more == 0)
+			source_look_for_log(source, boot, &err);
+		trouble_note(&source->trouble, source->name, &err, boot);
 		if (more < 0)
 			g_usleep(200 * 1000);
 		else if (more == 0)
@@ -247,7 +269,7 @@ static void source_free(gpointer data)
 	follow_free(&source->follow);
 	journal_free(&source->journal);
 	capture_source_free(&source->capture);
-	g_mutex_clear(&source->lock);
+	trouble_clear(&source->trouble);
 	g_free(source->name);
 	g_free(source);
 }
@@ -258,7 +280,7 @@ static struct source *source_new(struct sources *all, const struct config_source
 
 	source->all = all;
 	source->config = config;
-	g_mutex_init(&source->lock);
+	trouble_init(&source->trouble);
 	if (config->file != NULL)
 		source->name = g_strdup(config->file);
 	else if (g_strcmp0(config->journal, "system") == 0)
@@ -365,10 +387,7 @@ void sources_status(struct sources *sources, GString *out)
 		if (source->journal != NULL)
 			json_member_int(
 			        out, "untrusted", (gint64)journal_untrusted(source->journal));
-		g_mutex_lock(&source->lock);
-		if (source->trouble.set)
-			json_member(out, "trouble", slice_str(source->trouble.text));
-		g_mutex_unlock(&source->lock);
+		trouble_status(&source->trouble, out);
 		g_string_append_c(out, '}');
 	}
 	g_string_append_c(out, ']');

@@ -900,6 +900,8 @@ static enum advance follow_advance(struct follow *follow, struct error *err)
 	if (rotation == NULL)
 		return ADVANCE_FAILED;
 	int next = follow_next(follow, rotation);
+	if (next < 0 && there && generation_is_file(follow->path, st.st_mode, err) < 0)
+		return ADVANCE_FAILED;
 	if (next < 0 && (!there || st.st_size == 0 || !follow_quiet(follow)))
 		return ADVANCE_WAIT;
 	return follow_open_next(follow, rotation, next >= 0 ? rotation->pdata[next] : NULL, err);

@@ -51,9 +51,30 @@ static void generation_see(
 	generation->head_n = MAX(generation->head_n, (size_t)offset + n);
 }
 
+int generation_is_file(const char *path, mode_t mode, struct error *err)
+{
+	if (S_ISREG(mode))
+		return 0;
+	return error_set(err, "%s is %s and no regular file: nothing is read of it", path,
+	        S_ISDIR(mode)    ? "a directory"
+	        : S_ISFIFO(mode) ? "a FIFO"
+	        : S_ISSOCK(mode) ? "a socket"
+	                         : "a device");
+}
+
+/* Not opened: whoever writes to a FIFO would take us for its reader. */
+static int generation_look(const char *path, struct error *err)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 ? 0 : generation_is_file(path, st.st_mode, err);
+}
+
 static int generation_open_plain(struct generation *generation, struct error *err)
 {
-	/* Not blocking: opening a FIFO must not hang. */
+	if (generation_look(generation->path, err) < 0)
+		return -1;
+	/* Not blocking: it may be a FIFO by now. */
 	generation->fd = open(generation->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (generation->fd < 0) {
 		if (errno == ENOENT || errno == ENOTDIR)
@@ -61,7 +82,7 @@ static int generation_open_plain(struct generation *generation, struct error *er
 		return error_errno(err, errno, "cannot open %s", generation->path);
 	}
 	ssize_t n = read_at(generation->fd, generation->head, PRINT_MAX, 0);
-	/* Of a directory or the like generation_open knows better. */
+	/* generation_open knows better of what is no file. */
 	generation->head_n = n > 0 ? (size_t)n : 0;
 	if (n < 0 && errno != EISDIR && errno != ESPIPE)
 		return error_errno(err, errno, "cannot read %s", generation->path);
@@ -95,8 +116,8 @@ int generation_open(
 	                 : generation_open_plain(generation, err);
 	if (got > 0 && fstat(generation->fd, &st) != 0)
 		got = error_errno(err, errno, "cannot stat %s", path);
-	if (got > 0 && !S_ISREG(st.st_mode))
-		got = error_set(err, "%s is not a regular file", path);
+	if (got > 0 && generation_is_file(path, st.st_mode, err) < 0)
+		got = -1;
 	if (got <= 0) {
 		generation_free(&generation);
 		return got;

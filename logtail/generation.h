@@ -3,6 +3,7 @@
 #define PW_LOGTAIL_GENERATION_H
 
 #include <glib.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "logtail/position.h"
@@ -25,6 +26,9 @@ struct generation {
 int generation_open(
         const char *path, gboolean packed, struct generation **generation_r, struct error *err);
 void generation_free(struct generation **generation);
+
+/* 0 for the mode (of stat) of a regular file, else -1 with what it is instead. */
+int generation_is_file(const char *path, mode_t mode, struct error *err);
 
 /* Makes `offset` the next byte to be read; what lies before it can be told by splitter_before. 1; 0
  * when the file is shorter (then at its end); -1 with *err. A packed one is read from its

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import resource
 import shutil
@@ -65,6 +66,10 @@ class Mail:
 
     def wait_healed(self, timeout=20):
         lab.wait_until('the trouble is over', lambda: not self.trouble(), timeout)
+
+
+def source_trouble(mail):
+    return mail.daemon.status()['following'][0].get('trouble', '')
 
 
 def told(mail, part):
@@ -669,6 +674,28 @@ def unreadable(environment):
     check_named(mail, 'ermission denied', mail.log)
     os.chmod(mail.log, 0o644)
     mail.complete(timeout=30)
+
+
+@flow('a log that is away, or is no file: each cause is named once, and what is written then is read')
+def away(environment):
+    mail = Shimmed(environment, 'away', 'clock.c')
+    mail.daemon.start()
+    mail.send()
+    mail.complete()
+    os.rename(mail.log, mail.log + '.1')
+    for what, make in (('a FIFO', os.mkfifo), ('a device', functools.partial(os.symlink, '/dev/zero'))):
+        make(mail.log)
+        check_named(mail, f'{mail.log} is {what} and no regular file')
+        os.unlink(mail.log)
+    time.sleep(2.5)
+    expect('a rotation is no trouble', '', source_trouble(mail))
+    lab.write(mail.order, '0 70')  # the machine sleeps for that long
+    check_named(mail, 'has not been there since', 'set file = of this source')
+    mail.send()
+    lab.wait_until('no trouble is left', lambda: not source_trouble(mail), 10)
+    lab.wait_until('its end is told', lambda: told(mail, 'all is well again') == 1, 10)
+    expect('events', mail.mta.wanted(), mail.found())
+    expect('none twice', len(mail.mta.wanted()), len(mail.daemon.events(mail.events)))
 
 
 @flow('something else sits at the place of a socket: the daemon says what, and takes nothing away')

@@ -1,8 +1,10 @@
 #include "logtail/follow.h"
 #include "tests/support/log_box_unit.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -713,7 +715,7 @@ START_TEST(what_is_no_regular_file_is_an_error_that_goes_away)
 	ck_assert_int_eq(mkdir(box.path, 0700), 0);
 	log_box_start(&box, TRUE);
 	ck_assert_int_eq(follow_run(box.follow, 100, &err), -1);
-	ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
+	ck_assert_ptr_nonnull(strstr(err.text, "is a directory and no regular file"));
 	ck_assert_int_eq(rmdir(box.path), 0);
 	ck_assert_int_eq(mkfifo(box.path, 0600), 0);
 	error_clear(&err);
@@ -722,6 +724,42 @@ START_TEST(what_is_no_regular_file_is_an_error_that_goes_away)
 	log_box_append(&box, NULL, "1 a\n");
 	run();
 	ASSERT_LINES("1 a");
+	log_box_close(&box);
+}
+END_TEST
+
+/* A device never ends, and has no size; nor has a FIFO, whose writer must not take us for its
+ * reader.
+ */
+START_TEST(what_takes_the_place_of_the_log_and_is_no_file_is_told_at_once_and_not_opened)
+{
+	struct error err = {0};
+
+	log_box_open(&box);
+	log_box_append(&box, NULL, "1 a\n");
+	start_and_run();
+	log_box_rename(&box, NULL, "mail.log.1");
+	log_box_append(&box, "mail.log.1", "2 b\n");
+	ck_assert_int_eq(symlink("/dev/zero", box.path), 0);
+	ck_assert_int_eq(follow_run(box.follow, 100, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "mail.log is a device and no regular file"));
+	ASSERT_LINES("1 a|2 b");
+	log_box_remove(&box, NULL);
+	ck_assert_int_eq(mkfifo(box.path, 0600), 0);
+	int keep = open(box.path, O_RDWR | O_NONBLOCK);
+	ck_assert_int_eq(write(keep, "3 c\n", 4), 4);
+	error_clear(&err);
+	ck_assert_int_eq(follow_run(box.follow, 100, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "mail.log is a FIFO"));
+	int left = 0;
+	ck_assert_int_eq(ioctl(keep, FIONREAD, &left), 0);
+	ck_assert_int_eq(left, 4);
+	close(keep);
+	log_box_remove(&box, NULL);
+	log_box_append(&box, NULL, "4 d\n");
+	g_usleep(1100000); /* the grace of the renamed one */
+	run();
+	ASSERT_LINES("1 a|2 b|4 d");
 	log_box_close(&box);
 }
 END_TEST
@@ -875,6 +913,7 @@ UNIT_MAIN("follow", a_line_waits_for_its_newline,
         no_more_than_the_asked_number_of_lines_is_given,
         a_log_behind_a_symbolic_link_is_followed_with_its_rotation,
         what_is_no_regular_file_is_an_error_that_goes_away,
+        what_takes_the_place_of_the_log_and_is_no_file_is_told_at_once_and_not_opened,
         a_damaged_archive_gives_what_is_readable_and_a_gap,
         an_archive_with_a_wrong_crc_gives_nothing_and_a_gap,
         a_file_being_compressed_is_read_from_the_plain_one,
