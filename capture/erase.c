@@ -5,6 +5,11 @@
 #include "base/clock.h"
 #include "store/outbox.h"
 
+/* Somebody who reads a file, as a backup does, is waited for outside of the writer's thread. */
+#define BUSY_FIRST (100 * G_TIME_SPAN_MILLISECOND)
+#define BUSY_LAST G_TIME_SPAN_SECOND
+#define BUSY_IN_ALL G_TIME_SPAN_MINUTE
+
 struct erasing {
 	struct capture *capture;
 	struct store *store;
@@ -82,6 +87,33 @@ static int switch_day(struct erasing *e, struct error *err)
 	return result;
 }
 
+/* 1 as switch_day. */
+static int end(struct erasing *e, struct error *err)
+{
+	int result = capture_run(e->capture, end_job, e, err);
+
+	return result < 0 && err->number == EBUSY ? 1 : result;
+}
+
+/* Tries a step again while it is 1: what came before it took long, and is done. */
+static int when_free(
+        struct erasing *e, int (*step)(struct erasing *e, struct error *err), struct error *err)
+{
+	gint64 until = g_get_monotonic_time() + BUSY_IN_ALL, pause = BUSY_FIRST;
+	struct error cause = {0};
+	int result;
+
+	while ((result = step(e, &cause)) == 1 && !is_stopped(e) &&
+	        g_get_monotonic_time() < until) {
+		error_clear(&cause);
+		g_usleep((gulong)pause);
+		pause = MIN(pause * 2, BUSY_LAST);
+	}
+	if (result != 0 && err != NULL && !err->set)
+		*err = cause;
+	return result == 0 ? 0 : -1;
+}
+
 /* A file that is damaged is set aside, and what can be read of it saved later; one that the disk
  * does not give is named, and the others are done. */
 static int end_unread(
@@ -110,7 +142,7 @@ static int erase_day(struct erasing *e, int64_t number, struct error *err)
 	        store_erase_day(e->store, e->erasure, number, e->stop, e->ctx, &e->day, &cause);
 
 	if (result == 1)
-		result = switch_day(e, &cause);
+		result = when_free(e, switch_day, &cause);
 	if (result == 0)
 		return 0;
 	/* The writer ended before it took the new file. */
@@ -163,7 +195,7 @@ static int carry_out(struct erasing *e, struct error *err)
 	if (result == 0)
 		result = erase_files(e, err);
 	if (result == 0)
-		result = capture_run(e->capture, end_job, e, err);
+		result = when_free(e, end, err);
 	tombstones_free(&e->stones);
 	g_string_free(e->text, TRUE);
 	return result;

@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define RETRY_SECONDS 60
+#define RETRY_FIRST 1 /* s, and each time twice as many */
+#define RETRY_LAST 60
 
 static bool is_stopping(void *ctx)
 {
@@ -12,14 +13,14 @@ static bool is_stopping(void *ctx)
 	return context->stopping;
 }
 
-/* Waits for something to do; after a failure for some time only. */
-static void wait_until_due(struct erase_context *context, bool failed)
+/* Waits for something to do; after a failure for `pause` seconds only. */
+static void wait_until_due(struct erase_context *context, unsigned pause)
 {
-	gint64 until = g_get_monotonic_time() + RETRY_SECONDS * G_TIME_SPAN_SECOND;
+	gint64 until = g_get_monotonic_time() + pause * G_TIME_SPAN_SECOND;
 
 	pthread_mutex_lock(&context->lock);
 	while (!context->due && !context->stopping)
-		if (!failed)
+		if (pause == 0)
 			pthread_cond_wait(&context->changed, &context->lock);
 		else if (!clock_cond_wait_until(&context->changed, &context->lock, until))
 			break;
@@ -40,15 +41,16 @@ static bool tell(const struct error *err, bool failed)
 static void *erase_thread(void *arg)
 {
 	struct erase_context *context = arg;
-	bool failed = false;
+	unsigned pause = 0;
 
 	while (!context->stopping) {
 		struct error err = {0};
 		capture_erase_pending(context->capture, context->store, is_stopping, context, &err);
 		if (context->stopping)
 			break;
-		failed = tell(&err, failed);
-		wait_until_due(context, failed);
+		bool failed = tell(&err, pause > 0);
+		pause = failed ? CLAMP(pause * 2, RETRY_FIRST, RETRY_LAST) : 0;
+		wait_until_due(context, pause);
 	}
 	return NULL;
 }

@@ -12,7 +12,6 @@
 #define MESSAGE_CACHE 65536         /* messages that may get events still */
 #define HELPER_CACHE_KB 4096        /* of a merge */
 #define WAL_CHECKPOINT_PAGES 512    /* 4 MiB: the helper copies them into the file */
-#define WAL_RESTART_MS 100          /* that a writer waits for readers to start the log again */
 
 int day_writer_pragmas(struct sql *sql, bool fast, int cache_kb, struct error *err)
 {
@@ -146,7 +145,7 @@ void wal_bound(struct wal *wal, struct sql *writer)
 	/* The passive checkpoint never catches up with a writer at full speed. */
 	if (wal->pages < MAX(wal->bound, wal->store->log.pages))
 		return;
-	sqlite3_busy_timeout(writer->db, WAL_RESTART_MS);
+	sqlite3_busy_timeout(writer->db, SQL_LOG_BUSY_MS);
 	int result =
 	        sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 	sqlite3_busy_timeout(writer->db, SQL_BUSY_MS);

@@ -48,7 +48,8 @@ int store_erase_day(struct store *store, const struct erasure *erasure, int64_t 
         bool (*stop)(void *ctx), void *ctx, struct erased_day **day_r, struct error *err);
 /* Puts the new file in the old one's place, with what came meanwhile; counts in `erasure`, names
  * batches that were sent, and writes that down before. Committing thread, while the caller holds
- * the outbox (store_outbox_hold). -1: the old one stays. Frees *day. */
+ * the outbox (store_outbox_hold). 0; -1: the old one stays; 1 with *err: the same, for somebody
+ * reads it for longer than commits may wait, and *day stays for another try. Else frees *day. */
 int store_erase_switch(
         struct store *store, struct erasure *erasure, struct erased_day **day, struct error *err);
 /* Frees it instead, with the new file. */
@@ -76,7 +77,7 @@ int store_erase_files(struct store *store, struct erasure *erasure, const struct
 int store_erase_note(struct store *store, const struct erasure *erasure, struct error *err);
 
 /* Cleans the control file and what SQLite keeps of it, and ends the erasure at `now`. Committing
- * thread. */
+ * thread. -1 with number EBUSY: somebody reads it for longer than commits may wait. */
 int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, struct error *err);
 
 /* The tombstone of this erasure alone, and those of all (NULL: there are none, or with *err);

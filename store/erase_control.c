@@ -194,22 +194,31 @@ int erase_name_files(struct store *store, struct erasure *erasure, struct error 
 
 /* ---- the end ---- */
 
-/* All pages are written anew, and nothing stays in the log. Statements that stand on a row would
- * stop it. */
-static int rebuild(struct store *store, struct error *err)
+/* Nothing stays in the log. Who copies it into the file stops that at once, as the helper does when
+ * much was written; who reads it, after a moment, in which commits wait. */
+static int empty_log(struct store *store, struct error *err)
 {
 	struct control *control = &store->control;
 	struct sql *sql = &control->writer;
-	int busy;
 
 	helper_drain(store->helper);
-	if (sql_exec(sql, "PRAGMA temp_store = MEMORY", err) < 0 ||
-	        sql_exec(sql, "VACUUM", err) < 0)
-		return -1;
 	pthread_mutex_lock(&control->lock);
-	busy = sqlite3_wal_checkpoint_v2(sql->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(sql->db, SQL_LOG_BUSY_MS);
+	int busy = sqlite3_wal_checkpoint_v2(sql->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(sql->db, SQL_BUSY_MS);
 	pthread_mutex_unlock(&control->lock);
 	return busy == SQLITE_OK ? 0 : sql_error(sql, err);
+}
+
+/* All pages are written anew. Statements that stand on a row would stop it. */
+static int rebuild(struct store *store, struct error *err)
+{
+	struct sql *sql = &store->control.writer;
+
+	return sql_exec(sql, "PRAGMA temp_store = MEMORY", err) < 0 ||
+	                       sql_exec(sql, "VACUUM", err) < 0
+	               ? -1
+	               : empty_log(store, err);
 }
 
 struct naming {
@@ -243,7 +252,8 @@ static int name_backups(struct store *store, struct erasure *erasure, struct err
 
 int store_erase_end(struct store *store, struct erasure *erasure, int64_t now, struct error *err)
 {
-	if (erase_control_clean(store, erasure, err) < 0 ||
+	/* Before anything that would be done again. */
+	if (empty_log(store, err) < 0 || erase_control_clean(store, erasure, err) < 0 ||
 	        erase_name_files(store, erasure, err) < 0 ||
 	        name_backups(store, erasure, err) < 0 ||
 	        store_erase_note(store, erasure, err) < 0 || rebuild(store, err) < 0 ||

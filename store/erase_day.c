@@ -345,6 +345,7 @@ static int empty_log(const char *path, struct error *err)
 
 	if (sql_open(&sql, path, SQLITE_OPEN_READWRITE, err) < 0)
 		return -1;
+	sqlite3_busy_timeout(sql.db, SQL_LOG_BUSY_MS);
 	int result = sql_number(&sql, "SELECT count(*) FROM sqlite_schema", 0, &tables, err);
 	if (result == 0 && sqlite3_wal_checkpoint_v2(
 	                           sql.db, NULL, SQLITE_CHECKPOINT_FULL, NULL, NULL) != SQLITE_OK)
@@ -370,8 +371,7 @@ static int take_place(struct store *store, struct erased_day *to, struct error *
 	g_autofree char *path = store_day_path(store, to->number);
 
 	day_writer_free(g_steal_pointer(&to->writer));
-	if (sync_file(to->path, 0, err) < 0 || empty_log(path, err) < 0 ||
-	        store_fault_at(store, "erased", err) < 0)
+	if (sync_file(to->path, 0, err) < 0 || store_fault_at(store, "erased", err) < 0)
 		return -1;
 	file_unlink_beside(path);
 	if (rename(to->path, path) < 0)
@@ -404,10 +404,19 @@ int store_erase_set_aside(
 	return aside_day(store, number, cause, err);
 }
 
+/* Afterwards nothing would tell any more what was there. */
+static int replace(
+        struct store *store, struct erasure *erasure, struct erased_day *to, struct error *err)
+{
+	count(erasure, to);
+	return store_erase_note(store, erasure, err) < 0 || take_place(store, to, err) < 0 ? -1 : 0;
+}
+
 int store_erase_switch(
         struct store *store, struct erasure *erasure, struct erased_day **day_r, struct error *err)
 {
 	struct erased_day *to = *day_r;
+	struct error busy = {0};
 	struct day *day;
 
 	/* Nobody else may write to the file now, and no log of it be copied. */
@@ -415,16 +424,16 @@ int store_erase_switch(
 	helper_drain(store->helper);
 	int result = day_acquire(store, to->number, &day, err);
 	if (result == 1) {
-		bool done = catch_up(store, to, day, err) == 0 &&
+		bool done = empty_log(day->path, &busy) == 0 &&
+		            catch_up(store, to, day, err) == 0 &&
 		            erase_name_batches(store, erasure, to->arrivals, err) == 0;
 		day_release(day);
-		if (done)
-			count(erasure, to);
-		/* Afterwards nothing would tell any more what was there. */
-		done = done && store_erase_note(store, erasure, err) == 0 &&
-		       take_place(store, to, err) == 0;
-		result = done ? 0 : -1;
+		result = done ? replace(store, erasure, to, err) : -1;
 	}
+	if (busy.set && err != NULL && !err->set)
+		*err = busy;
+	if (busy.number == EBUSY)
+		return 1;
 	store_erase_drop(day_r);
 	return result;
 }

@@ -15,7 +15,7 @@
 #include "store/outbox.h"
 #include "store/spool.h"
 
-#define LOOK_AGAIN_US 100000
+#define HELD_US (100 * 1000) /* of validations, at one time */
 
 struct filing {
 	struct store *store;
@@ -210,43 +210,58 @@ static int clean_outbox(struct filing *f)
 
 /* ---- batches that came in ---- */
 
-/* A validation may take minutes. */
-static bool hold_spool(struct filing *f)
+static bool is_asked_to_stop(void *ctx)
 {
-	while (!spool_try_hold(f->store)) {
-		if (is_stopped(f))
-			return false;
-		g_usleep(LOOK_AGAIN_US);
-	}
-	return true;
+	return is_stopped(ctx);
 }
 
+static bool hold_spool(struct filing *f)
+{
+	return spool_hold_unless(f->store, is_asked_to_stop, f);
+}
+
+/* Held. */
 static int clean_incoming(struct filing *f, const char *id)
 {
 	g_autoptr(GString) bytes = g_string_new(NULL);
 	struct ingest_record record;
-
-	if (!hold_spool(f))
-		return -1;
 	int found = store_ingest(f->store, slice_str(id), &record, bytes, f->err);
-	int result = found < 0 ? -1
-	                       : spool_clean(f->store, id, f->stones,
-	                                 found == 1 && record.time != 0, f->err);
-	spool_release(f->store);
-	return result < 0 ? -1 : 0;
+
+	if (found < 0 ||
+	        spool_clean(f->store, id, f->stones, found == 1 && record.time != 0, f->err) < 0)
+		return -1;
+	return 0;
+}
+
+/* Held, and held again: what is validated must not wait for thousands of batches. */
+static int clean_all_incoming(struct filing *f, const GPtrArray *ids, bool *held)
+{
+	gint64 since = g_get_monotonic_time();
+
+	for (guint i = 0; i < ids->len; i++) {
+		if (g_get_monotonic_time() - since >= HELD_US) {
+			spool_release(f->store);
+			*held = hold_spool(f);
+			since = g_get_monotonic_time();
+		}
+		if (!*held || is_stopped(f) || clean_incoming(f, ids->pdata[i]) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Batches that come from here on are cleaned when they are validated. */
 static int clean_spool(struct filing *f)
 {
-	if (!hold_spool(f))
+	bool held = hold_spool(f);
+
+	if (!held)
 		return -1;
 	g_autoptr(GPtrArray) ids = spool_ids(f->store, f->err);
-	spool_release(f->store);
-	for (guint i = 0; ids != NULL && i < ids->len; i++)
-		if (is_stopped(f) || clean_incoming(f, ids->pdata[i]) < 0)
-			return -1;
-	return ids != NULL ? 0 : -1;
+	int result = ids != NULL ? clean_all_incoming(f, ids, &held) : -1;
+	if (held)
+		spool_release(f->store);
+	return result;
 }
 
 int store_erase_files(struct store *store, struct erasure *erasure, const struct erase_how *how,

@@ -49,6 +49,7 @@ struct store {
 	/* Held while files are made of events that an erasure may be taking away. No lock is taken
 	 * the other way round: not by the committing thread. */
 	pthread_mutex_t outbox_lock, spool_lock;
+	pthread_mutex_t spool_turn;   /* of who waits for spool_lock */
 	_Atomic uint64_t spool_freed; /* bytes of the spool that erasures removed */
 
 	/* Of the committing thread: what was set aside. */

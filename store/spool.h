@@ -57,9 +57,10 @@ void spool_batch_clear(struct spool_batch *batch);
 int spool_read_failures(struct store *store, const char *id, GString *bytes, struct error *err);
 
 /* Who validates a batch holds this: an erasure waits until the files are made that come of bytes
- * which were read before it. spool_try_hold: false, and nothing is held, where somebody does. */
+ * which were read before it. Who waits comes next. spool_hold_unless: false, and nothing is held,
+ * when `stop` says so while somebody does. */
 void spool_hold(struct store *store);
-bool spool_try_hold(struct store *store);
+bool spool_hold_unless(struct store *store, bool (*stop)(void *ctx), void *ctx);
 void spool_release(struct store *store);
 
 /* Takes who was erased out of the files of a batch, whose lines keep their numbers: an event of

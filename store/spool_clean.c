@@ -12,6 +12,8 @@
 #include "store/private.h"
 #include "store/spool-private.h"
 
+#define LOOK_AGAIN_US 10000
+
 struct cleaning {
 	const struct tombstones *stones;
 	const char *path;
@@ -23,12 +25,22 @@ struct cleaning {
 
 void spool_hold(struct store *store)
 {
+	pthread_mutex_lock(&store->spool_turn);
 	pthread_mutex_lock(&store->spool_lock);
+	pthread_mutex_unlock(&store->spool_turn);
 }
 
-bool spool_try_hold(struct store *store)
+/* A validation may take minutes. With the turn, who has a next batch at once does not come first.
+ */
+bool spool_hold_unless(struct store *store, bool (*stop)(void *ctx), void *ctx)
 {
-	return pthread_mutex_trylock(&store->spool_lock) == 0;
+	bool held;
+
+	pthread_mutex_lock(&store->spool_turn);
+	while (!(held = pthread_mutex_trylock(&store->spool_lock) == 0) && !stop(ctx))
+		g_usleep(LOOK_AGAIN_US);
+	pthread_mutex_unlock(&store->spool_turn);
+	return held;
 }
 
 void spool_release(struct store *store)

@@ -17,6 +17,7 @@ static const struct {
         {EROFS, "mount its file system for writing again (dmesg tells why it is not)"},
         {EIO, "the disk or its cable fails: see dmesg and smartctl, and when it is well again run "
               "postwake check"},
+        {EBUSY, "another program has it open: fuser -v tells which"},
         {EACCES, "it, its directory and the files beside it must belong to the user that runs "
                  "this"},
         {EPERM, "it, its directory and the files beside it must belong to the user that runs "
@@ -128,8 +129,7 @@ int sql_error(struct sql *sql, struct error *err)
 		return sql_refused(sql, code, number != 0 ? number : EIO, err);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		number = EBUSY;
-		break;
+		return sql_refused(sql, code, EBUSY, err);
 	default:
 		number = number != 0 ? number : EIO;
 	}

@@ -29,6 +29,8 @@ struct sql {
 
 /* How long a statement waits for a lock of another connection. */
 #define SQL_BUSY_MS 10000
+/* The same for readers of its log, where others wait behind it and it is tried again. */
+#define SQL_LOG_BUSY_MS 100
 
 /* Opens a file with the flags of sqlite3_open_v2 (NOMUTEX is added: a connection is used by one
  * thread at a time). On failure nothing is left open. A file of 0 bytes beside a log is damaged:

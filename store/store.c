@@ -278,6 +278,7 @@ static struct store *new_store(
 	pthread_mutex_init(&store->days_lock, NULL);
 	pthread_mutex_init(&store->outbox_lock, NULL);
 	pthread_mutex_init(&store->spool_lock, NULL);
+	pthread_mutex_init(&store->spool_turn, NULL);
 	store->days = g_hash_table_new(g_int64_hash, g_int64_equal);
 	store->day_mark = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	store->uncounted = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -355,6 +356,7 @@ void store_close(struct store **store_r)
 	pthread_mutex_destroy(&store->days_lock);
 	pthread_mutex_destroy(&store->outbox_lock);
 	pthread_mutex_destroy(&store->spool_lock);
+	pthread_mutex_destroy(&store->spool_turn);
 	g_free(store->dir);
 	g_clear_pointer(store_r, g_free);
 }

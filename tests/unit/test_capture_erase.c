@@ -2,6 +2,7 @@
 #include "capture/erase.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -266,13 +267,72 @@ START_TEST(a_name_that_is_none_is_refused)
 }
 END_TEST
 
+/* ---- beside others ---- */
+
+static const char *const later[] = {
+        "Nov 20 10:00:05 mx postfix/smtpd[10]: 6A1B2C3D4E: client=c.example[192.0.2.1]",
+        "Nov 20 10:00:05 mx postfix/qmgr[12]: 6A1B2C3D4E: from=<s@c.example>, size=400, nrcpt=1 "
+        "(queue active)",
+        "Nov 20 10:00:06 mx postfix/smtp[13]: 6A1B2C3D4E: to=<fourth@d.example>, "
+        "relay=mx.d.example[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent "
+        "(250 2.0.0 Ok)",
+};
+
+static gpointer erase_in_thread(gpointer p)
+{
+	(void)p;
+	erase("gone.by-9@d.example");
+	return NULL;
+}
+
+/* A reader that begins now, as a backup is; it stands on what is there now. */
+static sqlite3 *read_on(const char *name)
+{
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN; SELECT * FROM sqlite_schema", NULL, NULL, NULL),
+	        SQLITE_OK);
+	return db;
+}
+
+START_TEST(an_erasure_waits_for_who_reads_a_file_and_commits_wait_for_neither)
+{
+	static const char *const names[] = {"control.sqlite", "2024-11-20.db"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		feed("mail.log");
+		sqlite3 *reader = read_on(names[i]);
+		feed_lines("second.log", later, 2);
+		feed_lines("third.log", later, 3);
+		GThread *thread = g_thread_new("erase", erase_in_thread, NULL);
+		g_usleep(G_USEC_PER_SEC / 2);
+		for (int k = 0; k < 4; k++) {
+			gint64 began = g_get_monotonic_time();
+			feed_lines("fourth.log", later, 1);
+			ck_assert_int_lt(g_get_monotonic_time() - began, 2 * G_USEC_PER_SEC);
+		}
+		g_autoptr(GArray) receipts = store_erasures(store, NULL);
+		ck_assert_int_eq(g_array_index(receipts, struct erasure, 0).ended, 0);
+		sqlite3_close(reader);
+		g_thread_join(thread);
+		ck_assert(!grep());
+		ck_assert_uint_eq(count_key(store, SEARCH_RECIPIENT, "fourth@d.example"), 2);
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {mails_on_their_way_are_forgotten_and_others_go_on,
 	        the_log_read_again_adds_nothing, the_log_read_again_brings_back_no_mail_on_its_way,
 	        a_mail_to_them_after_the_erasure_is_on_its_way_again,
 	        who_was_erased_by_a_pseudonym_is_known_in_mails_on_their_way,
-	        what_an_earlier_run_began_is_carried_out, a_name_that_is_none_is_refused, NULL};
+	        what_an_earlier_run_began_is_carried_out, a_name_that_is_none_is_refused,
+	        an_erasure_waits_for_who_reads_a_file_and_commits_wait_for_neither, NULL};
 
 	return run_store_tests("capture_erase", setup, teardown, tests);
 }

@@ -369,6 +369,49 @@ START_TEST(batches_that_came_in_lose_the_events_and_their_lines_keep_their_numbe
 }
 END_TEST
 
+struct validator {
+	gint stop, held;
+};
+
+/* Always has a next batch. */
+static gpointer validate(gpointer p)
+{
+	struct validator *validator = p;
+
+	while (!g_atomic_int_get(&validator->stop)) {
+		spool_hold(store);
+		g_atomic_int_inc(&validator->held);
+		g_usleep(20000);
+		spool_release(store);
+	}
+	return NULL;
+}
+
+START_TEST(an_erasure_gets_its_turn_beside_a_validator_that_has_always_a_next_batch)
+{
+	struct validator validator = {0};
+	g_autofree char *folder = g_build_filename(dir, SPOOL_DIRECTORY, NULL);
+
+	g_mkdir(folder, 0750);
+	for (int i = 0; i < 1000; i++) {
+		g_autofree char *id = g_uuid_string_random();
+		g_autofree char *path = g_strconcat(folder, "/", id, ".batch", NULL);
+		GString *packed = pack(LINE(PERSON, "x", OLD));
+		g_string_prepend(packed, HEAD);
+		ck_assert(g_file_set_contents(path, packed->str, (gssize)packed->len, NULL));
+		g_string_free(packed, TRUE);
+	}
+	GThread *thread = g_thread_new("validator", validate, &validator);
+	gint64 began = g_get_monotonic_time();
+	g_free(erase(PERSON));
+	ck_assert_int_lt(g_get_monotonic_time() - began, 30 * G_USEC_PER_SEC);
+	/* And the other way round. */
+	ck_assert_int_gt(g_atomic_int_get(&validator.held), 3);
+	g_atomic_int_set(&validator.stop, 1);
+	g_thread_join(thread);
+}
+END_TEST
+
 START_TEST(a_batch_that_names_nobody_stays_byte_for_byte)
 {
 	g_autofree char *path = g_build_filename(dir, SPOOL_DIRECTORY, BATCH_ID ".batch", NULL);
@@ -489,6 +532,7 @@ int main(void)
 	        a_batch_whose_bytes_have_ended_is_named_by_what_was_in_it,
 	        what_a_destination_says_is_cleaned_before_and_after,
 	        batches_that_came_in_lose_the_events_and_their_lines_keep_their_numbers,
+	        an_erasure_gets_its_turn_beside_a_validator_that_has_always_a_next_batch,
 	        a_batch_that_names_nobody_stays_byte_for_byte,
 	        damaged_files_are_saved_as_far_as_they_can_be_and_go,
 	        backups_are_named_where_they_are, quotes_of_a_local_part_do_not_hide_it, NULL};
