@@ -3,6 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+static uint64_t most_bytes(const struct config *config)
+{
+	return (uint64_t)config->max_size * 1024 * 1024;
+}
+
 /* Bytes of all days. */
 static uint64_t retention_bytes(const GArray *days)
 {
@@ -69,7 +74,7 @@ static void retention_prune(const struct config *config, struct store *store,
 static bool retention_shrink(const struct config *config, struct store *store,
         struct capture *capture, GArray *days, int64_t now)
 {
-	uint64_t most = (uint64_t)config->max_size * 1024 * 1024, sum = retention_bytes(days);
+	uint64_t most = most_bytes(config), sum = retention_bytes(days);
 	int64_t today = clock_day_of(now), keep = -1;
 
 	for (guint i = 0; i < days->len && sum > most; i++) {
@@ -142,24 +147,51 @@ static void retention_tell_doubt(struct retention *retention, struct store *stor
 		log_info(NULL, "the clock is believed again: days are dropped for their age");
 }
 
-void retention_run(struct retention *retention, const struct config *config, struct store *store,
-        struct capture *capture, struct sources *sources, int64_t now, int64_t boot)
+static void retention_keep_size(struct retention *retention, const struct config *config,
+        struct store *store, struct capture *capture, struct sources *sources, int64_t now)
 {
 	struct error err = {0};
-
-	if (now < retention->next && now > retention->next - 2 * CLOCK_MINUTE)
-		return;
-	retention->next = now + CLOCK_MINUTE;
-	retention_prune(config, store, capture, now, boot);
-	retention_tell_doubt(retention, store);
-	/* By the clock as it is: where room is wanted, a wrong one must not keep it. */
-	if (config->max_size == 0)
-		return;
 	g_autoptr(GArray) days = store_days(store, NULL, &err);
+
 	if (days == NULL) {
 		log_error(NULL, "max_size: %s", err.text);
 		return;
 	}
 	retention_hold(
 	        retention, config, sources, retention_shrink(config, store, capture, days, now));
+}
+
+/* What fills a disk within a minute must not wait for the next one. What cannot be looked at is
+ * told then. */
+static bool retention_is_passed(
+        struct retention *retention, const struct config *config, struct store *store)
+{
+	uint64_t mark = store_mark(store), bytes;
+
+	if (retention->full || mark == retention->mark)
+		return false;
+	retention->mark = mark;
+	return store_bytes(store, &bytes, NULL) == 0 && bytes > most_bytes(config);
+}
+
+static bool is_due(struct retention *retention, int64_t now)
+{
+	if (now < retention->next && now > retention->next - 2 * CLOCK_MINUTE)
+		return false;
+	retention->next = now + CLOCK_MINUTE;
+	return true;
+}
+
+void retention_run(struct retention *retention, const struct config *config, struct store *store,
+        struct capture *capture, struct sources *sources, int64_t now, int64_t boot)
+{
+	bool due = is_due(retention, now);
+
+	if (due) {
+		retention_prune(config, store, capture, now, boot);
+		retention_tell_doubt(retention, store);
+	}
+	/* By the clock as it is: where room is wanted, a wrong one must not keep it. */
+	if (config->max_size > 0 && (due || retention_is_passed(retention, config, store)))
+		retention_keep_size(retention, config, store, capture, sources, now);
 }

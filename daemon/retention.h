@@ -9,11 +9,13 @@
 
 struct retention {
 	int64_t next;      /* ms: when to look again */
+	uint64_t mark;     /* of the store, when the size was looked at */
 	_Atomic bool full; /* the sources are held because today alone is too large */
 	bool doubt;        /* it is told that the clock is not believed */
 };
 
-/* To be called each second or so; looks each minute. Before the sources are there (NULL) it only
+/* To be called each second or so; looks each minute, and whether the size is passed each time when
+ * something came. Before the sources are there (NULL) it only
  * tells by `full` whether they must wait. `now`, `boot`: clock_both. */
 void retention_run(struct retention *retention, const struct config *config, struct store *store,
         struct capture *capture, struct sources *sources, int64_t now, int64_t boot);

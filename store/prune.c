@@ -86,6 +86,25 @@ static uint64_t size_of(const char *path, const char *suffix)
 	return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+static uint64_t bytes_of(struct store *store, int64_t number)
+{
+	g_autofree char *path = store_day_path(store, number);
+
+	return size_of(path, "") + size_of(path, "-wal");
+}
+
+int store_bytes(struct store *store, uint64_t *bytes_r, struct error *err)
+{
+	g_autoptr(GArray) numbers = store_list_days(store, err);
+
+	*bytes_r = 0;
+	if (numbers == NULL)
+		return -1;
+	for (guint i = 0; i < numbers->len; i++)
+		*bytes_r += bytes_of(store, g_array_index(numbers, gint64, i));
+	return 0;
+}
+
 static int count_events(struct store *store, int64_t number, int64_t *events, struct error *err)
 {
 	struct day *day;
@@ -108,7 +127,6 @@ static int count_events(struct store *store, int64_t number, int64_t *events, st
 static bool look_at(
         struct store *store, int64_t number, struct store_day *entry, struct error *unread)
 {
-	g_autofree char *path = store_day_path(store, number);
 	struct error cause = {0};
 	int64_t events = 0;
 	int result = count_events(store, number, &events, &cause);
@@ -116,7 +134,7 @@ static bool look_at(
 	*entry = (struct store_day){
 	        .day = number,
 	        .events = result == 1 ? (uint64_t)events : 0,
-	        .bytes = size_of(path, "") + size_of(path, "-wal"),
+	        .bytes = bytes_of(store, number),
 	};
 	entry->damaged = result < 0 && cause.number == SQL_DAMAGED;
 	entry->unread = result < 0 && !entry->damaged;

@@ -131,6 +131,9 @@ struct store_day {
  * *unread_r (or NULL) tells why the first of those that are unread is. */
 GArray *store_days(struct store *store, struct error *unread_r, struct error *err);
 
+/* The bytes of all of them, without opening any. 0 or -1 with *err. */
+int store_bytes(struct store *store, uint64_t *bytes_r, struct error *err);
+
 /* A damaged file that was set aside, so that capture could go on: NAME.damaged-N. */
 #define STORE_NO_DAY INT64_MIN
 struct store_aside {

@@ -194,6 +194,26 @@ START_TEST(a_day_that_is_too_large_alone_holds_the_logs_until_the_next)
 }
 END_TEST
 
+START_TEST(the_size_is_looked_at_each_second_in_which_something_comes)
+{
+	const struct config config = {.keep_days = 1000, .max_size = 1};
+	struct retention retention = {0};
+	int64_t day = DAY1 / CLOCK_DAY, now = day * CLOCK_DAY + NOON, oldest;
+	uint64_t bytes;
+
+	retention_run(&retention, &config, store, capture, NULL, now, CLOCK_DAY);
+	mails(day - 1, 2500);
+	mails(day, 5);
+	retention_run(&retention, &config, store, capture, NULL, now + CLOCK_SECOND, CLOCK_DAY);
+	g_array_unref(days_left(&oldest, &bytes));
+	ck_assert_int_eq(oldest, day);
+	ck_assert(!retention.full);
+	mails(day, 2500);
+	retention_run(&retention, &config, store, capture, NULL, now + 2 * CLOCK_SECOND, CLOCK_DAY);
+	ck_assert(retention.full);
+}
+END_TEST
+
 /* ---- a clock that leaps ---- */
 
 #define DAYS 5
@@ -359,6 +379,7 @@ int main(void)
 	        days_without_mail_make_others_no_older, the_store_keeps_to_its_size_for_weeks,
 	        the_narrower_of_both_limits_counts,
 	        a_day_that_is_too_large_alone_holds_the_logs_until_the_next,
+	        the_size_is_looked_at_each_second_in_which_something_comes,
 	        a_clock_that_leaps_ahead_drops_nothing_before_it_has_been_so_for_a_day,
 	        a_clock_that_is_set_right_has_dropped_nothing_and_its_day_goes_in_its_time,
 	        in_doubt_days_go_by_the_time_that_passes,
