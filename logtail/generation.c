@@ -55,7 +55,10 @@ int generation_is_file(const char *path, mode_t mode, struct error *err)
 {
 	if (S_ISREG(mode))
 		return 0;
-	return error_set(err, "%s is %s and no regular file: nothing is read of it", path,
+	return error_set(err,
+	        "%s is %s and no regular file: nothing is read of it, let the "
+	        "syslog write to a file",
+	        path,
 	        S_ISDIR(mode)    ? "a directory"
 	        : S_ISFIFO(mode) ? "a FIFO"
 	        : S_ISSOCK(mode) ? "a socket"
