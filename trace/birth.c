@@ -128,15 +128,20 @@ static void name_as_known(struct message *message, const struct known *known)
 	message->joined = message->hop = true;
 }
 
-/* Lines may stand before what is read again after a restart: the client's, and what Sendmail
- * refused of a mail before it told whom it is from. */
-static bool lacks_lines(const struct message *message, const struct observation *seen)
+/* Whether a line may be read again after a restart. */
+static bool is_reread(const struct message *message, const struct observation *seen)
 {
 	int64_t opened = message->key.stream->opened;
 
-	return (seen->kind == OBSERVATION_MESSAGE_ID ||
-	               queue_id_of_sendmail(message->key.queue_id)) &&
-	       opened >= 0 && seen->line.time <= opened + TRACE_REREAD;
+	return opened >= 0 && seen->line.time <= opened + TRACE_REREAD;
+}
+
+/* Lines may stand before what is read again: the client's, and what Sendmail refused of a mail
+ * before it told whom it is from. */
+static bool lacks_lines(const struct message *message, const struct observation *seen)
+{
+	return is_reread(message, seen) && (seen->kind == OBSERVATION_MESSAGE_ID ||
+	                                           queue_id_of_sendmail(message->key.queue_id));
 }
 
 /* A life that begins with this line. Where the log was read in pieces, the newer one first, it was
@@ -159,6 +164,8 @@ static struct known known_of_first(
 	}
 	if (known.birth <= 0)
 		known = find(trace, message, time, true);
+	message->story->injected_blank |=
+	        known.birth > 0; /* it was injected, with recipients or not */
 	if (message->born)
 		known.id[0] = '\0'; /* its lines tell what it continues */
 	if (known.birth <= 0)
@@ -172,10 +179,12 @@ static struct known known_of_id(
 {
 	const struct known told = {.birth = birth};
 
-	if (message->born && !lacks_lines(message, seen))
+	if (message->born && !is_reread(message, seen))
 		return told;
 	struct known known = find(trace, message, seen->line.time, false);
-	if (known.birth <= 0 || !continues(message, &known))
+	message->story->injected_blank |= known.birth > 0;
+	if (known.birth <= 0 || !continues(message, &known) ||
+	        (message->born && !lacks_lines(message, seen)))
 		return told;
 	message->born = false;
 	return known;

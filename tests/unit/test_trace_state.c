@@ -224,6 +224,34 @@ START_TEST(a_restart_long_after_a_mail_adds_nothing)
 }
 END_TEST
 
+#define NOTICE(ID) \
+	"5400 " ID " client ip=192.0.2.1", "5400 " ID " mid id=<m1@x.example>", \
+	        "5400 " ID " active from= size=321", \
+	        "5400 " ID " bounced to=b@y.example code=550", "5400 " ID " removed"
+
+/* A line that was read has gone with its file; the others of the second are read again. */
+START_TEST(a_restart_after_lines_have_gone_adds_nothing)
+{
+	const char *const mails[][8] = {{NOTICE("A1"), FORGOTTEN},
+	        {NOTICE("4jX9Ts1Lf2z1d9CQ"), FORGOTTEN}, {NOTICE("6AM1TGGl011049"), FORGOTTEN}};
+
+	for (size_t m = 0; m < G_N_ELEMENTS(mails); m++) {
+		for (unsigned from = 0; from < 4; from++) {
+			struct outcome *o = script_run(NULL, mails[m]);
+			struct trace_hooks hooks = outcome_hooks(o);
+			struct trace *trace = trace_new(script_config(NULL), &hooks, NULL);
+
+			for (unsigned i = from; i < 5; i++)
+				if (i != 3)
+					script_feed(trace, mails[m][i]);
+			check_events(o, WANT("injection b@y.example", "bounce b@y.example"));
+			trace_free(&trace);
+			outcome_free(o);
+		}
+	}
+}
+END_TEST
+
 START_TEST(a_restart_after_a_clock_was_set_back_amid_a_mail_parts_it_not)
 {
 	static const char *const lines[] = {"10 A1 client ip=192.0.2.1",
@@ -697,6 +725,7 @@ END_TEST
 
 UNIT_MAIN("trace_state", the_story_holds_what_the_other_tests_rely_on,
         a_restart_between_any_two_lines_changes_no_event, a_restart_long_after_a_mail_adds_nothing,
+        a_restart_after_lines_have_gone_adds_nothing,
         a_restart_after_a_clock_was_set_back_amid_a_mail_parts_it_not,
         an_old_log_that_grows_is_read_as_one_that_is_whole,
         a_line_fed_twice_adds_nothing_but_its_own_event,
