@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/gunzip.h"
 #include "capture/ingest_line.h"
+#include "capture/ingest_queue.h"
+#include "capture/ingest_trouble.h"
 #include "store/erase.h"
 #include "store/erase_line.h"
 #include "store/spool.h"
@@ -17,9 +19,9 @@
 #define STEP_BYTES (4 * 1024 * 1024) /* … or bytes of lines */
 #define WAIT_MS 500                  /* for the store, between looks at whether to stop */
 #define LOOK_MS 60000                /* for a look at the index */
-#define TRIES 3 /* of a batch that cannot be read or whose failures cannot be written */
-#define TRY_AGAIN_S 3
-#define EXPIRE_S 60
+#define PATIENT_TRIES 6 /* of a batch, more than two minutes: then bad days do not count */
+#define TRY_TAKING_S 5  /* between looks at whether batches can be taken again */
+#define EXPIRE_S 20
 #define DAYS_KEPT 10 /* whole days of a batch */
 
 struct ingest {
@@ -31,9 +33,13 @@ struct ingest {
 	GThread *thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	uint64_t ticket; /* of the thread: the last one of a step */
-	GQueue waiting;  /* of char *: ids, under the lock */
-	bool stop, held; /* under the lock */
+	uint64_t ticket;  /* of the thread: the last one of a step */
+	GHashTable *days; /* of the thread: those that could not be read, as the log was told */
+	struct ingest_troubles troubles;
+	struct ingest_queue waiting; /* under the lock */
+	size_t refused;              /* under the lock: bytes of the largest one for which there is
+	                                no room; 0: none */
+	bool stop, held;             /* under the lock */
 };
 
 /* The validation of one batch. */
@@ -56,6 +62,7 @@ struct validation {
 	uint64_t failed, repeated, unknown;
 	struct tombstones *stones; /* NULL: nobody was erased */
 	bool named;                /* a line names somebody who was */
+	unsigned tries;            /* that failed */
 };
 
 static bool stopping(struct ingest *ingest)
@@ -70,6 +77,23 @@ static void tell(struct ingest *ingest, bool trouble, const char *id, const char
 {
 	if (ingest->config.tell != NULL)
 		ingest->config.tell(ingest->config.ctx, trouble, id, text);
+}
+
+static void begin_trouble(
+        struct ingest *ingest, enum ingest_trouble kind, const char *id, const struct error *cause)
+{
+	g_autofree char *text = NULL;
+
+	if (ingest_trouble_begin(&ingest->troubles, kind, cause, &text))
+		tell(ingest, true, id, text);
+}
+
+static void end_trouble(struct ingest *ingest, enum ingest_trouble kind)
+{
+	const char *text = ingest_trouble_end(&ingest->troubles, kind);
+
+	if (text != NULL)
+		tell(ingest, false, NULL, text);
 }
 
 /* The end of a run that is not over: not a failure of the batch. */
@@ -167,6 +191,7 @@ static void clear_line(gpointer line)
 struct looking {
 	const struct validation *v;
 	GHashTable *elsewhere;
+	bool passed; /* over a day that cannot be read */
 };
 
 static void found_one(void *ctx, const struct event *event)
@@ -182,12 +207,39 @@ static void found_one(void *ctx, const struct event *event)
 	}
 }
 
-static int look_elsewhere(struct validation *v, GHashTable *elsewhere, struct error *err)
+/* What is damaged keeps nothing else from coming in; what the disk does not give may do so only for
+ * a while. */
+static bool pass_day(void *ctx, int64_t day, const struct error *cause)
+{
+	struct looking *looking = ctx;
+	struct ingest *ingest = looking->v->ingest;
+	bool bad = cause->number == EIO || cause->number == EACCES;
+
+	if (cause->number != EBADMSG && !(bad && looking->v->tries >= PATIENT_TRIES))
+		return false;
+	looking->passed = true;
+	if (g_hash_table_add(ingest->days, g_memdup2(&day, sizeof(day)))) {
+		g_autofree char *text = g_strdup_printf(
+		        "%s; events come in without a look at whether they are in that file "
+		        "already: see postwake check",
+		        cause->text);
+		tell(ingest, true, looking->v->id, text);
+	}
+	return true;
+}
+
+/* *passed_r: not all days could be read. */
+static int look_elsewhere(
+        struct validation *v, GHashTable *elsewhere, bool *passed_r, struct error *err)
 {
 	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
-	struct search search = {
-	        .to = INT64_MAX, .limit = 16 * STEP, .no_total = true, .deadline_ms = LOOK_MS};
-	struct looking looking = {v, elsewhere};
+	struct search search = {.to = INT64_MAX,
+	        .limit = 16 * STEP,
+	        .no_total = true,
+	        .deadline_ms = LOOK_MS,
+	        .pass = pass_day};
+	struct looking looking = {v, elsewhere, false};
+	int result = 0;
 
 	for (guint i = 0; i < v->step->len; i++)
 		g_ptr_array_add(
@@ -195,9 +247,10 @@ static int look_elsewhere(struct validation *v, GHashTable *elsewhere, struct er
 		                     g_array_index(v->step, struct ingest_line, i).event.id));
 	g_ptr_array_add(ids, NULL);
 	search.values[SEARCH_EVENT_ID] = (const char *const *)ids->pdata;
-	return v->step->len == 0
-	               ? 0
-	               : store_search(v->ingest->store, &search, found_one, &looking, NULL, err);
+	if (v->step->len > 0)
+		result = store_search(v->ingest->store, &search, found_one, &looking, NULL, err);
+	*passed_r = looking.passed;
+	return result;
 }
 
 /* Hands a step over, however long the store takes. The ticket, or 0 when the end has come. */
@@ -239,16 +292,18 @@ static int end_step(struct validation *v, struct error *err)
 	g_autoptr(GHashTable) elsewhere = g_hash_table_new(NULL, NULL);
 	g_autoptr(GPtrArray) events = g_ptr_array_new();
 	struct ingest_step step = make_step(v);
+	bool passed;
 
 	if (v->lines <= v->resumed)
 		return 0;
-	if (look_elsewhere(v, elsewhere, err) < 0)
+	if (look_elsewhere(v, elsewhere, &passed, err) < 0)
 		return -1;
 	for (guint i = 0; i < v->step->len; i++)
 		if (!g_hash_table_contains(elsewhere, GSIZE_TO_POINTER(i + 1)))
 			g_ptr_array_add(
 			        events, &g_array_index(v->step, struct ingest_line, i).event);
 	step.duplicates = g_hash_table_size(elsewhere);
+	step.unchecked = passed ? events->len : 0;
 	if (hand_over(v, (const struct event *const *)events->pdata, events->len, &step) == 0)
 		return stopped(err);
 	v->handed_over = v->lines;
@@ -372,6 +427,12 @@ static void tell_end(struct validation *v, const char *error)
 	tell(v->ingest, false, v->id, text);
 }
 
+/* The midnight after so many whole days, as recorded of the service. */
+static int64_t expiry_of(int64_t time)
+{
+	return (clock_day_of(time) + DAYS_KEPT + 1) * CLOCK_DAY;
+}
+
 /* Writes the status record and waits until it is on the disk: the next batch must see it. `error`:
  * NULL = what the counts say. */
 static int finish(struct validation *v, const char *error, uint64_t duplicates, struct slice digest,
@@ -388,8 +449,7 @@ static int finish(struct validation *v, const char *error, uint64_t duplicates, 
 	step.event_id = slice_str(event_id);
 	step.digest = digest;
 	step.time = now;
-	/* The midnight after so many whole days, as recorded of the service. */
-	step.expires = (clock_day_of(now) + DAYS_KEPT + 1) * CLOCK_DAY;
+	step.expires = expiry_of(now);
 	if (hand_over(v, NULL, 0, &step) == 0 || !wait_for_steps(v->ingest))
 		return stopped(err);
 	end_bytes(v);
@@ -461,9 +521,10 @@ static guint id_hash(gconstpointer id)
 	return (guint)((*(const guint64 *)id * key) >> 32);
 }
 
-static void validation_init(struct validation *v, struct ingest *ingest, const char *id)
+static void validation_init(
+        struct validation *v, struct ingest *ingest, const struct ingest_waiting *batch)
 {
-	*v = (struct validation){.ingest = ingest, .id = id};
+	*v = (struct validation){.ingest = ingest, .id = batch->id, .tries = batch->tries};
 	v->ids = g_hash_table_new_full(id_hash, g_int64_equal, g_free, NULL);
 	v->step = g_array_new(FALSE, FALSE, sizeof(struct ingest_line));
 	g_array_set_clear_func(v->step, clear_line);
@@ -491,65 +552,98 @@ static int load_stones(struct validation *v, struct error *err)
 	return cause.set ? error_set(err, "%s", cause.text) : 0;
 }
 
-/* One run. `give_up`: what keeps it from coming to an end becomes its outcome. */
-static int validate(struct ingest *ingest, const char *id, bool give_up, struct error *err)
+/* Number EBADMSG: its bytes are gone or of no use, and no further try makes them better. */
+static int read_batch(struct validation *v, struct error *err)
+{
+	int found = spool_read(v->ingest->store, v->id, &v->batch, err);
+
+	if (found == 0)
+		return error_errno(err, EBADMSG, "its bytes were deleted before it was validated");
+	if (found < 0)
+		return -1;
+	v->rules = (struct ingest_rules){.config = &v->ingest->config,
+	        .received = v->batch.received,
+	        .now = store_now(v->ingest->store)};
+	if (ingest_scope_read(slice_str(v->batch.scope), &v->rules.scope) < 0)
+		return error_errno(err, EBADMSG, "its scope cannot be read");
+	return 0;
+}
+
+/* Whether a batch has been tried for as long as one is kept. */
+static bool has_expired(const struct validation *v, const struct ingest_waiting *batch)
+{
+	int64_t since = v->batch.received != 0 ? v->batch.received : batch->since;
+
+	return store_now(v->ingest->store) >= expiry_of(since);
+}
+
+static int give_up(struct validation *v, struct error *err)
+{
+	tell(v->ingest, true, v->id, err->text);
+	v->failed = 0;
+	error_clear(err);
+	return finish(v, "system", 0, SLICE_NONE, err);
+}
+
+/* One try. What was answered by 200 is dropped only where there is nothing to try again. */
+static int validate(struct ingest *ingest, const struct ingest_waiting *batch, struct error *err)
 {
 	struct validation v;
+	bool lost = false;
 
-	validation_init(&v, ingest, id);
+	validation_init(&v, ingest, batch);
 	int result = load_stones(&v, err);
-	if (result == 0 && (result = spool_read(ingest->store, id, &v.batch, err)) == 0)
-		result =
-		        error_errno(err, EBADMSG, "its bytes were deleted before it was validated");
-	if (result == 1) {
-		v.rules = (struct ingest_rules){.config = &ingest->config,
-		        .received = v.batch.received,
-		        .now = store_now(ingest->store)};
-		if (ingest_scope_read(slice_str(v.batch.scope), &v.rules.scope) < 0)
-			result = error_set(err, "the scope of the batch cannot be read");
-		else
-			result = validate_lines(&v, err);
+	if (result == 0) {
+		result = read_batch(&v, err);
+		lost = result < 0 && err->number == EBADMSG;
 	}
-	if (result < 0 && (give_up || err->number == EBADMSG) && err->number != ECANCELED) {
-		tell(ingest, true, id, err->text);
-		v.failed = 0;
-		error_clear(err);
-		result = finish(&v, "system", 0, SLICE_NONE, err);
-	}
+	if (result == 0)
+		result = validate_lines(&v, err);
+	if (result < 0 && err->number != ECANCELED && (lost || has_expired(&v, batch)))
+		result = give_up(&v, err);
 	validation_clear(&v);
 	return result;
 }
 
 /* ---- the thread ---- */
 
-/* Waits at most so many seconds for something to change. Locked. False when they are over. */
-static bool wait_seconds(struct ingest *ingest, unsigned seconds)
-{
-	gint64 until = g_get_monotonic_time() + seconds * G_TIME_SPAN_SECOND;
-
-	return clock_cond_wait_until(&ingest->changed, &ingest->lock, until);
-}
-
-static void rest_a_while(struct ingest *ingest)
+/* The trouble is over when the last one has come to its end, whose time comes again. */
+static void validated(struct ingest *ingest)
 {
 	pthread_mutex_lock(&ingest->lock);
-	while (!ingest->stop && wait_seconds(ingest, TRY_AGAIN_S))
-		;
+	bool failed = ingest->waiting.failed > 0;
+	pthread_mutex_unlock(&ingest->lock);
+	if (!failed)
+		end_trouble(ingest, INGEST_VALIDATES);
+}
+
+static void try_later(
+        struct ingest *ingest, struct ingest_waiting *batch, const struct error *cause)
+{
+	begin_trouble(ingest, INGEST_VALIDATES, batch->id, cause);
+	pthread_mutex_lock(&ingest->lock);
+	ingest_queue_again(&ingest->waiting, batch);
 	pthread_mutex_unlock(&ingest->lock);
 }
 
-static void validate_to_the_end(struct ingest *ingest, const char *id)
+/* Takes the batch over. */
+static void try_batch(struct ingest *ingest, struct ingest_waiting *batch)
 {
-	for (int try = 1; wait_for_steps(ingest) && !stopping(ingest); try++) {
-		struct error err = {0};
+	struct error err = {0};
+	int result = wait_for_steps(ingest) ? 0 : stopped(&err);
+
+	if (result == 0) {
 		spool_hold(ingest->store);
-		int result = validate(ingest, id, try >= TRIES, &err);
+		result = validate(ingest, batch, &err);
 		spool_release(ingest->store);
-		if (result >= 0 || err.number == ECANCELED)
-			return;
-		tell(ingest, true, id, err.text);
-		rest_a_while(ingest);
 	}
+	if (result < 0 && err.number != ECANCELED) {
+		try_later(ingest, batch, &err);
+		return;
+	}
+	ingest_waiting_free(batch);
+	if (result >= 0)
+		validated(ingest);
 }
 
 static void expire(struct ingest *ingest)
@@ -560,37 +654,78 @@ static void expire(struct ingest *ingest)
 	g_autoptr(GPtrArray) ids = spool_expire(ingest->spool, store_now(ingest->store), &err);
 	spool_release(ingest->store);
 	if (ids == NULL)
-		tell(ingest, true, NULL, err.text);
-	else if (ids->len > 0)
+		begin_trouble(ingest, INGEST_EXPIRES, NULL, &err);
+	else
+		end_trouble(ingest, INGEST_EXPIRES);
+	if (ids != NULL && ids->len > 0)
 		capture_try_ingest_drop(ingest->capture, ids, WAIT_MS);
 }
 
-/* The next batch; NULL after a while without one. */
-static char *next(struct ingest *ingest)
+/* What became of taking so many bytes. A small batch finds room where a large one does not: that is
+ * one trouble, until as much as was refused is taken. */
+static void note_taking(struct ingest *ingest, size_t size, const struct error *failure)
 {
 	pthread_mutex_lock(&ingest->lock);
-	while (!ingest->stop && (ingest->held || g_queue_is_empty(&ingest->waiting)) &&
-	        wait_seconds(ingest, EXPIRE_S))
-		;
-	char *id = ingest->stop || ingest->held ? NULL : g_queue_pop_head(&ingest->waiting);
+	bool over = failure == NULL && ingest->refused != 0 && size >= ingest->refused;
+	ingest->refused = over ? 0 : failure != NULL ? MAX(ingest->refused, size) : ingest->refused;
 	pthread_mutex_unlock(&ingest->lock);
-	return id;
+	if (failure != NULL)
+		begin_trouble(ingest, INGEST_TAKES, NULL, failure);
+	else if (over)
+		end_trouble(ingest, INGEST_TAKES);
+}
+
+/* Whoever was refused may never come again. */
+static void try_taking(struct ingest *ingest)
+{
+	struct error err = {0};
+
+	pthread_mutex_lock(&ingest->lock);
+	size_t size = ingest->refused;
+	pthread_mutex_unlock(&ingest->lock);
+	if (size > 0 && spool_try(ingest->spool, size, &err) == 0)
+		note_taking(ingest, size, NULL);
+}
+
+/* The next batch whose time has come; NULL when it is `until` (us, monotonic). */
+static struct ingest_waiting *next(struct ingest *ingest, gint64 until)
+{
+	struct ingest_waiting *batch = NULL;
+
+	pthread_mutex_lock(&ingest->lock);
+	for (;;) {
+		gint64 now = g_get_monotonic_time();
+		gint64 due = ingest->held ? INT64_MAX : ingest_queue_due(&ingest->waiting);
+		if (ingest->stop || now >= until)
+			break;
+		if (now >= due) {
+			batch = ingest_queue_take(&ingest->waiting);
+			break;
+		}
+		clock_cond_wait_until(&ingest->changed, &ingest->lock, MIN(due, until));
+	}
+	pthread_mutex_unlock(&ingest->lock);
+	return batch;
 }
 
 static gpointer ingest_main(gpointer p)
 {
 	struct ingest *ingest = p;
-	gint64 expired = 0;
+	gint64 expire_at = 0, take_at = 0;
 
 	while (!stopping(ingest)) {
 		gint64 now = g_get_monotonic_time();
-		if (expired == 0 || now - expired >= EXPIRE_S * G_TIME_SPAN_SECOND) {
+		if (now >= expire_at) {
 			expire(ingest);
-			expired = now;
+			expire_at = now + EXPIRE_S * G_TIME_SPAN_SECOND;
 		}
-		g_autofree char *id = next(ingest);
-		if (id != NULL)
-			validate_to_the_end(ingest, id);
+		if (now >= take_at) {
+			try_taking(ingest);
+			take_at = now + TRY_TAKING_S * G_TIME_SPAN_SECOND;
+		}
+		struct ingest_waiting *batch = next(ingest, MIN(expire_at, take_at));
+		if (batch != NULL)
+			try_batch(ingest, batch);
 	}
 	return NULL;
 }
@@ -607,10 +742,13 @@ static int ingest_take(void *ctx, const struct access *access, struct slice batc
 	pthread_mutex_unlock(&ingest->lock);
 	if (held)
 		return error_errno(err, ENOSPC, "the store has reached its max_size");
-	if (spool_put(ingest->spool, access->who, &access->scope, clock_now(), batch, id, err) < 0)
+	int result =
+	        spool_put(ingest->spool, access->who, &access->scope, clock_now(), batch, id, err);
+	note_taking(ingest, batch.n, result < 0 ? err : NULL);
+	if (result < 0)
 		return -1;
 	pthread_mutex_lock(&ingest->lock);
-	g_queue_push_tail(&ingest->waiting, g_strdup(id));
+	ingest_queue_add(&ingest->waiting, id);
 	pthread_cond_signal(&ingest->changed);
 	pthread_mutex_unlock(&ingest->lock);
 	return 0;
@@ -642,7 +780,7 @@ static int queue_pending(struct ingest *ingest, struct error *err)
 	if (ids == NULL)
 		return -1;
 	for (guint i = 0; i < ids->len; i++)
-		g_queue_push_tail(&ingest->waiting, g_strdup(ids->pdata[i]));
+		ingest_queue_add(&ingest->waiting, ids->pdata[i]);
 	return store_pseudonymised(ingest->store) != 0 ? drop_plain(ingest, ids, err) : 0;
 }
 
@@ -657,7 +795,9 @@ int ingest_open(struct ingest **ingest_r, struct capture *capture, struct store 
 	ingest->store = store;
 	ingest->service = (struct ingest_service){
 	        .ctx = ingest, .customer_id = config->customer_id, .take = ingest_take};
-	g_queue_init(&ingest->waiting);
+	ingest->days = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	ingest_queue_init(&ingest->waiting);
+	ingest_troubles_init(&ingest->troubles);
 	init_lock(ingest);
 	ingest->spool = spool_open(store, config->most, err);
 	if (ingest->spool != NULL && queue_pending(ingest, err) == 0) {
@@ -685,7 +825,9 @@ void ingest_close(struct ingest **ingest)
 	if (i->thread != NULL)
 		g_thread_join(i->thread);
 	spool_free(&i->spool);
-	g_queue_clear_full(&i->waiting, g_free);
+	ingest_queue_clear(&i->waiting);
+	ingest_troubles_clear(&i->troubles);
+	g_hash_table_unref(i->days);
 	pthread_cond_destroy(&i->changed);
 	pthread_mutex_destroy(&i->lock);
 	g_clear_pointer(ingest, g_free);
@@ -694,9 +836,22 @@ void ingest_close(struct ingest **ingest)
 void ingest_hold(struct ingest *ingest, bool held)
 {
 	pthread_mutex_lock(&ingest->lock);
+	if (held != ingest->held)
+		pthread_cond_signal(&ingest->changed);
 	ingest->held = held;
-	pthread_cond_signal(&ingest->changed);
 	pthread_mutex_unlock(&ingest->lock);
+}
+
+GPtrArray *ingest_troubles(struct ingest *ingest)
+{
+	GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
+
+	for (int i = 0; i < INGEST_TROUBLES; i++) {
+		char *text = ingest_trouble_text(&ingest->troubles, i);
+		if (text != NULL)
+			g_ptr_array_add(texts, text);
+	}
+	return texts;
 }
 
 const struct ingest_service *ingest_service(struct ingest *ingest)

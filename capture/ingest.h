@@ -29,8 +29,11 @@ int ingest_open(struct ingest **ingest_r, struct capture *capture, struct store 
 /* Stops between two steps; the rest is for the next run. */
 void ingest_close(struct ingest **ingest);
 
-/* While the store may not grow, batches wait and new ones are refused. */
+/* While the store may not grow, batches wait and new ones are refused. May be said again. */
 void ingest_hold(struct ingest *ingest, bool held);
+
+/* What it cannot do now, why, and how to mend it: g_free'd strings. Any thread. */
+GPtrArray *ingest_troubles(struct ingest *ingest);
 
 /* For the query server; lives as long as the ingest. */
 const struct ingest_service *ingest_service(struct ingest *ingest);

@@ -106,6 +106,8 @@ static void status_troubles(const json_t *results)
 	status_text("TROUBLE", client_text(results, "store_full"));
 	json_array_foreach(json_object_get(results, "missing"), i, source)
 	        status_text("TROUBLE", json_string_value(source));
+	json_array_foreach(json_object_get(results, "ingest_troubles"), i, source)
+	        status_text("TROUBLE", json_string_value(source));
 	status_text("TROUBLE", client_text(results, "clock_trouble"));
 	status_text("TROUBLE", client_text(results, "read_trouble"));
 	json_array_foreach(json_object_get(results, "following"), i, source)

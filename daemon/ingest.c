@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "event/json.h"
 
 static void ingest_tell(void *ctx, bool trouble, const char *batch, const char *text)
 {
@@ -31,6 +32,20 @@ int ingest_start(struct ingest_context *context, const struct config *config,
 	};
 
 	return ingest_open(&context->ingest, capture, store, &settings, err);
+}
+
+void ingest_troubles_status(const struct ingest_context *context, GString *out)
+{
+	g_autoptr(GPtrArray) texts = ingest_troubles(context->ingest);
+
+	if (texts->len == 0)
+		return;
+	json_key(out, "ingest_troubles");
+	for (guint i = 0; i < texts->len; i++) {
+		g_string_append_c(out, i == 0 ? '[' : ',');
+		json_quote(out, slice_str(texts->pdata[i]));
+	}
+	g_string_append_c(out, ']');
 }
 
 void ingest_stop(struct ingest_context *context)

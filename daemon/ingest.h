@@ -13,6 +13,9 @@ struct ingest_context {
 int ingest_start(struct ingest_context *context, const struct config *config,
         struct capture *capture, struct store *store, struct error *err);
 
+/* Appends the member "ingest_troubles", an array of texts, where there are any. Any thread. */
+void ingest_troubles_status(const struct ingest_context *context, GString *out);
+
 /* After the query server, before the capture is closed. */
 void ingest_stop(struct ingest_context *context);
 

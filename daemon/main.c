@@ -145,6 +145,7 @@ static void daemon_status(void *ctx, GString *out)
 	if (full != NULL)
 		json_member(out, "store_full", slice_str(full));
 	upkeep_status(&d->upkeep, out);
+	ingest_troubles_status(&d->ingest, out);
 	g_autofree char *doubt = retention_doubt(d->store);
 	if (doubt != NULL)
 		json_member(out, "clock_trouble", slice_str(doubt));

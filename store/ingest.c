@@ -114,6 +114,8 @@ void store_batch_ingest(struct store_batch *batch, const struct ingest_step *ste
 	g_array_append_val(batch->ingests, entry);
 	if (step->unknown > 0)
 		store_batch_count(batch, "ingest_unknown_fields", (int64_t)step->unknown);
+	if (step->unchecked > 0)
+		store_batch_count(batch, "ingest_unchecked", (int64_t)step->unchecked);
 	store_batch_no_line(batch);
 }
 

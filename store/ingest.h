@@ -19,6 +19,7 @@ struct ingest_step {
 	uint64_t done;       /* events of the batch that are dealt with, this step's included */
 	uint64_t duplicates; /* of this step, beside those that the commit finds */
 	uint64_t unknown;    /* fields of this step that were passed over */
+	uint64_t unchecked;  /* events of this step that a day which cannot be read may hold */
 
 	bool last;          /* the rest is for the last step */
 	uint64_t failed;    /* of the whole batch */

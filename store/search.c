@@ -40,6 +40,7 @@ struct searching {
 	struct store *store;
 	struct search *search;
 	struct match *match;
+	void *ctx; /* of `found` */
 	struct results results;
 	gint64 deadline;
 	uint64_t skip, want, total;
@@ -75,6 +76,18 @@ static int search_day(struct searching *s, int64_t number, struct error *err)
 	return result;
 }
 
+static int search_or_pass(struct searching *s, int64_t number, struct error *err)
+{
+	struct error cause = {0};
+
+	if (search_day(s, number, &cause) == 0 ||
+	        (s->search->pass != NULL && s->search->pass(s->ctx, number, &cause)))
+		return 0;
+	if (err != NULL && !err->set)
+		*err = cause;
+	return -1;
+}
+
 static int search_days(struct searching *s, struct error *err)
 {
 	g_autoptr(GArray) days = store_list_days(s->store, err);
@@ -85,7 +98,7 @@ static int search_days(struct searching *s, struct error *err)
 		if (s->search->no_total && s->want == 0)
 			break;
 		s->deadline += search_breathe(s->search);
-		if (search_day(s, g_array_index(days, gint64, i), err) < 0)
+		if (search_or_pass(s, g_array_index(days, gint64, i), err) < 0)
 			return -1;
 	}
 	return 0;
@@ -98,6 +111,7 @@ int store_search(struct store *store, struct search *search, search_found *found
 	        .store = store,
 	        .search = search,
 	        .match = match_new(search, store->pseudonyms),
+	        .ctx = ctx,
 	        .skip = search->offset,
 	        .want = search->limit,
 	};

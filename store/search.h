@@ -62,6 +62,9 @@ struct search {
 	int64_t deadline_ms; /* time that a scan may take; 0 = 10 s */
 	const struct search_turns *turns; /* NULL = it runs at once */
 	const struct search_scope *scope; /* NULL = all */
+	/* store_search: asked, with the ctx of `found`, of a day that cannot be read; true passes
+	 * it over, with what was found of it so far. NULL = false: the search fails. */
+	bool (*pass)(void *ctx, int64_t day, const struct error *cause);
 };
 
 /* Called for each match, newest first (store_search) or in arrival order (store_arrivals). The

@@ -183,7 +183,10 @@ static int make_room(struct spool *spool, uint64_t more, struct error *err)
 	}
 	if (spool->used + more <= spool->most)
 		return 0;
-	return error_errno(err, ENOSPC, "the batches that wait fill %s", spool->dir);
+	return error_set(err,
+	        "the batches that wait for their validation fill %s: they go when they are "
+	        "validated; raise ingest_max_size where more come together",
+	        spool->dir);
 }
 
 static int reserve(struct spool *spool, uint64_t bytes, struct error *err)
@@ -229,7 +232,33 @@ int spool_put(struct spool *spool, const char *who, const struct search_scope *s
 	return 0;
 }
 
+int spool_try(struct spool *spool, size_t size, struct error *err)
+{
+	g_autofree char *making = path_of(spool->dir, "try", MAKING);
+	g_autofree char *zeros = g_malloc0(size);
+
+	if (make_dir(spool, err) < 0 || reserve(spool, size, err) < 0)
+		return -1;
+	int result = write_file(making, SLICE_NONE, slice_make(zeros, size), err);
+	unlink(making);
+	add_used(spool, 0, size);
+	return result;
+}
+
 /* ---- reading ---- */
+
+/* What GLib says of a file as errno; 0 where nobody could do something about it. */
+static int number_of(const GError *error)
+{
+	static const int numbers[][2] = {{G_FILE_ERROR_IO, EIO}, {G_FILE_ERROR_ACCES, EACCES},
+	        {G_FILE_ERROR_PERM, EPERM}, {G_FILE_ERROR_ISDIR, EISDIR},
+	        {G_FILE_ERROR_NOTDIR, ENOTDIR}};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
+		if (error->code == numbers[i][0])
+			return numbers[i][1];
+	return 0;
+}
 
 /* Appends a file: 1, 0 where there is none, -1 failed. */
 static int read_file(const char *path, GString *out, struct error *err)
@@ -241,7 +270,12 @@ static int read_file(const char *path, GString *out, struct error *err)
 	if (!g_file_get_contents(path, &bytes, &n, &error)) {
 		if (g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
 			return 0;
-		return error_set(err, "%s", error->message);
+		struct error cause = {0};
+		error_set(&cause, "%s", error->message);
+		cause.number = number_of(error);
+		if (err != NULL && !err->set)
+			*err = cause;
+		return -1;
 	}
 	g_string_append_len(out, bytes, (gssize)n);
 	g_free(bytes);

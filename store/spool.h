@@ -23,6 +23,10 @@ void spool_free(struct spool **spool);
 int spool_put(struct spool *spool, const char *who, const struct search_scope *scope,
         int64_t received, struct slice bytes, char id_r[INGEST_ID_SIZE], struct error *err);
 
+/* Whether a batch of so many bytes would be taken now, which may cost validated ones theirs: 0, or
+ * -1 with *err. One thread at a time. */
+int spool_try(struct spool *spool, size_t size, struct error *err);
+
 /* The ids of batches that are not validated, oldest first, as an array of g_free'd strings. */
 GPtrArray *spool_pending(struct spool *spool, struct error *err);
 

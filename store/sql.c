@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/store.h"
+
 #define MAGIC "SQLite format 3" /* first bytes of a file, with the 0 */
 
 /* What whoever looks after the machine can do. */
@@ -22,6 +24,8 @@ static const struct {
                  "this"},
         {EPERM, "it, its directory and the files beside it must belong to the user that runs "
                 "this, and none be immutable (lsattr)"},
+        {EISDIR, "move away what is in its place"},
+        {ENOTDIR, "move away what is in the place of a directory above it"},
 };
 
 /* The errno that the log or the file of the connection met last, 0 for none: sqlite3_system_errno
@@ -77,6 +81,14 @@ int sql_damaged(struct error *err, const char *format, ...)
 	return -1;
 }
 
+const char *store_mend(int number)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(mends); i++)
+		if (mends[i].number == number)
+			return mends[i].text;
+	return NULL;
+}
+
 int sql_trouble(struct error *err, int number, const char *format, ...)
 {
 	char text[sizeof(err->text)];
@@ -88,11 +100,10 @@ int sql_trouble(struct error *err, int number, const char *format, ...)
 	g_vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	error_errno(err, number, "%s", text);
-	for (size_t i = 0; i < G_N_ELEMENTS(mends); i++) {
-		if (mends[i].number != number)
-			continue;
+	const char *mend = store_mend(number);
+	if (mend != NULL) {
 		g_strlcat(err->text, "; ", sizeof(err->text));
-		g_strlcat(err->text, mends[i].text, sizeof(err->text));
+		g_strlcat(err->text, mend, sizeof(err->text));
 	}
 	return -1;
 }

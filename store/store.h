@@ -47,6 +47,10 @@ int store_open(struct store **store_r, const char *dir, enum store_mode mode,
         const struct store_options *options, struct error *err);
 void store_close(struct store **store);
 
+/* What whoever looks after the machine can do about an errno that it gave for a file; NULL where
+ * that is not known. */
+const char *store_mend(int number);
+
 /* Put back what somebody deleted under this writer, and no other process could: the lock, without
  * which another one would begin to write, and the key of the pseudonyms (where they are in use).
  * 1 when it was gone and is there again, 0 when it was there, -1 with *err. Any thread, one at a

@@ -1,5 +1,6 @@
 """Events Ingest: other programs' events come in by curl, and survive what a daemon may meet."""
 
+import contextlib
 import datetime
 import glob
 import gzip
@@ -15,6 +16,7 @@ import lab
 from flow import Skip, expect, expect_in, flow
 
 POST = '/api/v1/ingest/events'
+SLOW = ['\n' * 1000] * 20000  # lines without an event, over which a batch takes a while
 
 
 def curl(daemon, target, *words, headers=()):
@@ -175,27 +177,109 @@ def kill(environment):
     expect('events', len(sent) * size, answer['total_count'])
 
 
-@flow('ingest: where there is no room for a batch its sender is told to come back, and nothing of it stays')
-def no_room(environment):
+@contextlib.contextmanager
+def small_spool(environment, size):
+    """A daemon whose batches have a file system of their own."""
     need_curl()
     if not shutil.which('mount'):
         raise Skip('there is no mount')
     daemon = environment.daemon('ingest')
     spool = os.path.join(daemon.store, 'ingest')
     os.makedirs(spool)
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'none', spool], capture_output=True,
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size}', 'none', spool], capture_output=True,
                       check=False).returncode != 0:
         raise Skip('no tmpfs can be mounted here')
     try:
+        yield daemon, spool
+        daemon.stop()
+    finally:
+        daemon.kill()
+        subprocess.run(['umount', spool], check=False)
+
+
+def troubles(daemon):
+    return daemon.status().get('ingest_troubles', [])
+
+
+def wait_named(daemon, cause):
+    """Each trouble of ingest is in the status with how to mend it, and was told once in the log."""
+    words = ('refuses batches', 'tries batches again')
+
+    def look():
+        lines = [line for line in daemon.postwake('status').stdout.splitlines() if line.startswith('TROUBLE')]
+        return all(any(word in line and cause in line and '; make room' in line for line in lines) for word in words)
+    lab.wait_until('both troubles are in the status', look, 20)
+    for word in words:
+        told = sum(word in line for line in daemon.log_text().splitlines())
+        expect(f'{word}: once in the log', 1, told)
+
+
+@flow('ingest: a full disk that only ingest meets is told while it lasts, and all that was answered comes in after it')
+def full_disk(environment):
+    with small_spool(environment, '1m') as (daemon, spool):
+        daemon.start()
+        chance = random.Random(3)
+        refused = [json.dumps({'msys': {'banana': {'x': chance.randbytes(150).hex()}}}) + '\n' for _ in range(1500)]
+        waiting = send(daemon, batch(good(1, 600) + refused + SLOW))
+        with open(os.path.join(spool, 'ballast'), 'wb', buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b'x' * 4096)
+        for _ in range(3):
+            send(daemon, batch(good(1000, 600)), check=503)
+        wait_named(daemon, 'No space left on device')
+        expect('no verdict', 0, json.loads(curl(daemon, '/api/v1/events/ingest')[2])['total_count'])
+        os.unlink(os.path.join(spool, 'ballast'))
+        expect('what waited', ('validation', 600, 1500, 0), outcome(daemon, waiting))
+        expect('what comes', ('success', 600, 0, 0), outcome(daemon, send(daemon, batch(good(1000, 600)))))
+        lab.wait_until('no trouble is left', lambda: not troubles(daemon), 20)
+
+
+@flow('ingest: a batch that fails for a moment is tried again, and holds up no other one')
+def blocked(environment):
+    need_curl()
+    daemon = environment.daemon('ingest').start()
+    lines = ['{}\n'] + good(1, 100) + SLOW
+    first = send(daemon, batch(lines))
+    place = os.path.join(daemon.store, 'ingest', f'{first}.failures.new')
+    os.mkdir(place)
+    lab.wait_until('the trouble is named', lambda: any('Is a directory; move away' in t for t in troubles(daemon)), 20)
+    expect('another one', ('success', 3, 0, 0), outcome(daemon, send(daemon, batch(good(1000, 3)))))
+    time.sleep(4)  # a second try, between ticks that come each second
+    os.rmdir(place)
+    expect('the first one', ('validation', 100, 1, 0), outcome(daemon, first))
+    lab.wait_until('no trouble is left', lambda: not troubles(daemon), 10)
+    expect('told once', 1, daemon.log_text().count('tries batches again'))
+
+
+@flow('ingest: a damaged day keeps no event of another day out')
+def damaged_day(environment):
+    need_curl()
+    daemon = environment.daemon('ingest', sections={'query': {'ingest_max_age': '0'}}).start()
+    old = [event('message_event', 'delivery', i, timestamp=str(int(time.time()) - 3 * 86400)) for i in range(1, 301)]
+    expect('old events', ('success', 300, 0, 0), outcome(daemon, send(daemon, batch(old))))
+    daemon.stop()
+    path = sorted(glob.glob(os.path.join(daemon.store, '*.db')))[0]
+    with open(path, 'r+b') as file:
+        file.seek(3 * 4096)
+        file.write(random.Random(4).randbytes(os.path.getsize(path) - 3 * 4096))
+    daemon.start()
+    for i in range(3):
+        lines = good(1000 + 5 * i, 5)
+        expect('new events', ('success', 5, 0, 0), outcome(daemon, send(daemon, batch(lines))))
+    expect('told once', 1, daemon.log_text().count('events come in without a look'))
+    expect('counted', 15, daemon.status()['counters'].get('ingest_unchecked'))
+    expect_in('the status', 'is damaged', daemon.postwake('status').stdout)
+
+
+@flow('ingest: where there is no room for a batch its sender is told to come back, and nothing of it stays')
+def no_room(environment):
+    with small_spool(environment, '64k') as (daemon, spool):
         daemon.start()
         large = random.Random(2).randbytes(200000)
         answer = send(daemon, large, check=503)
         expect_in('the answer', 'No space left', answer['errors'][0]['message'])
-        expect('nothing of it', [], os.listdir(spool))
+        lab.wait_until('nothing of it is there', lambda: not os.listdir(spool), 5)
         expect('a small one', ('success', 1, 0, 0), outcome(daemon, send(daemon, batch(good(1, 1)))))
-        daemon.stop()
-    finally:
-        subprocess.run(['umount', spool], check=False)
 
 
 @flow('ingest: the lines of the published documentation come in, byte for byte')
