@@ -2,6 +2,13 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* While the socket's queue is full: every so many us, so many times. */
+#define DIAL_PAUSE 20000
+#define DIAL_TRIES 500
 
 struct http {
 	CURL *curl;
@@ -68,27 +75,50 @@ static size_t http_read(char *buffer, size_t size, size_t n, void *data)
 	return got >= 0 ? (size_t)got : CURL_READFUNC_ABORT;
 }
 
+/* Why there is no connection, which libcurl does not tell of a queue that is full: EAGAIN, also
+ * where there is room by now. */
+static int http_dial(const struct http *http)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return errno;
+	g_strlcpy(address.sun_path, http->socket, sizeof(address.sun_path));
+	int number = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : EAGAIN;
+	close(fd);
+	return number;
+}
+
+static CURLcode http_try(struct http *http, int *number_r)
+{
+	CURLcode code;
+	int tries = 0;
+
+	while ((code = curl_easy_perform(http->curl)) == CURLE_COULDNT_CONNECT &&
+	        (*number_r = http_dial(http)) == EAGAIN && ++tries < DIAL_TRIES)
+		g_usleep(DIAL_PAUSE);
+	return code;
+}
+
 /* Who takes the answer is set by the caller. */
 static int http_run(struct http *http, const char *uri, long *status_r, struct error *err)
 {
 	g_autofree char *url = g_strconcat("http://localhost", uri, NULL);
-	long number = 0;
+	int number = 0;
 
 	curl_easy_setopt(http->curl, CURLOPT_UNIX_SOCKET_PATH, http->socket);
 	curl_easy_setopt(http->curl, CURLOPT_URL, url);
 	curl_easy_setopt(http->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(http->curl, CURLOPT_NOPROXY, "*");
-	CURLcode code = curl_easy_perform(http->curl);
+	CURLcode code = http_try(http, &number);
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, status_r);
 		return 0;
 	}
-	curl_easy_getinfo(http->curl, CURLINFO_OS_ERRNO, &number);
 	if (code != CURLE_COULDNT_CONNECT)
 		return error_set(err, "%s: %s", http->socket, curl_easy_strerror(code));
-	if (number == 0)
-		number = ECONNREFUSED;
-	return error_errno(err, (int)number, "cannot reach postwaked at %s", http->socket);
+	return error_errno(err, number, "cannot reach postwaked at %s", http->socket);
 }
 
 static int http_perform(
