@@ -198,6 +198,18 @@ static int daemon_open_capture(struct daemon *d, struct error *err)
 	return capture_open(&d->capture, d->store, &config, err);
 }
 
+static void daemon_shut_out(unsigned uid, int seconds)
+{
+	if (seconds > 0)
+		log_warning("query", "user %u connects in floods: shut out of the socket for %d s",
+		        uid, seconds);
+	else
+		log_warning("query",
+		        "user %u connects in floods, and cannot be shut out: the file system of "
+		        "the socket has no ACLs",
+		        uid);
+}
+
 static int daemon_open_query(struct daemon *d, struct error *err)
 {
 	const struct config *c = d->config;
@@ -205,6 +217,7 @@ static int daemon_open_query(struct daemon *d, struct error *err)
 	        .group = c->query_group,
 	        .mode = (unsigned)c->query_mode,
 	        .threads = (unsigned)c->query_threads,
+	        .shut_out = daemon_shut_out,
 	        .query = {.default_window = c->query_window * CLOCK_MINUTE,
 	                .status = daemon_status,
 	                .ctx = d,

@@ -5,10 +5,13 @@ libquery_a_SOURCES = \
 	query/authorization.c query/authorization.h \
 	query/budget.c query/budget.h \
 	query/connections.c query/connections.h \
+	query/door.c query/door.h \
 	query/erasures.c \
 	query/events.c \
 	query/fault.c query/fault.h \
 	query/import.c \
+	query/flood.c query/flood.h \
+	query/gate.c query/gate.h \
 	query/ingest.c query/ingest.h \
 	query/ingest_params.c query/ingest_params.h \
 	query/keys.c query/keys.h \
@@ -16,10 +19,12 @@ libquery_a_SOURCES = \
 	query/message_events.c \
 	query/params.c query/params.h \
 	query/query.h query/request.h \
+	query/room.c query/room.h \
 	query/routes.c \
 	query/searching.c query/searching.h \
 	query/selfdoc.c \
 	query/server.c query/server.h query/server-private.h \
+	query/server_door.c \
 	query/server_exchange.c query/server_framing.c query/server_jobs.c query/server_who.c \
 	query/smtpeter.c \
 	query/smtpeter_window.c query/smtpeter_window.h \
@@ -40,7 +45,8 @@ if HAVE_CHECK
 QUERY_TESTS = tests/unit/test_uri tests/unit/test_zone tests/unit/test_params \
 	tests/unit/test_streams tests/unit/test_access tests/unit/test_authorization \
 	tests/unit/test_budget tests/unit/test_connections tests/unit/test_workers \
-	tests/unit/test_turns
+	tests/unit/test_turns tests/unit/test_room tests/unit/test_flood tests/unit/test_gate \
+	tests/unit/test_door
 check_PROGRAMS += $(QUERY_TESTS)
 TESTS += $(QUERY_TESTS)
 # These need no store.
@@ -63,6 +69,14 @@ tests_unit_test_turns_SOURCES = tests/unit/test_turns.c tests/support/unit.h
 tests_unit_test_turns_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_workers_SOURCES = tests/unit/test_workers.c tests/support/unit.h
 tests_unit_test_workers_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_room_SOURCES = tests/unit/test_room.c tests/support/unit.h
+tests_unit_test_room_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_flood_SOURCES = tests/unit/test_flood.c tests/support/unit.h
+tests_unit_test_flood_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_gate_SOURCES = tests/unit/test_gate.c tests/support/unit.h
+tests_unit_test_gate_LDADD = $(QUERY_TEST_LDADD)
+tests_unit_test_door_SOURCES = tests/unit/test_door.c tests/support/unit.h
+tests_unit_test_door_LDADD = $(QUERY_TEST_LDADD)
 tests_unit_test_streams_SOURCES = tests/unit/test_streams.c tests/support/unit.h
 tests_unit_test_streams_LDADD = $(QUERY_TEST_LDADD)
 

@@ -5,6 +5,8 @@
 #include <microhttpd.h>
 
 #include "query/connections.h"
+#include "query/door.h"
+#include "query/gate.h"
 #include "query/server.h"
 #include "query/socket.h"
 #include "query/keys.h"
@@ -22,6 +24,7 @@
 struct listener {
 	struct query_server *server;
 	int fd; /* -1 = none */
+	struct door *door;
 	struct MHD_Daemon *http;
 	struct connections *connections;
 };
@@ -35,6 +38,7 @@ struct query_server {
 	struct shares *shares;        /* of bytes */
 	struct shares *stream_shares; /* of streams */
 	struct unix_socket socket;
+	struct gate *gate; /* of its file */
 	struct listener listeners[SERVER_LISTENERS];
 	struct tls *tls; /* NULL = TCP without it */
 	struct workers *queries;
@@ -91,6 +95,9 @@ struct exchange {
 	struct query_budget *stream_share; /* that it has one of; NULL = none */
 	bool stream_over;
 };
+
+/* The door of a listener that listens; nobody may be let in before it has libmicrohttpd. */
+struct door *server_door(struct listener *listener, unsigned most, bool tls);
 
 void exchange_free(struct exchange *exchange);
 

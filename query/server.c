@@ -28,6 +28,7 @@ static void server_connection(void *cls, struct MHD_Connection *http, void **con
 	} else if (*context != NULL) {
 		connection_end(listener->connections, *context);
 		*context = NULL;
+		door_left(listener->door);
 	}
 }
 
@@ -40,6 +41,7 @@ static void server_defaults(
 	server->store = store;
 	server->path = g_strdup(given->socket);
 	server->socket.fd = -1;
+	server->gate = gate_new(server->path);
 	for (int i = 0; i < SERVER_LISTENERS; i++)
 		server->listeners[i] = (struct listener){.server = server, .fd = -1};
 	config->mode = config->mode != 0 ? config->mode : 0660;
@@ -66,6 +68,7 @@ static int listener_start(struct listener *listener, bool tls, const char *what,
 	        .idle_ms = config->idle_ms,
 	        .rest_ms = SERVER_REST_MS,
 	};
+	unsigned most = config->connections + SERVER_SLACK;
 	struct MHD_OptionItem options[] = {
 	        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_certificate},
 	        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
@@ -77,18 +80,20 @@ static int listener_start(struct listener *listener, bool tls, const char *what,
 	listener->connections = connections_new(&limits, err);
 	if (listener->connections == NULL)
 		return -1;
+	listener->door = server_door(listener, most, tls);
+	/* Its own limit is never met: whom it turned away would count as inside for ever. */
 	listener->http = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-	                                          MHD_USE_ITC | (tls ? MHD_USE_TLS : 0),
-	        0, NULL, NULL, server_access, listener, MHD_OPTION_LISTEN_SOCKET, listener->fd,
-	        MHD_OPTION_URI_LOG_CALLBACK, server_target, listener, MHD_OPTION_NOTIFY_COMPLETED,
-	        server_completed, listener, MHD_OPTION_NOTIFY_CONNECTION, server_connection,
-	        listener, MHD_OPTION_CONNECTION_LIMIT, config->connections + SERVER_SLACK,
-	        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(config->idle_ms + 999) / 1000,
-	        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_HEADERS, MHD_OPTION_ARRAY,
-	        options, MHD_OPTION_END);
+	                                          MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET |
+	                                          (tls ? MHD_USE_TLS : 0),
+	        0, NULL, NULL, server_access, listener, MHD_OPTION_URI_LOG_CALLBACK, server_target,
+	        listener, MHD_OPTION_NOTIFY_COMPLETED, server_completed, listener,
+	        MHD_OPTION_NOTIFY_CONNECTION, server_connection, listener,
+	        MHD_OPTION_CONNECTION_LIMIT, 2 * most, MHD_OPTION_CONNECTION_TIMEOUT,
+	        (unsigned)(config->idle_ms + 999) / 1000, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	        (size_t)SERVER_HEADERS, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (listener->http == NULL)
 		return error_errno(err, errno, "cannot start the query server on %s", what);
-	return 0;
+	return door_open(listener->door, err);
 }
 
 static int server_listen_unix(struct query_server *server, struct error *err)
@@ -169,8 +174,8 @@ struct query_server *query_server_new(
 static void server_stop_http(struct query_server *server)
 {
 	for (int i = 0; i < SERVER_LISTENERS; i++)
-		if (server->listeners[i].http != NULL) /* gives the socket back to us */
-			MHD_quiesce_daemon(server->listeners[i].http);
+		if (server->listeners[i].door != NULL)
+			door_close(server->listeners[i].door);
 	if (server->streams != NULL)
 		streams_stop(server->streams);
 	turns_open(server->turns); /* what runs is to end soon */
@@ -199,6 +204,7 @@ void query_server_free(struct query_server **server)
 	for (int i = 0; i < SERVER_LISTENERS; i++) {
 		if (s->listeners[i].fd >= 0)
 			close(s->listeners[i].fd);
+		door_free(&s->listeners[i].door);
 		connections_free(&s->listeners[i].connections);
 	}
 	tls_free(&s->tls);
@@ -208,6 +214,7 @@ void query_server_free(struct query_server **server)
 	turns_free(&s->turns);
 	shares_free(&s->shares);
 	shares_free(&s->stream_shares);
+	gate_free(&s->gate);
 	g_free(s->path);
 	g_clear_pointer(server, g_free);
 }

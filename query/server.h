@@ -55,6 +55,10 @@ struct query_server_config {
 	const struct access_table *table; /* of peers on the UNIX socket; may be NULL */
 	bool socket_keys; /* they need a key besides, which narrows what they may do; not so who
 	                     may do everything */
+	/* A user connects to the socket in floods and cannot connect for so many seconds; 0:
+	 * nothing keeps him from it, since the file system has no ACLs. Called in a thread of the
+	 * server; may be NULL. */
+	void (*shut_out)(unsigned uid, int seconds);
 	struct query_import import;
 	struct query_report report;
 };

@@ -12,8 +12,8 @@ import time
 import zlib
 
 import lab
-from flow import expect, expect_in, flow
-from siege import Door, anonymous_memory, as_user, fortress, hear, result_of, statuses
+from flow import Skip, expect, expect_in, flow
+from siege import SECONDS, Door, anonymous_memory, as_user, fortress, hear, result_of, statuses
 
 SEARCH = '/api/v1/message-events?from=2000-01-01T00:00'
 SAMPLES = '/api/v1/message-events/events/samples?events=bounce'
@@ -462,6 +462,61 @@ def pages(environment):
     for kind, counts in fort.siege(attack, 2 * GREED).items():
         expect(f'{kind}: pages came ({counts})', True, counts['whole'] > 0)
         expect(f'{kind}: nothing else happened ({counts})', 0, counts['else'])
+
+
+# --- who comes and goes -----------------------------------------------------------------------------
+
+
+CHURNER = 61010  # not the user of the other tests, since he is shut out
+
+
+def churn(path):
+    """Four processes that connect, ask, and do not wait for the answer."""
+    end = time.monotonic() + ATTACK_SECONDS
+    first = all(os.fork() for _ in range(3))
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            sock.sendall(b'GET /nope HTTP/1.1\r\nHost: x\r\n\r\n')
+    if not first:
+        os._exit(0)
+
+
+def turned_away(path, times):
+    """How many of so many connections find the queue full."""
+    full = 0
+    for _ in range(times):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.setblocking(False)
+            try:
+                sock.connect(path)
+            except BlockingIOError:
+                full += 1
+        time.sleep(0.02)
+    return full
+
+
+@flow('nobody: who connects and hangs up all the time keeps nobody out, and is shut out for a while')
+def churned(environment):
+    fort = fortress(environment)
+    path = fort.daemon.socket
+    try:
+        os.getxattr(path, 'system.posix_acl_access')
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise Skip(f'no ACLs at {path}') from error
+    pid, receive = as_user(lambda: churn(path), CHURNER)
+    try:
+        for _ in range(5):  # also as long as the queue is full
+            done = fort.daemon.postwake('search', '--limit', '1')
+            expect(f'postwake ({done.stderr})', 0, done.returncode)
+        lab.wait_until('there is room in the queue', lambda: turned_away(path, 20) == 0, 30, 0)
+        worst = max(fort.good_round() for _ in range(10))
+        expect(f'the good client was served within {SECONDS} s ({worst:.1f})', True, worst < SECONDS)
+        lab.wait_until('the log tells of him', lambda: f'user {CHURNER} connects in floods' in fort.daemon.log_text(), 10)
+    finally:
+        result_of(pid, receive)
+    lab.wait_until('he may come back', lambda: result_of(*as_user(lambda: attempt(reach, path), CHURNER)) == 'done', 30)
 
 
 @flow('nobody: after all sieges the daemon is as before, and whole')
