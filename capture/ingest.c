@@ -546,10 +546,8 @@ static void validation_clear(struct validation *v)
 
 static int load_stones(struct validation *v, struct error *err)
 {
-	struct error cause = {0};
-
-	v->stones = store_erase_all_stones(v->ingest->store, &cause);
-	return cause.set ? error_set(err, "%s", cause.text) : 0;
+	v->stones = store_erase_all_stones(v->ingest->store, err);
+	return err->set ? -1 : 0;
 }
 
 /* Number EBADMSG: its bytes are gone or of no use, and no further try makes them better. */
@@ -665,14 +663,23 @@ static void expire(struct ingest *ingest)
  * one trouble, until as much as was refused is taken. */
 static void note_taking(struct ingest *ingest, size_t size, const struct error *failure)
 {
+	g_autofree char *text = NULL;
+	const char *over = NULL;
+	bool news = false;
+
 	pthread_mutex_lock(&ingest->lock);
-	bool over = failure == NULL && ingest->refused != 0 && size >= ingest->refused;
-	ingest->refused = over ? 0 : failure != NULL ? MAX(ingest->refused, size) : ingest->refused;
+	if (failure != NULL) {
+		ingest->refused = MAX(ingest->refused, size);
+		news = ingest_trouble_begin(&ingest->troubles, INGEST_TAKES, failure, &text);
+	} else if (ingest->refused != 0 && size >= ingest->refused) {
+		ingest->refused = 0;
+		over = ingest_trouble_end(&ingest->troubles, INGEST_TAKES);
+	}
 	pthread_mutex_unlock(&ingest->lock);
-	if (failure != NULL)
-		begin_trouble(ingest, INGEST_TAKES, NULL, failure);
-	else if (over)
-		end_trouble(ingest, INGEST_TAKES);
+	if (news)
+		tell(ingest, true, NULL, text);
+	if (over != NULL)
+		tell(ingest, false, NULL, over);
 }
 
 /* Whoever was refused may never come again. */

@@ -205,8 +205,8 @@ static void daemon_shut_out(unsigned uid, int seconds)
 		        uid, seconds);
 	else
 		log_warning("query",
-		        "user %u connects in floods, and cannot be shut out: the file system of "
-		        "the socket has no ACLs",
+		        "user %u connects in floods, and cannot be shut out: has the file system "
+		        "of the socket no ACLs?",
 		        uid);
 }
 

@@ -161,17 +161,24 @@ static void retention_keep_size(struct retention *retention, const struct config
 	        retention, config, sources, retention_shrink(config, store, capture, days, now));
 }
 
+static bool is_over(const struct config *config, struct store *store)
+{
+	uint64_t bytes;
+
+	return store_bytes(store, &bytes, NULL) == 0 && bytes > most_bytes(config);
+}
+
 /* What fills a disk within a minute must not wait for the next one. What cannot be looked at is
  * told then. */
 static bool retention_is_passed(
         struct retention *retention, const struct config *config, struct store *store)
 {
-	uint64_t mark = store_mark(store), bytes;
+	uint64_t mark = store_mark(store);
 
-	if (retention->full || mark == retention->mark)
+	if (retention->full || retention->stuck || mark == retention->mark)
 		return false;
 	retention->mark = mark;
-	return store_bytes(store, &bytes, NULL) == 0 && bytes > most_bytes(config);
+	return is_over(config, store);
 }
 
 static bool is_due(struct retention *retention, int64_t now)
@@ -192,6 +199,8 @@ void retention_run(struct retention *retention, const struct config *config, str
 		retention_tell_doubt(retention, store);
 	}
 	/* By the clock as it is: where room is wanted, a wrong one must not keep it. */
-	if (config->max_size > 0 && (due || retention_is_passed(retention, config, store)))
+	if (config->max_size > 0 && (due || retention_is_passed(retention, config, store))) {
 		retention_keep_size(retention, config, store, capture, sources, now);
+		retention->stuck = !retention->full && is_over(config, store);
+	}
 }

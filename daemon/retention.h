@@ -11,6 +11,7 @@ struct retention {
 	int64_t next;      /* ms: when to look again */
 	uint64_t mark;     /* of the store, when the size was looked at */
 	_Atomic bool full; /* the sources are held because today alone is too large */
+	bool stuck;        /* what is too much does not go: looked at each minute only */
 	bool doubt;        /* it is told that the clock is not believed */
 };
 

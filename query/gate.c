@@ -16,7 +16,7 @@ typedef struct posix_acl_xattr_entry gate_entry;
 
 struct gate {
 	const char *path;
-	bool shut;      /* for somebody: `found` is what there was before */
+	bool shut;      /* for somebody: `before` is what there was before */
 	GArray *before; /* gate_entry; empty = a mode without ACL */
 };
 
@@ -76,9 +76,12 @@ static int gate_write(const struct gate *gate, const GArray *entries)
 
 static int gate_open(struct gate *gate)
 {
-	gate->shut = false;
-	return gate->before->len > 0 ? gate_write(gate, gate->before)
-	                             : lremovexattr(gate->path, GATE_ACL);
+	int result = gate->before->len > 0 ? gate_write(gate, gate->before)
+	                                   : lremovexattr(gate->path, GATE_ACL);
+
+	/* Else the entries are there still, and `before` is what there was without them. */
+	gate->shut = result < 0 && errno != ENODATA && errno != ENOENT;
+	return gate->shut ? -1 : 0;
 }
 
 /* The ACL that says what a mode does (acl(5)). */

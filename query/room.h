@@ -13,7 +13,7 @@ struct room *room_new(unsigned places);
 void room_free(struct room **room);
 
 /* False where the peer may have no more: as many as places are free without them. So one has half
- * of the places at most, two a third each, and there is always one for somebody else. */
+ * of the places at most, two a third each where they come together, and few can take them all. */
 bool room_put(struct room *room, uint64_t peer, int fd);
 
 /* The descriptor whose turn it is, and its peer; -1 when none waits. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -19,6 +20,8 @@
 /* The first line of a batch: when it came and what its sender may write. */
 #define HEAD "postwake-batch"
 #define SEALED_HEAD "postwake-sealed" /* the same, where its bytes are */
+
+#define TRY_SPARE 256 /* blocks that a try leaves to others */
 
 struct spool {
 	struct store *store;
@@ -236,7 +239,12 @@ int spool_try(struct spool *spool, size_t size, struct error *err)
 {
 	g_autofree char *making = path_of(spool->dir, "try", MAKING);
 	g_autofree char *zeros = g_malloc0(size);
+	struct statvfs disk;
 
+	/* What is left is for others, who would find none while we write. */
+	if (make_dir(spool, err) == 0 && statvfs(spool->dir, &disk) == 0 &&
+	        disk.f_bavail < size / disk.f_frsize + TRY_SPARE)
+		return error_errno(err, ENOSPC, "%s has no room", spool->dir);
 	if (make_dir(spool, err) < 0 || reserve(spool, size, err) < 0)
 		return -1;
 	int result = write_file(making, SLICE_NONE, slice_make(zeros, size), err);
@@ -304,7 +312,7 @@ static int unseal(
 {
 	return pseudonym_unseal(store, batch->bytes)
 	               ? 1
-	               : error_errno(err, EBADMSG,
+	               : error_errno(err, ENOKEY,
 	                         "%s was sealed with another key of the pseudonyms", path);
 }
 

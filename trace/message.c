@@ -194,7 +194,8 @@ static bool begins_before_end(const struct message *message, const struct observ
 	/* The same line again is read after a restart; the clock may have been set back since. */
 	if (seen->kind == OBSERVATION_MESSAGE_ID)
 		return message->active_at != 0 && time > message->active_at + 2 * CLOCK_SECOND &&
-		       !slice_eq(seen->message_id, message->story->header_message_id);
+		       (seen->message_id.n <= 2 ||
+		               !slice_eq(seen->message_id, message->story->header_message_id));
 	return false;
 }
 

@@ -209,7 +209,7 @@ START_TEST(a_batch_that_waits_is_sealed)
 	ck_assert(g_file_set_contents(key, "", 0, NULL));
 	store = open_as(STORE_AS_IT_IS);
 	ck_assert_int_eq(spool_read(store, id, &batch, &err), -1);
-	ck_assert_int_eq(err.number, EBADMSG);
+	ck_assert_int_eq(err.number, ENOKEY);
 	spool_batch_clear(&batch);
 	store_close(&store);
 }
