@@ -28,19 +28,20 @@ static void wait_until_due(struct erase_context *context, unsigned pause)
 	pthread_mutex_unlock(&context->lock);
 }
 
-/* The log names nobody. A cause is told once. */
-static bool tell(const struct error *err, bool failed)
+/* The log names nobody. A cause is told once; `told` is the last one. */
+static void tell(const struct error *err, struct error *told)
 {
-	if (err->set && !failed)
+	if (err->set && (!told->set || err->number != told->number))
 		log_error("erase", "%s; tried again until it works", err->text);
-	else if (!err->set && failed)
+	else if (!err->set && told->set)
 		log_info("erase", "the erasures go on");
-	return err->set;
+	*told = *err;
 }
 
 static void *erase_thread(void *arg)
 {
 	struct erase_context *context = arg;
+	struct error told = {0};
 	unsigned pause = 0;
 
 	while (!context->stopping) {
@@ -48,8 +49,8 @@ static void *erase_thread(void *arg)
 		capture_erase_pending(context->capture, context->store, is_stopping, context, &err);
 		if (context->stopping)
 			break;
-		bool failed = tell(&err, pause > 0);
-		pause = failed ? CLAMP(pause * 2, RETRY_FIRST, RETRY_LAST) : 0;
+		tell(&err, &told);
+		pause = err.set ? CLAMP(pause * 2, RETRY_FIRST, RETRY_LAST) : 0;
 		wait_until_due(context, pause);
 	}
 	return NULL;

@@ -194,14 +194,15 @@ bool store_pseudonym(struct store *store, struct slice address, GString *out)
 
 void store_hide(struct store *store, struct event *event, GString *arena)
 {
-	if (store->pseudonymise_since != 0)
+	if (store->pseudonymise_since != 0 && store->pseudonyms != NULL)
 		pseudonyms_event(store->pseudonyms, event, arena);
 }
 
 struct slice store_plainless(struct store *store, struct slice text, GString *out)
 {
 	g_string_truncate(out, 0);
-	return store->pseudonymise_since != 0 && pseudonyms_text(store->pseudonyms, text, out)
+	return store->pseudonymise_since != 0 && store->pseudonyms != NULL &&
+	                       pseudonyms_text(store->pseudonyms, text, out)
 	               ? slice_make(out->str, out->len)
 	               : text;
 }
@@ -217,20 +218,35 @@ bool store_is_address(struct store *store, struct slice field, struct slice addr
 	               slice_eq_case(field, slice_make(stands->str, stands->len)));
 }
 
+int store_can_hide(struct store *store, const char *what, struct error *err)
+{
+	if (store->pseudonymise_since == 0 || store->pseudonyms != NULL)
+		return 0;
+	return error_set(err,
+	        "%s without the key of the pseudonyms, %s/" PSEUDONYM_KEY_NAME
+	        ", which cannot be read here",
+	        what, store->dir);
+}
+
+static bool has_address(const char *const *values)
+{
+	for (; values != NULL && *values != NULL; values++)
+		if (strchr(*values, '@') != NULL)
+			return true;
+	return false;
+}
+
 int pseudonym_check(struct store *store, const struct search *search, struct error *err)
 {
 	static const enum search_key keys[] = {
 	        SEARCH_RECIPIENT, SEARCH_FRIENDLY_FROM, SEARCH_FROM_ADDRESS};
 
-	if (store->pseudonymise_since == 0 || store->pseudonyms != NULL)
-		return 0;
 	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
 		if (search->values[keys[i]] != NULL)
-			return error_set(err,
-			        "nobody is found by address without the key of the pseudonyms, "
-			        "%s/" PSEUDONYM_KEY_NAME ", which cannot be read here",
-			        store->dir);
-	return 0;
+			return store_can_hide(store, "nobody is found by address", err);
+	return has_address(search->values[SEARCH_MESSAGE])
+	               ? store_can_hide(store, "nothing is found by its Message-ID", err)
+	               : 0;
 }
 
 /* ---- open mails, batches that wait ---- */

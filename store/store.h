@@ -68,7 +68,12 @@ int64_t store_pseudonymised(struct store *store);
 /* Appends what stands for an address in this store; false where it has no key. */
 bool store_pseudonym(struct store *store, struct slice address, GString *out);
 
-/* Makes of an event what is kept of it; new values stand in `arena`, which is overwritten. */
+/* -1, and in *err that WHAT is so, where addresses are not kept and the key of what stands for them
+ * cannot be read here (a reader may lack it, a writer never does). */
+int store_can_hide(struct store *store, const char *what, struct error *err);
+
+/* Makes of an event what is kept of it; new values stand in `arena`, which is overwritten. See
+ * store_can_hide. */
 void store_hide(struct store *store, struct event *event, GString *arena);
 
 /* The text, or where addresses are not kept what is left of it, in *out. */

@@ -286,6 +286,11 @@ START_TEST(a_lost_key_is_told_and_an_empty_file_gets_a_new_one)
 	error_clear(&err);
 	ck_assert_int_eq(store_search(store, &search, keep_recipient, NULL, NULL, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, PSEUDONYM_KEY_NAME));
+	search.values[SEARCH_RECIPIENT] = NULL;
+	search.values[SEARCH_MESSAGE] = values; /* a Message-ID */
+	error_clear(&err);
+	ck_assert_int_eq(store_search(store, &search, keep_recipient, NULL, NULL, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "by its Message-ID"));
 	store_close(&store);
 	ck_assert(g_file_set_contents(path, "", 0, NULL));
 	store = open_as(STORE_PSEUDONYMISE);

@@ -505,6 +505,15 @@ START_TEST(what_was_recorded_before_hashes_were_kept_is_sent_as_hashes)
 	ck_assert_ptr_nonnull(strstr(lines->str, "\"rcpt_to\":\"pn-"));
 	cut_clear(&cut);
 	store_close(&store);
+	/* A reader who may not read the key. */
+	g_autofree char *key = g_build_filename(dir, "pseudonym.key", NULL);
+	struct error err = {0};
+	ck_assert_int_eq(g_unlink(key), 0);
+	store = open_store(dir, STORE_READ);
+	ck_assert_int_eq(cut_batch(store, &rules, 0, UINT64_MAX, DAY1, NULL, NULL, &cut, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "nothing is uploaded without the key"));
+	cut_clear(&cut);
+	store_close(&store);
 }
 END_TEST
 
