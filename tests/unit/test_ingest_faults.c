@@ -128,6 +128,15 @@ static void note(void *ctx, bool trouble, const char *batch, const char *text)
 	g_mutex_unlock(&log_book.lock);
 }
 
+/* Behind the thread that writes in it. */
+static void end_log_book(void)
+{
+	stop();
+	g_string_free(log_book.text, TRUE);
+	b.config.tell = NULL;
+	start();
+}
+
 static void assert_told(int troubles, const char *text)
 {
 	g_mutex_lock(&log_book.lock);
@@ -187,7 +196,7 @@ START_TEST(what_fails_is_tried_again_until_it_works_and_keeps_no_other_batch_wai
 	assert_verdict(id, want);
 	ck_assert_uint_eq(stored(-1, NULL), CUT_EVENTS);
 	assert_told(1, "no batch waits for another try any more");
-	g_string_free(log_book.text, TRUE);
+	end_log_book();
 }
 END_TEST
 
@@ -255,7 +264,7 @@ START_TEST(a_damaged_day_keeps_no_event_of_another_day_out)
 	const gint64 *unchecked = g_hash_table_lookup(counters, "ingest_unchecked");
 	ck_assert_ptr_nonnull(unchecked);
 	ck_assert_int_eq(*unchecked, 24);
-	g_string_free(log_book.text, TRUE);
+	end_log_book();
 }
 END_TEST
 
@@ -281,7 +290,7 @@ START_TEST(that_no_batch_can_be_taken_is_told_once_until_one_can)
 	wait_troubles(NULL);
 	assert_told(1, "batches are taken again");
 	assert_sent("{}\n", "validation 0 1 0");
-	g_string_free(log_book.text, TRUE);
+	end_log_book();
 }
 END_TEST
 
