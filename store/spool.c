@@ -241,11 +241,12 @@ int spool_try(struct spool *spool, size_t size, struct error *err)
 	g_autofree char *zeros = g_malloc0(size);
 	struct statvfs disk;
 
+	if (make_dir(spool, err) < 0)
+		return -1;
 	/* What is left is for others, who would find none while we write. */
-	if (make_dir(spool, err) == 0 && statvfs(spool->dir, &disk) == 0 &&
-	        disk.f_bavail < size / disk.f_frsize + TRY_SPARE)
+	if (statvfs(spool->dir, &disk) == 0 && disk.f_bavail < size / disk.f_frsize + TRY_SPARE)
 		return error_errno(err, ENOSPC, "%s has no room", spool->dir);
-	if (make_dir(spool, err) < 0 || reserve(spool, size, err) < 0)
+	if (reserve(spool, size, err) < 0)
 		return -1;
 	int result = write_file(making, SLICE_NONE, slice_make(zeros, size), err);
 	unlink(making);

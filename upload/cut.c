@@ -152,13 +152,9 @@ int cut_batch(struct store *store, const struct cut_rules *rules, uint64_t since
 	        .events_max = rules->events > 0 ? rules->events : CUT_EVENTS,
 	        .refused = refused,
 	        .ctx = ctx};
-	int result = 0;
+	int result = rules->privacy ? 0 : store_can_hide(store, "nothing is uploaded", err);
 
 	*cut = (struct cut){.since = since, .until = since};
-	if (!rules->privacy && store_can_hide(store, "nothing is uploaded", err) < 0) {
-		pack_free(&c.pack);
-		return -1;
-	}
 	until = MIN(until, store_mark(store));
 	while (result == 0 && c.stop == 0 && cut->until < until && cut->until - since < SCAN_MAX)
 		result = cut_chunk(&c, store, MIN(until, cut->until + CHUNK), err);
